@@ -1,0 +1,100 @@
+"""What an algorithm is: which arrays exist, what the network sees of them, what one mini-batch does to them."""
+
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from torch import nn
+
+from mho.records import Record
+from mho.tile import Tile
+
+
+class Factors(NamedTuple):
+    """The rank-1 factors of a mini-batch's gradient: minus the gradient is the sum over samples of d x^T."""
+
+    x: torch.Tensor  # (samples, in)
+    d: torch.Tensor  # (samples, out), minus dL/dy; carries the loss's own 1/batch
+
+
+class NewTile(Protocol):
+    """Makes an array: its role decides its device, its key and its pulses."""
+
+    def __call__(self, name: str, w: torch.Tensor, pulses: str = "update", digital: bool = False) -> Tile: ...
+
+
+class Term(NamedTuple):
+    """One part of the weight that the network sees: coefficient * signs * the tile's apparent weight."""
+
+    tile: Tile
+    coefficient: float = 1.0
+    row_signs: torch.Tensor | None = None  # (out,)
+    column_signs: torch.Tensor | None = None  # (in,)
+
+    def weight(self) -> torch.Tensor:
+        """(out, in): the term as a matrix."""
+        w = self.coefficient * self.tile.w
+        if self.row_signs is not None:
+            w = self.row_signs[:, None] * w
+        return w if self.column_signs is None else w * self.column_signs
+
+
+class State(nn.Module):
+    """Everything an algorithm remembers: tiles are submodules, numbers and tensors are buffers.
+
+    `State(W=tile, t=0)` has `.W` and `.t`, an int64 buffer; a checkpoint of the model holds them all.
+    """
+
+    def __init__(self, **parts: Any) -> None:
+        super().__init__()
+        for name, part in parts.items():
+            if isinstance(part, nn.Module):
+                self.add_module(name, part)
+            else:
+                self.register_buffer(name, torch.as_tensor(part))
+
+    def tiles(self) -> dict[str, Tile]:
+        """The arrays by name."""
+        return {name: part for name, part in self.named_children() if isinstance(part, Tile)}
+
+
+class Algorithm(Record):
+    """A training algorithm. A subclass has hyper-parameters as fields, and answers three questions:
+
+    `init(new_tile, w0)` which arrays exist; `visible(s)` what forward and backward see of them;
+    `step(s, g, lr)` what one mini-batch does. It touches a tile only through its verbs.
+    """
+
+    mix = "shared_adc"
+    """"shared_adc": the terms' currents add up before one converter; "separate": one product a term."""
+
+    def init(self, new_tile: NewTile, w0: torch.Tensor) -> State:
+        """The state for initial weights w0 (out, in)."""
+        raise NotImplementedError
+
+    def visible(self, s: State) -> list[Term]:
+        """The terms whose sum is the weight that the network sees."""
+        raise NotImplementedError
+
+    def step(self, s: State, g: Factors, lr: float) -> None:
+        """One mini-batch: pulses for the arrays, arithmetic for the digital state."""
+        raise NotImplementedError
+
+
+def due(s: State, every: int) -> bool:
+    """Counts a mini-batch in s.t (int64 buffer); true on every `every`-th."""
+    s.t += 1
+    return every > 0 and int(s.t) % every == 0
+
+
+def next_column(s: State, tile: Tile, every: int = 1) -> int:
+    """The column whose turn it is: 0, 1, ..., in - 1, 0, ..., one at each transfer that is due."""
+    return (int(s.t) // every - 1) % tile.shape[1]
+
+
+def one_hot(j: int, n: int) -> torch.Tensor:
+    """(n,) float32: the j-th unit vector, the input that addresses one column."""
+    x = torch.zeros(n)
+    x[j] = 1.0
+    return x
+
+

@@ -1,0 +1,224 @@
+"""`mho train`: one run, or a comparison of several algorithms over several seeds."""
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer import Option
+
+from mho.errors import complaint
+
+DATA, MODEL, LOOP, HARDWARE, RUN = "Data", "Network", "Training", "Hardware", "Run"
+
+
+def train(
+    data: Annotated[
+        str | None,
+        Option(
+            help="digits (in the package), mnist or fashion_mnist.",
+            show_default="digits",
+            rich_help_panel=DATA,
+        ),
+    ] = None,
+    data_dir: Annotated[
+        Path | None,
+        Option(
+            help="Folder of the data sets, or of this one. `mho data get` fills it.",
+            show_default="$MHO_DATA, else data",
+            rich_help_panel=DATA,
+        ),
+    ] = None,
+    hidden: Annotated[
+        str | None,
+        Option(
+            help='Widths of the hidden layers, separated by commas; "" for none.',
+            show_default="256,128",
+            rich_help_panel=MODEL,
+        ),
+    ] = None,
+    activation: Annotated[
+        str | None, Option(help="sigmoid, tanh or relu.", show_default="sigmoid", rich_help_panel=MODEL)
+    ] = None,
+    epochs: Annotated[
+        int | None, Option(help="Passes over the training images.", show_default="30", rich_help_panel=LOOP)
+    ] = None,
+    batch_size: Annotated[
+        int | None, Option(help="Images a step.", show_default="10", rich_help_panel=LOOP)
+    ] = None,
+    lr: Annotated[
+        float | None,
+        Option(help="Learning rate [weight units / gradient].", show_default="0.05", rich_help_panel=LOOP),
+    ] = None,
+    lr_step: Annotated[
+        int | None,
+        Option(help="Epochs between two decays; 0 is never.", show_default="15", rich_help_panel=LOOP),
+    ] = None,
+    lr_decay: Annotated[
+        float | None,
+        Option(help="Factor on the learning rate at each decay.", show_default="0.5", rich_help_panel=LOOP),
+    ] = None,
+    algorithm: Annotated[
+        str | None,
+        Option(
+            help="A class of mho.algorithms in kebab-case, or digital: plain torch without a crossbar.",
+            show_default="residual-learning",
+            rich_help_panel=HARDWARE,
+        ),
+    ] = None,
+    response: Annotated[
+        str | None,
+        Option(
+            help="A class of mho.responses in kebab-case: the law of one pulse.",
+            show_default="power",
+            rich_help_panel=HARDWARE,
+        ),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        Option(
+            "--set",
+            metavar="FIELD=VALUE",
+            help="Any field of the hardware, may be repeated: device.response.tau=0.6, device.dw_min=1e-3, "
+            "device.spread.gain=0.1, algorithm.gamma=0.4, io.perfect=true, pulses=Expected.",
+            rich_help_panel=HARDWARE,
+        ),
+    ] = None,
+    compare: Annotated[
+        str | None,
+        Option(
+            metavar="A,B,...",
+            help="Train each of these algorithms with each seed, and print a table. The same command again "
+            "goes on where it stopped.",
+            rich_help_panel=RUN,
+        ),
+    ] = None,
+    seeds: Annotated[
+        int, Option(min=1, help="Number of seeds of a comparison, from --seed upwards.", rich_help_panel=RUN)
+    ] = 3,
+    seed: Annotated[
+        int | None,
+        Option(
+            help="Of initial weights, order of images and hardware noise.",
+            show_default="0",
+            rich_help_panel=RUN,
+        ),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        Option(
+            help="A .json or .toml file, such as a run's config.json, to start from.", rich_help_panel=RUN
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        Option(help="Folder of the run.", show_default="a new one below runs", rich_help_panel=RUN),
+    ] = None,
+    resume: Annotated[
+        bool,
+        Option("--resume", help="Go on with the run in --out, from its checkpoint.", rich_help_panel=RUN),
+    ] = False,
+    checkpoint_every: Annotated[
+        int, Option(min=1, help="Epochs between two checkpoints.", rich_help_panel=RUN)
+    ] = 1,
+    threads: Annotated[
+        int | None,
+        Option(help="Threads; 0 leaves the choice to torch.", show_default="0", rich_help_panel=RUN),
+    ] = None,
+    deterministic: Annotated[
+        bool | None,
+        Option(
+            "--deterministic",
+            help="The same bits for any number of threads.",
+            show_default=False,
+            rich_help_panel=RUN,
+        ),
+    ] = None,
+    quiet: Annotated[bool, Option("--quiet", help="Print the result only.", rich_help_panel=RUN)] = False,
+) -> None:
+    """Train a network on a simulated crossbar and write the run to a folder.
+
+    The folder gets config.json (all settings), metrics.csv (a line an epoch), result.json, curves.png,
+    curves.pdf and checkpoint.pt. Ctrl-C stops after the present batch; --resume goes on from there, bit for
+    bit. Settings come from the defaults, then --config, then the options, then --set.
+
+    Examples:
+
+    - mho train
+
+    - mho train --algorithm analog-sgd --response soft-bounds --set device.response.tau_max=0.6
+
+    - mho train --data mnist --data-dir data --epochs 30 --out runs/mnist
+
+    - mho train --out runs/mnist --resume
+
+    - mho train --compare digital,residual-learning,analog-sgd --seeds 3
+    """
+    from rich.console import Console
+
+    from mho.cli.report import announce, stopped, table
+    from mho.config import from_dict, read
+    from mho.training import Interrupted, RunSpec
+    from mho.training import compare as compare_runs
+    from mho.training import train as train_run
+    from mho.training.choose import choose, choose_several
+    from mho.training.folder import RunFolder
+    from mho.training.loop import algorithm_name
+    from mho.training.progress import watcher
+
+    console = Console()
+    if resume and out is None:
+        raise complaint("--resume", "no folder is named", fix="add --out and the folder of the run")
+    if resume and not compare:
+        written = RunFolder(str(out)).config()
+    else:
+        written = read(config) if config else {}
+    given: dict[str, Any] = {
+        "data": data and data.replace("-", "_"),
+        "data_dir": data_dir and str(data_dir),
+        "hidden": None if hidden is None else _widths(hidden),
+        "activation": activation,
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "lr": lr,
+        "lr_step": lr_step,
+        "lr_decay": lr_decay,
+        "seed": seed,
+        "threads": threads,
+        "deterministic": deterministic,
+    }
+    base = from_dict(written, kind=RunSpec)
+    base = base.replace(**{name: value for name, value in given.items() if value is not None})
+    settings = settings or []
+    try:
+        if compare:
+            specs = choose_several(base, compare.split(","), response, settings)
+            out = out or Path("runs") / f"compare-{base.data}"
+            summary = compare_runs(
+                specs,
+                range(base.seed, base.seed + seeds),
+                out,
+                watch=None if quiet else lambda title: watcher(console, title),
+                checkpoint_every=checkpoint_every,
+            )
+            console.print(table(summary))
+            console.print(f"Results and plot: {out}/compare.json, {out}/compare.png", soft_wrap=True)
+            return
+        if algorithm or response or settings or "hardware" not in written:
+            base = choose(base, algorithm, response, settings)
+        name = algorithm_name(base)
+        out = out or Path("runs") / f"{base.data}-{name}-seed{base.seed}-{time.strftime('%Y%m%d-%H%M%S')}"
+        watch = None if quiet else watcher(console, f"{name}, seed {base.seed}")
+        result = train_run(base, out, resume=resume, watch=watch, checkpoint_every=checkpoint_every)
+        announce(console, result, out)
+    except Interrupted as stop:
+        stopped(stop, comparison=compare is not None)
+
+
+def _widths(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(",") if part.strip())
+    except ValueError:
+        raise complaint(
+            f"--hidden {text}", "these are no widths", "Needed: numbers such as 256,128"
+        ) from None

@@ -1,0 +1,99 @@
+"""The hardware that a layer is made of: one frozen object."""
+
+from collections.abc import Mapping as Map
+from typing import Annotated, Literal
+
+from mho.algorithms.base import Algorithm
+from mho.algorithms.residual_learning import ResidualLearning
+from mho.device import Device
+from mho.errors import complaint
+from mho.io import IO, by_direction
+from mho.pulses import Exact, Expected, Pulses, PulseScheme
+from mho.records import NonNegative, OneOrMore, Record
+
+
+class Mapping(Record):
+    """How a layer's weight matrix is laid out on crossbars.
+
+    Args:
+        max_in, max_out: largest tile [lines]. A larger layer becomes several sub-tiles, each with its own
+            cells, converters, column pointer and output scale; their outputs add up digitally.
+        omega: if > 0, initial weights are divided by a digital scale so that the largest |w| is omega.
+        columnwise: that scale is one for each output line (else one for each sub-tile).
+        out_scale: a learned digital factor behind the converters: "scalar", one a sub-tile; "columnwise",
+            one an output line; "none". It starts at 1 and is trained with the digital parameters.
+    Source: arXiv 2502.06309, appendix K, and arXiv 2602.21321, section 4. aihwkit: MappingParameter
+    (weight_scaling_omega, weight_scaling_columnwise, learn_out_scaling, out_scaling_columnwise).
+    """
+
+    max_in: Annotated[int, OneOrMore] = 512
+    max_out: Annotated[int, OneOrMore] = 512
+    omega: Annotated[float, NonNegative] = 0.0
+    columnwise: bool = True
+    out_scale: Literal["scalar", "columnwise", "none"] = "scalar"
+
+    def validate(self) -> None:
+        if self.out_scale not in ("scalar", "columnwise", "none"):
+            raise complaint(
+                f"Mapping(out_scale={self.out_scale!r})", 'out_scale is "scalar", "columnwise" or "none"'
+            )
+
+
+class Crossbar(Record):
+    """Algorithm, device, converters, pulses and layout: all that turns a layer into an analog one.
+
+    `device`, `pulses` and `io` take one value, or a mapping by role: devices by array ("P", "W"), pulses by
+    "update" and "transfer", converters by "forward", "backward" and "transfer".
+
+    Args:
+        algorithm: one of mho.algorithms.
+        device: of every array, or {array: Device}.
+        io: `IO`, {direction: IO}, or None for perfect converters.
+        pulses: `Pulses`, `Expected` or `Exact`, or {"update": ..., "transfer": ...}.
+        mapping: sub-tile sizes and digital scales.
+        count_cells: keep pulse counters for every cell.
+    """
+
+    algorithm: Algorithm = ResidualLearning()
+    device: Device | Map[str, Device] = Device()
+    io: IO | Map[str, IO] | None = IO()
+    pulses: PulseScheme | Map[str, PulseScheme] = Pulses()
+    mapping: Mapping = Mapping()
+    count_cells: bool = False
+
+    def validate(self) -> None:
+        for name, value, kind in (("algorithm", self.algorithm, Algorithm), ("mapping", self.mapping, Mapping)):
+            if not isinstance(value, kind):
+                raise complaint(
+                    f"Crossbar({name}={value!r})", f"{name} is a {type(value).__name__}", f"It must be {kind}"
+                )
+        for name, value, kinds in (
+            ("device", self.device, (Device,)),
+            ("pulses", self.pulses, (Pulses, Expected, Exact)),
+        ):
+            for part in value.values() if isinstance(value, Map) else [value]:
+                if not isinstance(part, kinds):
+                    words = " or ".join(k.__name__ for k in kinds)
+                    raise complaint(f"Crossbar({name}=...)", f"{part!r} is not a {words}")
+        by_direction(self.io)  # type: ignore[arg-type]
+
+    def device_of(self, array: str) -> Device:
+        """The device of the array with this name."""
+        return _by_role(self.device, array, "device")
+
+    def pulses_of(self, role: str) -> PulseScheme:
+        """The pulses for "update" or "transfer"."""
+        return _by_role(self.pulses, role, "pulses")
+
+
+def _by_role(value, role: str, what: str):
+    if not isinstance(value, Map):
+        return value
+    if role not in value:
+        raise complaint(
+            f"Crossbar({what}={{...}})",
+            f"nothing is given for {role!r}",
+            f"It names {', '.join(map(repr, value))}",
+            f"add {role!r}, or pass one value for all roles",
+        )
+    return value[role]

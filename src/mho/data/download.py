@@ -1,0 +1,118 @@
+"""Fetches the four files of a set: mirrors in turn, retries, checksums, and never a half-written file."""
+
+import contextlib
+import http.client
+import os
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from mho.data import base_folder, idx
+from mho.errors import MhoError, complaint, did_you_mean
+
+__all__ = ["get"]
+
+Progress = Callable[[str, int, int], None]
+CHUNK = 1 << 16  # bytes between two calls of `progress`
+TIMEOUT = 30.0  # s without an answer
+
+
+def get(
+    name: str,
+    data_dir: str | os.PathLike[str] | None = None,
+    *,
+    mirrors: Sequence[str] = (),
+    tries: int = 3,
+    wait: float = 1.0,
+    progress: Progress = lambda file, done, size: None,
+) -> Path:
+    """Downloads what a set lacks into `data_dir`/name and returns that folder; intact files stay as they are.
+
+    A file appears under its name only when all of it is there and its checksum is right.
+
+    Args:
+        name: `mnist` or `fashion_mnist`.
+        data_dir: the folder of the data sets; default: the variable MHO_DATA, else `data` here.
+        mirrors: addresses to try instead of the known ones; the file's name is appended.
+        tries: attempts at each mirror.
+        wait: pause after the first failure [s]; it doubles with each further one.
+        progress: called with (file, bytes so far, bytes in all or 0 if unknown).
+
+    Raises `MhoError` that lists what each mirror answered.
+    """
+    name = name.replace("-", "_")
+    if name not in idx.SETS:
+        raise complaint(f"data.get({name!r})", f"{name!r} cannot be fetched", did_you_mean(name, idx.SETS))
+    base = base_folder(data_dir)
+    folder = base if base.name == name else base / name
+    new = [f for f in (folder, *folder.parents) if not f.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for file, (_, verdict) in idx.state(name, folder).items():
+            if verdict != "ok":
+                packed = _fetch(name, folder / file, mirrors or idx.SETS[name].mirrors, tries, wait, progress)
+                _write(folder / file, packed)
+    except OSError as error:
+        raise complaint(
+            f"data.get({name!r})", f"cannot write to {str(folder)!r} ({error.strerror})"
+        ) from None
+    finally:
+        for made in new:  # only those that stayed empty can be removed
+            with contextlib.suppress(OSError):
+                made.rmdir()
+    return folder
+
+
+def _fetch(
+    name: str, path: Path, mirrors: Sequence[str], tries: int, wait: float, progress: Progress
+) -> bytes:
+    """The gzipped bytes of one file, verified."""
+    answers = []
+    for mirror in mirrors:
+        for attempt in range(tries):
+            if attempt:
+                time.sleep(wait * 2 ** (attempt - 1))
+            try:
+                packed = _fetch_once(f"{mirror.rstrip('/')}/{path.name}", path.name, progress)
+                idx.verified(name, path, packed)
+                return packed
+            except urllib.error.HTTPError as error:
+                answer = f"{error.code} {error.reason}"
+                if error.code in (401, 403, 404, 410):  # asking again does not help
+                    break
+            except (OSError, http.client.HTTPException, ValueError) as error:
+                answer = str(getattr(error, "reason", error))
+        answers.append(f"{mirror} answered: {answer}")
+    raise complaint(
+        f"data.get({name!r})",
+        f"{path.name} could not be fetched; " + "; ".join(answers),
+        fix=f"check the connection, name a server with --mirror, or copy the four files to {path.parent}",
+    )
+
+
+def _fetch_once(url: str, file: str, progress: Progress) -> bytes:
+    packed = bytearray()
+    with urllib.request.urlopen(url, timeout=TIMEOUT) as answer:
+        size = int(answer.headers.get("Content-Length") or 0)
+        while chunk := answer.read(CHUNK):
+            packed += chunk
+            progress(file, len(packed), size)
+    if size and len(packed) != size:
+        raise MhoError(f"the connection ended after {len(packed)} of {size} bytes")
+    return bytes(packed)
+
+
+def _write(path: Path, packed: bytes) -> None:
+    """Writes a file whole or not at all."""
+    handle, part = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(packed)
+        os.chmod(part, 0o644)
+        os.replace(part, path)
+    except BaseException:
+        os.unlink(part)
+        raise

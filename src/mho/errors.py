@@ -1,0 +1,29 @@
+"""The one exception of this package, and the sentence every error is written in."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class MhoError(ValueError):
+    """A call that cannot be carried out; the message names the call, the value, the rule and the fix."""
+
+
+def complaint(where: str, wrong: str, need: str = "", fix: str = "") -> MhoError:
+    """Builds the error `` `where`: wrong. need. Fix: fix. ``; raise what it returns.
+
+    Args:
+        where: the call as the user wrote it, such as `Tile.update` or `SoftBounds(tau_min=0.5)`.
+        wrong: what is wrong, with the offending value.
+        need: what is required (optional).
+        fix: what to do about it (optional).
+    """
+    sentences = [wrong, need, f"Fix: {fix}" if fix else ""]
+    return MhoError(f"`{where}`: " + " ".join(s.rstrip(".") + "." for s in sentences if s))
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The clause that follows an unknown name: its nearest neighbour, and everything that exists."""
+    known = sorted(known)
+    close = difflib.get_close_matches(name, known, n=1)
+    guess = f"did you mean {close[0]!r}? " if close else ""
+    return f"{guess}known: {', '.join(known)}"

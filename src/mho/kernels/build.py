@@ -1,0 +1,128 @@
+"""From a device to its compiled kernels: one generated module a law, kept on disk by its content.
+
+The module is the law as `emit.lower` prints it, the two pulse functions `step_up` and `step_down` around it,
+and the text of `template.py`. Its name is a hash of all the source it is made from, so a second process
+finds both the module and Numba's machine code in the cache folder (MHO_CACHE, else the user's cache), and a
+changed law or a changed kernel can never meet stale code.
+"""
+
+import functools
+import hashlib
+import importlib.util
+import os
+import sys
+import tempfile
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+
+from mho.device import Cells, Device
+from mho.kernels.emit import lower
+from mho.records import float_fields
+
+_HERE = Path(__file__).parent
+_PARTS = ("math32.py", "philox.py", "normal.py", "template.py")
+_IMPORT_OF_LAW = "from mho.kernels.ideal import"
+
+
+class Layout:
+    """Which parameter of a cell is a plane and which is one number for all cells, in a fixed order."""
+
+    NAMES = ("gain", "lower", "upper")
+
+    def __init__(self, device: Device, cells: Cells) -> None:
+        values = {**cells.fields, "gain": cells.gain, "lower": cells.lower, "upper": cells.upper}
+        self.fields = float_fields(type(device.response))
+        self.planes = tuple(n for n, v in values.items() if not isinstance(v, (int, float)))
+        self.scalars = tuple(n for n in values if n not in self.planes)
+        self.values = values
+        self.noise = device.c2c if device.sigma_c2c > 0 else "none"
+
+    def scal(self, device: Device) -> tuple[np.float32, ...]:
+        """The kernel's tuple of numbers: dw_min, sigma_c2c, then the scalars by name."""
+        numbers = [device.dw_min, device.sigma_c2c, *(float(self.values[n]) for n in self.scalars)]
+        return tuple(np.float32(v) for v in numbers)
+
+    def where(self, name: str) -> str:
+        """The expression by which a kernel reaches a parameter."""
+        if name in self.planes:
+            return f"par[{self.planes.index(name)}, q]"
+        return f"scal[{2 + self.scalars.index(name)}]"
+
+
+def source_of(device: Device, layout: Layout) -> str:
+    """Source of the kernel module of this device."""
+    law = lower(device.response, varying=device.varying)
+    steps = "\n\n".join(_step(direction, sign, layout) for direction, sign in (("up", "+"), ("down", "-")))
+    head, tail = _split_template()
+    return f"{head}\n{law.source}\n\nNOISY = {layout.noise != 'none'}\n\n\n{steps}\n\n{tail}"
+
+
+def _step(direction: str, sign: str, layout: Layout) -> str:
+    arguments = ", ".join(["w", *(layout.where(name) for name in layout.fields)])
+    change = {
+        "none": "q_w",
+        "additive": "(q_w + scal[1] * z)",
+        "multiplicative": "(q_w * (np.float32(1.0) + scal[1] * z))",
+    }[layout.noise]
+    return f'''@njit(nogil=True, fastmath=False, error_model="numpy", inline="always")
+def step_{direction}(w, z, par, q, scal):
+    q_w = {direction}({arguments})
+    new = w {sign} scal[0] * {layout.where("gain")} * {change}
+    low = {layout.where("lower")}
+    high = {layout.where("upper")}
+    new = low if new < low else new
+    return high if new > high else new'''
+
+
+def _split_template() -> tuple[str, str]:
+    lines = (_HERE / "template.py").read_text().splitlines()
+    [at] = [i for i, line in enumerate(lines) if line.startswith(_IMPORT_OF_LAW)]
+    return "\n".join(lines[:at]), "\n".join(lines[at + 1 :])
+
+
+@functools.cache
+def _kernel_digest() -> str:
+    import numba
+
+    text = "".join((_HERE / name).read_text() for name in _PARTS)
+    return hashlib.sha256(f"{numba.__version__}{sys.version_info[:2]}{text}".encode()).hexdigest()
+
+
+def cache_folder() -> Path:
+    """Folder of the generated modules; a temporary one where the user's cache cannot be written."""
+    named = os.environ.get("MHO_CACHE")
+    base = Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "mho"
+    try:
+        base.mkdir(parents=True, exist_ok=True)
+        probe = base / f".write-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError:
+        base = Path(tempfile.gettempdir()) / f"mho-{os.getuid() if hasattr(os, 'getuid') else 'cache'}"
+        base.mkdir(parents=True, exist_ok=True)
+    return base
+
+
+_MODULES: dict[str, ModuleType] = {}
+
+
+def kernels_for(device: Device, layout: Layout) -> ModuleType:
+    """The compiled module of a device: `trains_rows`, `rounded_rows`, and the scalar `up`, `down`, `step_*`."""
+    source = source_of(device, layout)
+    digest = hashlib.sha256((_kernel_digest() + source).encode()).hexdigest()[:20]
+    if digest not in _MODULES:
+        name = f"mho_law_{digest}"
+        path = cache_folder() / f"{name}.py"
+        if not path.exists():
+            draft = path.with_suffix(f".{os.getpid()}.tmp")
+            draft.write_text(source)
+            draft.replace(path)
+        spec = importlib.util.spec_from_file_location(name, path)
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        spec.loader.exec_module(module)
+        _MODULES[digest] = module
+    return _MODULES[digest]

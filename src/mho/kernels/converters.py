@@ -1,0 +1,83 @@
+"""The periphery as two passes over the data: `encode` before the product, `decode` after it.
+
+Noise: Philox counter (column // 4, 2 * attempt (+ 1 at the output), row of the call, 0), under the call's key.
+"""
+
+import numpy as np
+from numba import njit
+
+from mho.kernels.normal import fill_normals
+
+_ZERO = np.uint32(0)
+
+
+@njit(nogil=True, fastmath=False, error_model="numpy", cache=True)
+def encode(x, out, scale, bound, step, sigma, abs_max, key, rows, attempt):
+    """DAC: out = clip(round(x / scale)) + noise, for the samples in `rows`.
+
+    Args:
+        x, out: (samples, in) float32.
+        scale: (samples,) float32, set to max |x| if `abs_max`, else 1; times 2^attempt. A zero sample scaled
+            by its maximum gets scale 0: nothing is applied, and nothing, not even noise, comes back.
+        bound, step, sigma: float32; step 0 does not quantise.
+        key: (low, high); rows: int64 indices of the samples to encode; attempt: of bound management.
+    Returns: the index of a sample with NaN or infinity, or -1.
+    """
+    n = x.shape[1]
+    z = np.empty(n + 4, np.float32)
+    one = np.float32(1.0)
+    for r in rows:
+        top, poison = np.float32(0.0), np.float32(0.0)
+        for j in range(n):
+            top = max(top, abs(x[r, j]))
+            poison += x[r, j] * np.float32(0.0)
+        if poison != np.float32(0.0) or not np.isfinite(top):
+            return r
+        size = (top if abs_max and top > 0 else one) * np.float32(2.0**attempt)
+        scale[r] = size if top > 0 or not abs_max else np.float32(0.0)
+        if step > 0:
+            for j in range(n):
+                v = np.rint(x[r, j] / size / step) * step
+                out[r, j] = min(max(v, -bound), bound)
+        else:
+            for j in range(n):
+                out[r, j] = min(max(x[r, j] / size, -bound), bound)
+        if sigma > 0:
+            fill_normals(z, n, key[0], key[1], np.uint32(2 * attempt), np.uint32(r), _ZERO)
+            for j in range(n):
+                out[r, j] += sigma * z[j]
+    return -1
+
+
+@njit(nogil=True, fastmath=False, error_model="numpy", cache=True)
+def decode(y, scale, bound, step, sigma, key, rows, attempt, over):
+    """ADC, in place: y = scale * clip(round(y + noise)), for the samples in `rows`.
+
+    Args:
+        y: (samples, out) float32; scale: (samples,) float32 of `encode`.
+        over: (samples,) int64, filled from the front with the samples that reached the bound.
+    Returns: how many did.
+    """
+    n = y.shape[1]
+    z = np.empty(n + 4, np.float32)
+    n_over = 0
+    for r in rows:
+        if sigma > 0:
+            fill_normals(z, n, key[0], key[1], np.uint32(2 * attempt + 1), np.uint32(r), _ZERO)
+            for j in range(n):
+                y[r, j] += sigma * z[j]
+        size, top = scale[r], np.float32(0.0)
+        if step > 0:
+            for j in range(n):
+                v = np.rint(y[r, j] / step) * step
+                top = max(top, abs(v))
+                y[r, j] = min(max(v, -bound), bound) * size
+        else:
+            for j in range(n):
+                v = y[r, j]
+                top = max(top, abs(v))
+                y[r, j] = min(max(v, -bound), bound) * size
+        if top >= bound:
+            over[n_over] = r
+            n_over += 1
+    return n_over

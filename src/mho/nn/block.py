@@ -1,0 +1,139 @@
+"""One sub-tile of a layer: an algorithm's arrays, and the product and the factors that autograd sees of them."""
+
+import torch
+from torch import nn
+
+from mho.algorithms.base import Factors
+from mho.crossbar import Crossbar
+from mho.device import Device
+from mho.io import by_direction
+from mho.mvm import multiply
+from mho.pulses import Exact
+from mho.responses import Constant
+from mho.rng import Stream, call_key, child_key
+from mho.tile import Tile
+
+
+class Block(nn.Module):
+    """An (out, in) analog matrix on one set of arrays.
+
+    `weight` is what the network sees: the sum of the algorithm's visible terms, kept up to date after each
+    step. It shares the array's memory where there is one term. It is a parameter, so that optimizers group
+    it and `requires_grad_(False)` freezes it, but it never receives a `.grad`: its gradient leaves the
+    backward pass as the factors (x, d), see design/001.
+
+    Args:
+        w0: (out, in) initial weights [weight units of the tile].
+        hardware: what the block is made of; key: 64-bit name of its randomness.
+    """
+
+    events: torch.Tensor
+
+    def __init__(self, w0: torch.Tensor, hardware: Crossbar, key: int) -> None:
+        super().__init__()
+        self.hardware = hardware
+        self.key = key
+        self.io = by_direction(hardware.io)  # type: ignore[arg-type]
+        self.state = hardware.algorithm.init(self._new_tile, w0.detach())
+        self.register_buffer("events", torch.zeros(max(Stream) + 1, dtype=torch.int64))
+        self.factors: list[Factors] = []
+        self.weight = nn.Parameter(self._fused())
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """x (..., in) -> y (..., out) through the converters; records (x, d) in the backward pass."""
+        flat = x.reshape(-1, x.shape[-1])
+        return _Product.apply(flat, self.weight, self).reshape(*x.shape[:-1], -1)
+
+    def step(self, lr: float) -> None:
+        """One step of the algorithm with the factors recorded since the last one; none, no step."""
+        if not self.factors:
+            return
+        g = self.factors[0]
+        if len(self.factors) > 1:
+            g = Factors(*(torch.cat(parts) for parts in zip(*self.factors, strict=True)))
+        self.factors.clear()
+        self.hardware.algorithm.step(self.state, g, lr)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Brings `weight` up to date with the arrays."""
+        terms = self.hardware.algorithm.visible(self.state)
+        if len(terms) == 2 and all(t.row_signs is None and t.column_signs is None for t in terms):
+            first, second = terms
+            if first.coefficient == 1.0:
+                torch.add(first.tile.w, second.tile.w, alpha=second.coefficient, out=self.weight.data)
+                return
+        fused = self._fused()
+        if fused.data_ptr() != self.weight.data_ptr():
+            self.weight.data.copy_(fused)
+
+    def product(self, x: torch.Tensor, direction: str) -> torch.Tensor:
+        """x (samples, in) W^T forward, x (samples, out) W backward, as the hardware gives it."""
+        if direction == "backward":
+            stream = Stream.BACKWARD
+        else:
+            stream = Stream.FORWARD if torch.is_grad_enabled() or self.training else Stream.EVALUATE
+        io = self.io[direction]
+        if self.hardware.algorithm.mix == "shared_adc":
+            return self._multiply(self.weight.detach(), x, io, direction, stream)
+        parts = [
+            self._multiply(term.weight(), x, io, direction, stream)
+            for term in self.hardware.algorithm.visible(self.state)
+        ]
+        return sum(parts[1:], parts[0])
+
+    def _multiply(self, weight: torch.Tensor, x: torch.Tensor, io, direction: str, stream: Stream) -> torch.Tensor:
+        event = int(self.events[stream])
+        self.events[stream] = event + 1
+        matrix = weight if direction != "backward" else weight.mT
+        return multiply(matrix, x, io, call_key(self.key, stream, event), f"{direction} pass")
+
+    def _fused(self) -> torch.Tensor:
+        terms = self.hardware.algorithm.visible(self.state)
+        if len(terms) == 1 and terms[0].coefficient == 1.0 and terms[0].row_signs is terms[0].column_signs is None:
+            return terms[0].tile.w
+        return torch.stack([term.weight() for term in terms]).sum(0)
+
+    def _new_tile(self, name: str, w: torch.Tensor, pulses: str = "update", digital: bool = False) -> Tile:
+        key = child_key(self.key, name)
+        if digital:
+            return Tile(w, _UNBOUNDED, None, Exact(), key)
+        hardware = self.hardware
+        return Tile(
+            w,
+            hardware.device_of(name),
+            self.io,
+            hardware.pulses_of(pulses),
+            key,
+            count_cells=hardware.count_cells,
+        )
+
+    def _save_to_state_dict(self, destination, prefix, keep_vars) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        del destination[prefix + "weight"]  # it follows from the arrays
+
+    def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
+        super()._load_from_state_dict({**state_dict, prefix + "weight": self.weight.data}, prefix, *args)
+
+
+_UNBOUNDED = Device(Constant(tau_max=3e38, tau_min=-3e38))
+
+
+class _Product(torch.autograd.Function):
+    """y = x W^T; backward gives dL/dx = g W, and leaves (x, -g) with the block instead of dL/dW."""
+
+    @staticmethod
+    def forward(ctx, x: torch.Tensor, weight: torch.Tensor, block: Block) -> torch.Tensor:
+        lines = x.detach().to(torch.float32).contiguous()
+        ctx.save_for_backward(lines)
+        ctx.block = block
+        return block.product(lines, "forward").to(x.dtype)
+
+    @staticmethod
+    def backward(ctx, g: torch.Tensor):
+        [lines] = ctx.saved_tensors
+        wants_x, wants_weight, _ = ctx.needs_input_grad
+        error = g.detach().to(torch.float32).contiguous()
+        if wants_weight:
+            ctx.block.factors.append(Factors(lines, -error))
+        return ctx.block.product(error, "backward").to(g.dtype) if wants_x else None, None, None

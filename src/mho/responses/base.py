@@ -1,0 +1,175 @@
+"""What a response law is: two functions of w, and all that follows from them."""
+
+from typing import Any, Literal, NamedTuple, overload
+
+import torch
+from torch import Tensor
+
+from mho.errors import complaint, did_you_mean
+from mho.records import Record, float_fields
+from mho.responses import search
+
+DOUBLE = torch.float64
+
+
+class SymmetricPoint(NamedTuple):
+    """A weight at which an up pulse and a down pulse have the same size.
+
+    Args:
+        w: the weight [weight units].
+        attracts: True if alternating up and down pulses bring w here: G rises through zero, and such a
+            pair of pulses moves w by -2 dw_min G(w).
+        rate: how the distance to an attracting point shrinks with the number of pulses: "exponential" if
+            G has a slope there, "algebraic" (as a power of that number) if it is flat.
+    """
+
+    w: float
+    attracts: bool
+    rate: Literal["exponential", "algebraic"]
+
+
+class Response(Record):
+    """The change of w by one pulse, in units of dw_min: q_up(w) upwards, q_down(w) downwards.
+
+    A subclass lists its parameters as `float` fields with defaults, and writes the methods `up(self, w)` and
+    `down(self, w)` as torch expressions of w and the fields; nothing else is needed. Fields of type float may
+    vary from cell to cell; fields of other types are constants of the law. Inside `up` and `down` w and the
+    float fields are tensors, whatever the caller passed: call `q_up` and `q_down` instead.
+    """
+
+    def up(self, w: Tensor) -> Tensor:
+        """The law of one up pulse, for the subclass to write; positive between the bounds."""
+        raise self._missing("up")
+
+    def down(self, w: Tensor) -> Tensor:
+        """The law of one down pulse, for the subclass to write; positive between the bounds."""
+        raise self._missing("down")
+
+    def _missing(self, method: str) -> Exception:
+        return complaint(f"{type(self).__name__}.{method}", "not defined", "A response defines up(w) and down(w)")
+
+    @overload
+    def q_up(self, w: float) -> float: ...
+    @overload
+    def q_up(self, w: Tensor) -> Tensor: ...
+    def q_up(self, w):
+        """Size of an up pulse at w, in units of dw_min.
+
+        Args:
+            w: a number (evaluated in float64; a number comes back) or a floating-point tensor of any shape
+                (evaluated in its dtype on its device; the same shape comes back, or (out, in) where fields
+                vary from cell to cell).
+
+        Raises:
+            MhoError: w is a number and q_up(w) is not finite. Tensors are not checked.
+        """
+        return self._evaluate("up", w)
+
+    @overload
+    def q_down(self, w: float) -> float: ...
+    @overload
+    def q_down(self, w: Tensor) -> Tensor: ...
+    def q_down(self, w):
+        """Size of a down pulse at w (positive), in units of dw_min; otherwise as `q_up`."""
+        return self._evaluate("down", w)
+
+    def F(self, w: Any) -> Any:
+        """The part that up and down pulses share: (q_down + q_up)/2.   Source: arXiv 2502.06309, eq. (4)."""
+        return (self.q_down(w) + self.q_up(w)) / 2
+
+    def G(self, w: Any) -> Any:
+        """The part in which they differ: (q_down - q_up)/2.   Source: arXiv 2502.06309, eq. (4)."""
+        return (self.q_down(w) - self.q_up(w)) / 2
+
+    def bounds(self) -> tuple[float | Tensor, float | Tensor]:
+        """The weights (lower, upper) at which pulses stop: the first zeros of down below 0 and of up above 0.
+
+        They are searched for numerically between 1e-4 and 1e4 (NaN counts as a stop); where there is none,
+        the bound is -inf or inf. If fields vary from cell to cell, each bound is a tensor in the fields'
+        dtype, rounded towards 0, or a number if it is the same for all cells. A law that knows its bounds
+        overrides this method.
+
+        Raises:
+            MhoError: up or down is not positive at w = 0, where the search starts.
+        """
+        return self._bound("down", -1), self._bound("up", 1)
+
+    def symmetric_points(self) -> list[SymmetricPoint]:
+        """The roots of G strictly inside the bounds, in rising order.
+
+        If G is zero everywhere, every point is symmetric and the list is empty. Roots are told apart if they
+        lie further from each other than 1/2000 of the range (1% of w if a bound is infinite); a root that G
+        touches without crossing may be missed. Of a stretch on which G is zero one point is returned.
+
+        Raises:
+            MhoError: fields vary from cell to cell, or the law is not finite inside finite bounds.
+        """
+        name = type(self).__name__
+        if self._cell_shape():
+            raise complaint(f"{name}.symmetric_points", "fields vary from cell to cell", fix="use the nominal law")
+        lower, upper = (float(b) for b in self.bounds())
+        grid = search.interior(lower, upper)
+        f, g = self.F(grid), self.G(grid)
+        finite = f.isfinite() & g.isfinite()
+        if lower > -float("inf") and upper < float("inf") and not finite.all():
+            w = grid[~finite][0].item()
+            raise complaint(f"{name}.symmetric_points", f"the law is not finite at w = {w}, inside its bounds")
+        roots = search.roots(self.G, grid[finite], f[finite])
+        return [SymmetricPoint(r.w, r.rises, "exponential" if r.sloped else "algebraic") for r in roots]
+
+    def with_fields(self, **fields: float | Tensor):
+        """The same law with other values of its float fields, which may be tensors of shape (out, in).
+
+        Nothing is checked but the names: this is how a device evaluates its law for all of its cells.
+
+        Raises:
+            MhoError: a name is not a float field of the law.
+        """
+        cls = type(self)
+        for name in fields:
+            if name not in float_fields(cls):
+                raise complaint(f"{cls.__name__}.with_fields({name}=...)", did_you_mean(name, float_fields(cls)))
+        view = object.__new__(cls)
+        for name, value in {**vars(self), **fields}.items():
+            object.__setattr__(view, name, value)
+        return view
+
+    def _values(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in float_fields(type(self))}
+
+    def _cell_shape(self) -> torch.Size:
+        """Joint shape of the fields that vary from cell to cell; () if none does."""
+        return torch.broadcast_shapes(*(v.shape for v in self._values().values() if isinstance(v, Tensor)))
+
+    def _evaluate(self, method: str, w: Any) -> Any:
+        """up or down at w, the float fields having been made tensors of w's dtype and device."""
+        where = f"{type(self).__name__}.{method}"
+        is_tensor = isinstance(w, Tensor)
+        x = w if is_tensor else torch.tensor(float(w), dtype=DOUBLE)
+        if not x.is_floating_point():
+            raise complaint(where, f"w has dtype {x.dtype}", "w must be floating point", "pass w.float()")
+        values = {n: torch.as_tensor(v, dtype=x.dtype, device=x.device) for n, v in self._values().items()}
+        q = torch.as_tensor(getattr(self.with_fields(**values), method)(x), dtype=x.dtype, device=x.device)
+        shape = torch.broadcast_shapes(q.shape, x.shape, self._cell_shape())
+        if is_tensor or shape:
+            return q.expand(shape)
+        if not q.isfinite():
+            raise complaint(where, f"returned {q.item()} for w = {w}", "It must be finite")
+        return q.item()
+
+    def _bound(self, method: str, sign: int) -> float | Tensor:
+        """The first zero of up or down on one side of 0."""
+        if not (self._evaluate(method, torch.zeros((), dtype=DOUBLE)) > 0).all():
+            where = f"{type(self).__name__}.bounds"
+            fix = "define bounds(self) for a law whose range does not contain 0"
+            raise complaint(where, f"{method}(0) is not positive", "The search for bounds starts at w = 0", fix)
+        tensors = [v for v in self._values().values() if isinstance(v, Tensor)]
+        if not self._cell_shape():
+            return search.first_zero(lambda w: self._evaluate(method, w), sign)
+        means = {n: float(torch.as_tensor(v, dtype=DOUBLE).mean()) for n, v in self._values().items()}
+        nominal = self.with_fields(**means)
+        near = search.first_zero(lambda w: nominal._evaluate(method, w), sign)
+        zeros = search.first_zero_per_cell(
+            lambda w: self._evaluate(method, w), sign, self._cell_shape(), near, tensors[0].device
+        )
+        return search.round_towards_zero(zeros, tensors[0].dtype)

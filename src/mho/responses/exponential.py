@@ -1,0 +1,39 @@
+"""Pulses that shrink exponentially towards the bounds."""
+
+from typing import Annotated
+
+import torch
+from torch import Tensor
+
+from mho.records import Positive
+from mho.responses.base import Response
+
+
+class Exponential(Response):
+    r"""Step size falls exponentially, to zero at the bounds.
+
+        q_up(w)   = (exp(gamma_res (1 - w/tau)) - 1) / (exp(gamma_res) - 1)
+        q_down(w) = (exp(gamma_res (1 + w/tau)) - 1) / (exp(gamma_res) - 1)
+        symmetric point: w_sp = 0
+
+    Prefer for: steps that are much larger far from the bound. Not for: gamma_res above about 80, where
+    float32 overflows.
+
+    Args:
+        tau: distance of both bounds from 0 [weight units], > 0.
+        gamma_res: how curved the law is, > 0; towards 0 it becomes SoftBounds.
+    Source: arXiv 2502.06309, eq. (149), numbered (145) in version 3. aihwkit: none; ExpStepDevice has
+        another form.
+    """
+
+    tau: Annotated[float, Positive] = 1.0
+    gamma_res: Annotated[float, Positive] = 1.0
+
+    def up(self, w: Tensor) -> Tensor:
+        return torch.expm1(self.gamma_res * (1 - w / self.tau)) / torch.expm1(self.gamma_res)
+
+    def down(self, w: Tensor) -> Tensor:
+        return torch.expm1(self.gamma_res * (1 + w / self.tau)) / torch.expm1(self.gamma_res)
+
+    def bounds(self) -> tuple[float | Tensor, float | Tensor]:
+        return -self.tau, self.tau

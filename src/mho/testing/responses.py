@@ -1,0 +1,175 @@
+"""The conformance suite for response laws."""
+
+import inspect
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mho.kernels.emit import lower
+from mho.records import float_fields
+from mho.responses.base import Response
+
+FAR = 10.0  # how far from 0 a law without bounds is examined [weight units]
+ULPS = 16  # of max |q|: how far compiled float32 may lie from torch's float32
+CELLS = (2, 3)
+
+
+def check_response(law: type[Response] | Response, published: bool = False) -> None:
+    """Checks that a response law does what the library relies on.
+
+    Defaults construct; `repr` rebuilds the law; between the bounds up and down are finite and positive; at
+    the bounds they are finite; G is zero at every symmetric point; numbers, tensors and compiled float32 give
+    the same values (compiled: within 16 ulp of max |q| of torch's float32); fields may vary from cell to cell.
+
+    Args:
+        law: a class derived from Response, or an object of it to check with other parameters.
+        published: also require a `Source:` line in the docstring, as all laws of the package have.
+
+    Raises:
+        AssertionError: the law fails; the message says what and where.
+    """
+    cls = law if inspect.isclass(law) else type(law)
+    try:
+        default = cls()
+    except Exception as error:
+        raise AssertionError(f"{cls.__name__}(): the defaults do not construct: {error}") from error
+    law = default if inspect.isclass(law) else law
+    if published:
+        assert "Source:" in (inspect.getdoc(cls) or ""), f"{cls.__name__}: the docstring has no `Source:` line"
+    _check_repr(law)
+    w = _between_bounds(law)
+    _check_signs(law, w)
+    _check_bounds(law)
+    _check_symmetric_points(law)
+    _check_tensors(law, w)
+    _check_compiled(law, w)
+    _check_cells(law, w)
+
+
+def _check_repr(law: Response) -> None:
+    try:
+        rebuilt = eval(repr(law), {type(law).__name__: type(law)})
+    except Exception as error:
+        raise AssertionError(f"{law!r}: this repr does not evaluate: {error}") from error
+    assert rebuilt == law, f"{law!r}: its repr rebuilds another object, {rebuilt!r}"
+
+
+def _limits(law: Response) -> tuple[float, float]:
+    lower_bound, upper_bound = law.bounds()
+    return float(lower_bound), float(upper_bound)
+
+
+def _between_bounds(law: Response) -> Tensor:
+    """201 points strictly between the bounds, or out to FAR."""
+    low, high = _limits(law)
+    assert low < high, f"{law!r}: bounds() returned {low}, {high}, which are not in rising order"
+    return torch.linspace(max(low, -FAR), min(high, FAR), 203, dtype=torch.float64)[1:-1]
+
+
+def _require(ok: Tensor, law: Response, what: Callable[[int], str]) -> None:
+    """Fails with the first place at which `ok` is false."""
+    bad = (~ok).flatten().nonzero()
+    if len(bad):
+        raise AssertionError(f"{law!r}: {what(int(bad[0]))}")
+
+
+def _check_signs(law: Response, w: Tensor) -> None:
+    for name, q in (("up", law.q_up(w)), ("down", law.q_down(w)), ("F", law.F(w))):
+        _require(
+            q.isfinite() & (q > 0),
+            law,
+            lambda i, n=name, q=q: (
+                f"{n}({w[i].item()}) = {q[i].item()}, but it must be finite and positive between the bounds"
+            ),
+        )
+
+
+def _check_bounds(law: Response) -> None:
+    for side, bound in zip(("lower", "upper"), _limits(law), strict=True):
+        assert bound == bound, f"{law!r}: the {side} bound is NaN"
+        if abs(bound) == float("inf"):
+            continue
+        for dtype in (torch.float64, torch.float32):
+            at = torch.tensor([bound], dtype=dtype)
+            for name, q in (("up", law.q_up(at)), ("down", law.q_down(at))):
+                value = q.item()
+                assert np.isfinite(value), f"{law!r}: {name} is {value} at the {side} bound {bound} in {dtype}"
+
+
+def _check_symmetric_points(law: Response) -> None:
+    low, high = _limits(law)
+    for point in law.symmetric_points():
+        g, f = law.G(point.w), law.F(point.w)
+        assert low < point.w < high, f"{law!r}: {point} lies outside the bounds {low}, {high}"
+        assert abs(g) <= 1e-9 * f, f"{law!r}: {point} is not symmetric: G = {g}, F = {f} there"
+        assert point.rate in ("exponential", "algebraic"), f"{law!r}: {point} has an unknown rate"
+
+
+def _check_tensors(law: Response, w: Tensor) -> None:
+    for name, q in (("up", law.q_up), ("down", law.q_down)):
+        for dtype in (torch.float64, torch.float32):
+            grid = w.to(dtype)[:200].reshape(2, 100)
+            values = q(grid)
+            assert values.shape == grid.shape, f"{law!r}: {name} of shape (2, 100) has shape {tuple(values.shape)}"
+            assert values.dtype == dtype, f"{law!r}: {name} of {dtype} has dtype {values.dtype}"
+        many, single = q(w), torch.tensor([q(x) for x in w.tolist()], dtype=torch.float64)
+        _require(
+            (many - single).abs() <= 1e-13 * many.abs().max(),
+            law,
+            lambda i, n=name, a=single, b=many: (
+                f"{n}({w[i].item()}) is {a[i].item()} for a number but {b[i].item()} for a tensor"
+            ),
+        )
+
+
+def _check_compiled(law: Response, w: Tensor) -> None:
+    """Compiled float32 against torch's float32, all fields shared by the cells."""
+    w = w.float()
+    fields = {n: torch.full_like(w, float(getattr(law, n))) for n in float_fields(type(law))}
+    _compare_compiled(law, law, w, fields, frozenset())
+
+
+def _check_cells(law: Response, w: Tensor) -> None:
+    """Fields that differ from cell to cell: shape, values, bounds, compiled values."""
+    names = float_fields(type(law))
+    if not names:
+        return
+    factors = torch.linspace(0.98, 1.02, 6).reshape(CELLS)
+    fields = {n: float(getattr(law, n)) * factors.roll(k) for k, n in enumerate(names)}
+    view = law.with_fields(**fields)
+    w_cells = 0.9 * w.float()[[10, 40, 90, 110, 160, 190]].reshape(CELLS)
+    for name, method in (("up", "q_up"), ("down", "q_down")):
+        values = getattr(view, method)(w_cells)
+        assert values.shape == CELLS, f"{law!r}: {name} with fields of shape {CELLS} has shape {tuple(values.shape)}"
+        for cell in np.ndindex(CELLS):
+            alone = law.with_fields(**{n: v[cell].item() for n, v in fields.items()})
+            expected = getattr(alone, method)(w_cells[cell].item())
+            got = values[cell].item()
+            message = f"{law!r}: {name} at cell {cell} is {got}, alone {expected}"
+            assert abs(got - expected) <= 1e-4 * max(1.0, values.abs().max().item()), message
+    for side, bound in zip(("lower", "upper"), view.bounds(), strict=True):
+        spread = torch.as_tensor(bound).expand(CELLS)
+        assert not spread.isnan().any(), f"{law!r}: with fields of shape {CELLS} the {side} bounds are {spread}"
+    flat = {n: v.flatten() for n, v in fields.items()}
+    _compare_compiled(law, law.with_fields(**flat), w_cells.flatten(), flat, frozenset(names))
+
+
+def _compare_compiled(
+    law: Response, view: Response, w: Tensor, fields: dict[str, Tensor], varying: frozenset[str]
+) -> None:
+    module: dict = {}
+    exec(lower(view, varying).source, module)
+    arguments = [w.numpy(), *(v.numpy() for v in fields.values())]
+    for name, expected in (("up", view.q_up(w)), ("down", view.q_down(w))):
+        got = torch.tensor([module[name](*scalars) for scalars in zip(*arguments, strict=True)])
+        ulp = float(np.spacing(np.float32(expected.abs().max().item())))
+        _require(
+            (got - expected).abs() <= ULPS * ulp,
+            law,
+            lambda i, n=name, a=got, b=expected, u=ulp: (
+                f"{n}({w[i].item()}) is {a[i].item()} compiled but {b[i].item()} in torch: more than {ULPS} ulp of "
+                f"max |q| apart ({u:.2g} each)"
+            ),
+        )

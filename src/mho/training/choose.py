@@ -1,0 +1,79 @@
+"""From what a user chose (a file, options, `--set`) to run specifications."""
+
+import inspect
+from collections.abc import Sequence
+from typing import Any
+
+import mho
+from mho.config import from_dict, kebab, override, to_dict
+from mho.errors import complaint, did_you_mean
+from mho.training.spec import RunSpec
+
+DIGITAL = "digital"
+
+
+def choose(
+    base: RunSpec, algorithm: str | None = None, response: str | None = None, settings: Sequence[str] = ()
+) -> RunSpec:
+    """The run `base` with another algorithm, response and other fields of the hardware.
+
+    Args:
+        base: the run to start from; without hardware, `default_hardware()` takes its place.
+        algorithm: a name of `mho.algorithms`, as `residual-learning`, or `digital` for plain torch.
+        response: a name of `mho.responses`, as `soft-bounds`, with that law's defaults.
+        settings: assignments such as `device.dw_min=1e-3`, relative to the hardware.
+    """
+    if algorithm is not None and kebab(algorithm) == DIGITAL:
+        if settings or response:
+            raise complaint(f"--algorithm {DIGITAL}", "this is plain torch; no hardware can be set")
+        return base.replace(hardware=None)
+    hardware = to_dict(base.hardware or default_hardware())
+    if algorithm is not None and kebab(hardware["algorithm"]["type"]) != kebab(algorithm):
+        hardware["algorithm"] = to_dict(_named(algorithm, mho.algorithms, mho.algorithms.Algorithm)())
+    if response is not None:
+        law = to_dict(_named(response, mho.responses, mho.responses.Response)())
+        devices = hardware["device"]
+        for device in [devices] if "type" in devices else devices.values():
+            device["response"] = law
+    for setting in settings:
+        hardware = override(hardware, setting)
+    return base.replace(hardware=from_dict(hardware, kind=mho.Crossbar))
+
+
+def choose_several(
+    base: RunSpec, algorithms: Sequence[str], response: str | None = None, settings: Sequence[str] = ()
+) -> dict[str, RunSpec]:
+    """{algorithm: run}. A setting `algorithm.field=value` goes to the algorithms that have the field."""
+    specs, unused = {}, set(settings)
+    for name in algorithms:
+        if kebab(name) == DIGITAL:
+            specs[DIGITAL] = choose(base, DIGITAL)
+            continue
+        plain = choose(base, name, response)
+        fitting = [s for s in settings if _concerns(plain, s)]
+        unused -= set(fitting)
+        specs[kebab(name)] = choose(plain, settings=fitting)
+    if unused:
+        raise complaint(f"--set {min(unused)}", f"none of {', '.join(algorithms)} has this field")
+    return specs
+
+
+def _concerns(spec: RunSpec, setting: str) -> bool:
+    path = setting.partition("=")[0].split(".")
+    return path[0] != "algorithm" or len(path) < 2 or hasattr(spec.hardware.algorithm, path[1])
+
+
+def default_hardware() -> Any:
+    """The crossbar that `mho train` simulates unless told otherwise."""
+    device = mho.Device(mho.responses.Power())
+    return mho.Crossbar(algorithm=mho.algorithms.ResidualLearning(), device=device)
+
+
+def _named(name: str, module: Any, base: type) -> Any:
+    """The subclass of `base` in a module, by its name in any spelling."""
+    public = {kebab(n): getattr(module, n) for n in module.__all__}
+    known = {n: c for n, c in public.items() if inspect.isclass(c) and issubclass(c, base) and c is not base}
+    if kebab(name) not in known:
+        what = base.__name__.lower()
+        raise complaint(f"--{what} {name}", f"no such {what}", did_you_mean(kebab(name), known))
+    return known[kebab(name)]

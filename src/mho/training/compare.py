@@ -1,0 +1,121 @@
+"""Several algorithms, several seeds, one table: means, spreads, and differences paired by seed."""
+
+import math
+import os
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mho.training.folder import RunFolder
+from mho.training.loop import Watch, train
+from mho.training.spec import RunSpec
+
+BASELINES = ("digital", "analog-sgd")
+
+
+def compare(
+    specs: Mapping[str, RunSpec],
+    seeds: Sequence[int],
+    folder: str | os.PathLike[str],
+    *,
+    watch: Callable[[str], Watch] | None = None,
+    checkpoint_every: int = 1,
+) -> dict[str, Any]:
+    """Trains each specification with each seed into `folder`/name/seed and returns the comparison.
+
+    A run of the same configuration that is in the folder already is used, or resumed where it stopped.
+    Writes compare.json, compare.csv (one line a run), compare.png and compare.pdf.
+
+    Args:
+        specs: {name: run}; their own seeds are ignored.
+        seeds: the seeds that all of them get, so that differences can be paired.
+        watch: makes the watcher of a run from its title.
+        checkpoint_every: epochs between two checkpoints.
+    """
+    from mho import plot  # matplotlib takes a second to import
+
+    files = RunFolder(folder)
+    jobs = [(name, seed) for seed in seeds for name in specs]
+    results: dict[str, list[dict[str, Any]]] = {name: [] for name in specs}
+    for i, (name, seed) in enumerate(jobs, 1):
+        spec, place = specs[name].replace(seed=seed), files.path / name / f"seed{seed}"
+        title = f"[{i}/{len(jobs)}] {name}, seed {seed}"
+        results[name].append(
+            train(
+                spec,
+                place,
+                resume=(place / "config.json").exists(),
+                watch=watch(title) if watch else None,
+                checkpoint_every=checkpoint_every,
+            )
+        )
+    summary = {"seeds": list(seeds), "algorithms": summarise(results)}
+    files.write_json("compare.json", summary)
+    files.write_csv("compare.csv", [_line(name, r) for name, runs in results.items() for r in runs])
+    histories = {name: [_history(files.path / name / f"seed{s}") for s in seeds] for name in specs}
+    plot.save(plot.comparison(histories), files.path / "compare")
+    return summary
+
+
+def summarise(results: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, dict[str, Any]]:
+    """For each name: test accuracies by seed, mean, standard deviation, and the paired differences.
+
+    `paired[other]` has the mean over seeds of the accuracy's difference to `other`, and its standard error;
+    standard deviations and errors are None for a single seed.
+    """
+    accuracies = {name: [r["test_accuracy"] for r in runs] for name, runs in results.items()}
+    summary = {}
+    for name, runs in results.items():
+        mine = accuracies[name]
+        paired = {}
+        for other in BASELINES:
+            if other in accuracies and other != name:
+                gaps = [a - b for a, b in zip(mine, accuracies[other], strict=True)]
+                error = _spread(gaps)
+                paired[other] = {
+                    "difference": statistics.fmean(gaps),
+                    "standard_error": None if error is None else error / math.sqrt(len(gaps)),
+                }
+        pulses = [sum(a["up"] + a["down"] for a in r["arrays"].values()) for r in runs]
+        summary[name] = {
+            "test_accuracy": mine,
+            "mean": statistics.fmean(mine),
+            "standard_deviation": _spread(mine),
+            "paired": paired,
+            "pulses": statistics.fmean(pulses),
+            "seconds": statistics.fmean(r["seconds"] for r in runs),
+        }
+    return summary
+
+
+def _spread(values: Sequence[float]) -> float | None:
+    return statistics.stdev(values) if len(values) > 1 else None
+
+
+def _line(name: str, result: Mapping[str, Any]) -> dict[str, Any]:
+    fields = (
+        "seed",
+        "epochs",
+        "test_accuracy",
+        "test_loss",
+        "train_accuracy",
+        "train_loss",
+        "best_test_accuracy",
+    )
+    counts = ("clipped_fraction", "saturated_cells", "seconds")
+    pulses = sum(a["up"] + a["down"] for a in result["arrays"].values())
+    return (
+        {"algorithm": name}
+        | {f: result[f] for f in fields}
+        | {"pulses": pulses}
+        | {f: result[f] for f in counts}
+    )
+
+
+def _history(folder: Path) -> list[float]:
+    """Test accuracy by epoch, from a finished run's metrics."""
+    import csv
+
+    with (folder / "metrics.csv").open(encoding="utf-8") as file:
+        return [float(row["test_accuracy"]) for row in csv.DictReader(file)]

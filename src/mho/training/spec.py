@@ -1,0 +1,74 @@
+"""What a training run is: one frozen record, from which the same seed gives the same run."""
+
+from typing import Annotated, Any
+
+import torch
+from torch import nn
+
+from mho.data import NAMES, Dataset
+from mho.errors import complaint, did_you_mean
+from mho.records import NonNegative, OneOrMore, Positive, Probability, Record
+
+ACTIVATIONS = {"sigmoid": nn.Sigmoid, "tanh": nn.Tanh, "relu": nn.ReLU}
+
+
+class RunSpec(Record):
+    """A fully connected network with log-softmax output, trained on the negative log-likelihood.
+
+    Args:
+        data: `digits`, `mnist` or `fashion_mnist`.
+        data_dir: folder of the data; None: the variable MHO_DATA, else `data` in the current folder.
+        hidden: widths of the hidden layers; () is a single layer.
+        activation: `sigmoid`, `tanh` or `relu`, after each hidden layer.
+        hardware: the `mho.Crossbar` of all layers, or None for plain digital torch with SGD.
+        epochs: passes over the training images.
+        batch_size: images a step; the last batch of an epoch may be smaller.
+        lr: learning rate [weight units per unit of gradient].
+        lr_step, lr_decay: every `lr_step` epochs, `lr` is multiplied by `lr_decay`; 0 epochs is never.
+        seed: of the initial weights (torch), the order of the images and the hardware's own randomness.
+        threads: of torch and of the kernels; 0 leaves them as they are.
+        deterministic: the result then does not depend on the number of threads.
+    Source: the defaults of the loop are those of arXiv 2502.06309, appendix K (MNIST, FCN).
+    """
+
+    data: str = "digits"
+    data_dir: str | None = None
+    hidden: tuple[int, ...] = (256, 128)
+    activation: str = "sigmoid"
+    hardware: Any = None
+    epochs: Annotated[int, OneOrMore] = 30
+    batch_size: Annotated[int, OneOrMore] = 10
+    lr: Annotated[float, Positive] = 0.05
+    lr_step: Annotated[int, NonNegative] = 15
+    lr_decay: Annotated[float, Probability] = 0.5
+    seed: Annotated[int, NonNegative] = 0
+    threads: Annotated[int, NonNegative] = 0
+    deterministic: bool = False
+
+    def validate(self) -> None:
+        if self.data not in NAMES:
+            raise complaint(
+                f"RunSpec(data={self.data!r})", "no such data set", did_you_mean(self.data, NAMES)
+            )
+        if self.activation not in ACTIVATIONS:
+            known = did_you_mean(self.activation, ACTIVATIONS)
+            raise complaint(f"RunSpec(activation={self.activation!r})", "no such activation", known)
+        if not all(isinstance(n, int) and n >= 1 for n in self.hidden):
+            raise complaint(f"RunSpec(hidden={self.hidden!r})", "a layer has at least one unit")
+
+
+def network(spec: RunSpec, data: Dataset) -> nn.Sequential:
+    """The digital network: (batch, features) in [0, 1] to (batch, classes) log-probabilities."""
+    widths = [data.x_train.shape[1], *spec.hidden, data.classes]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(spec.seed)
+        layers: list[nn.Module] = []
+        for n_in, n_out in zip(widths, widths[1:], strict=False):
+            layers += [nn.Linear(n_in, n_out), ACTIVATIONS[spec.activation]()]
+    return nn.Sequential(*layers[:-1], nn.LogSoftmax(dim=1))
+
+
+def order(spec: RunSpec, epoch: int, n: int) -> torch.Tensor:
+    """The order of the n training images in that epoch, (n,) int64: a pure function of its arguments."""
+    generator = torch.Generator().manual_seed(spec.seed * 1_000_003 + epoch)
+    return torch.randperm(n, generator=generator)

@@ -24,6 +24,7 @@ from mho.records import Record, field_rules
 
 __all__ = ["from_dict", "kebab", "override", "public_types", "read", "to_dict"]
 
+ABSTRACT = ("Algorithm", "Response")
 NAMESPACES = ("mho.responses", "mho.algorithms", "mho", "mho.training")
 
 
@@ -111,7 +112,7 @@ def _class_of(data: Mapping[str, Any], place: str, kind: Any) -> type[Record]:
 
 
 def _build(value: Any, kind: Any, path: str) -> Any:
-    """`value` of a file as a field annotated `kind` wants it: records built, lists made tuples, types checked."""
+    """`value` as a field annotated `kind` wants it: records built, lists made tuples, types checked."""
     options = _alternatives(kind)
     records = [k for k in options if _is_record(k)]
     table = next((k for k in options if inspect.isclass(_bare(k)) and issubclass(_bare(k), Mapping)), None)
@@ -123,7 +124,7 @@ def _build(value: Any, kind: Any, path: str) -> Any:
     if isinstance(value, str) and records and str not in options:
         return from_dict(value, path, kind)
     for option in options:
-        if option is Any or option is types.NoneType and value is None:
+        if option is Any or (option is types.NoneType and value is None):
             return value
         if get_origin(option) is Literal and value in get_args(option):
             return value
@@ -133,8 +134,7 @@ def _build(value: Any, kind: Any, path: str) -> Any:
             return float(value)
         if option in (int, str, bool) and type(value) is option:
             return value
-    words = ", ".join(getattr(k, "__name__", None) or str(k) for k in options)
-    raise complaint(path, f"{value!r} does not fit", f"Needed: {words}")
+    raise complaint(path, f"{value!r} does not fit", f"Needed: {' or '.join(map(_words, options))}")
 
 
 def _alternatives(kind: Any) -> list[Any]:
@@ -145,6 +145,12 @@ def _alternatives(kind: Any) -> list[Any]:
         members = [a for k in get_args(kind) for a in _alternatives(k)]
         return sorted(members, key=lambda k: k is float)
     return [kind]
+
+
+def _words(kind: Any) -> str:
+    if get_origin(kind) is Literal:
+        return " or ".join(map(repr, get_args(kind)))
+    return "null" if kind is types.NoneType else getattr(kind, "__name__", str(kind))
 
 
 def _bare(kind: Any) -> Any:
@@ -161,13 +167,13 @@ def public_types() -> dict[str, type[Record]]:
     for namespace in NAMESPACES:
         module = importlib.import_module(namespace)
         for name in getattr(module, "__all__", ()):
-            if _is_record(getattr(module, name)):
+            if name not in ABSTRACT and _is_record(getattr(module, name)):
                 found.setdefault(name, getattr(module, name))
     return found
 
 
 def kebab(name: str) -> str:
-    """A class name as the command line spells it: `AnalogSGD` is `analog-sgd`, `TikiTakaV2` `tiki-taka-v2`."""
+    """A class name as the command line spells it: `AnalogSGD` is `analog-sgd`."""
     parts = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", name)
     return parts.replace("_", "-").lower()
 

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -13,7 +14,7 @@ __all__ = ["COLOURS", "comparison", "curves", "save"]
 # M. Okabe and K. Ito, Color Universal Design, 2008; yellow is left out, as it fades on paper
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 LINES = ("-", "--", "-.", ":")
-STYLE = {
+STYLE: Any = {
     "font.size": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -43,7 +44,7 @@ def curves(rows: Sequence[Mapping[str, float]], title: str = "") -> Figure:
 
 
 def comparison(histories: Mapping[str, Sequence[Sequence[float]]]) -> Figure:
-    """Test accuracy by epoch: {name: one history a seed}; mean as a line, one standard deviation as a band."""
+    """Test accuracy by epoch: {name: a history a seed}; the mean, and one standard deviation as a band."""
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(4.6, 3.2), layout="constrained")
         axes = figure.subplots()

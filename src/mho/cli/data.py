@@ -68,6 +68,7 @@ def check(
     from mho.data import NAMES, check
 
     table = Table("data set", "file", "contents", "verdict", title="Data sets")
+    table.columns[1].no_wrap = True
     bad = False
     for name in names or NAMES:
         files = check(name, data_dir)

@@ -49,8 +49,8 @@ def announce(console: Console, result: Mapping[str, Any], folder: str | os.PathL
     )
     for array, counts in result["arrays"].items():
         console.print(
-            f"array {array}: {counts['up']:,} pulses up, {counts['down']:,} down on {counts['cells']:,} cells, "
-            f"{counts['saturated']:,} of them at a bound",
+            f"array {array}: {counts['up']:,} pulses up, {counts['down']:,} down "
+            f"on {counts['cells']:,} cells, {counts['saturated']:,} of them at a bound",
             highlight=False,
         )
     if result["clipped_fraction"]:

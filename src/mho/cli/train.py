@@ -2,10 +2,9 @@
 
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import typer
-from typer import Option
+from typer import Context, Option
 
 from mho.errors import complaint
 
@@ -13,51 +12,29 @@ DATA, MODEL, LOOP, HARDWARE, RUN = "Data", "Network", "Training", "Hardware", "R
 
 
 def train(
+    context: Context,
     data: Annotated[
-        str | None,
-        Option(
-            help="digits (in the package), mnist or fashion_mnist.",
-            show_default="digits",
-            rich_help_panel=DATA,
-        ),
-    ] = None,
+        str, Option(help="digits (in the package), mnist or fashion_mnist.", rich_help_panel=DATA)
+    ] = "digits",
     data_dir: Annotated[
         Path | None,
         Option(
-            help="Folder of the data sets, or of this one. `mho data get` fills it.",
+            help="Folder of the data sets, or of this one; `mho data get` fills it.",
             show_default="$MHO_DATA, else data",
             rich_help_panel=DATA,
         ),
     ] = None,
     hidden: Annotated[
-        str | None,
-        Option(
-            help='Widths of the hidden layers, separated by commas; "" for none.',
-            show_default="256,128",
-            rich_help_panel=MODEL,
-        ),
-    ] = None,
-    activation: Annotated[
-        str | None, Option(help="sigmoid, tanh or relu.", show_default="sigmoid", rich_help_panel=MODEL)
-    ] = None,
-    epochs: Annotated[
-        int | None, Option(help="Passes over the training images.", show_default="30", rich_help_panel=LOOP)
-    ] = None,
-    batch_size: Annotated[
-        int | None, Option(help="Images a step.", show_default="10", rich_help_panel=LOOP)
-    ] = None,
+        str, Option(help='Widths of the hidden layers; "" for none.', rich_help_panel=MODEL)
+    ] = "256,128",
+    activation: Annotated[str, Option(help="sigmoid, tanh or relu.", rich_help_panel=MODEL)] = "sigmoid",
+    epochs: Annotated[int, Option(help="Passes over the training images.", rich_help_panel=LOOP)] = 30,
+    batch_size: Annotated[int, Option(help="Images a step.", rich_help_panel=LOOP)] = 10,
     lr: Annotated[
-        float | None,
-        Option(help="Learning rate [weight units / gradient].", show_default="0.05", rich_help_panel=LOOP),
-    ] = None,
-    lr_step: Annotated[
-        int | None,
-        Option(help="Epochs between two decays; 0 is never.", show_default="15", rich_help_panel=LOOP),
-    ] = None,
-    lr_decay: Annotated[
-        float | None,
-        Option(help="Factor on the learning rate at each decay.", show_default="0.5", rich_help_panel=LOOP),
-    ] = None,
+        float, Option(help="Learning rate [weight units / gradient].", rich_help_panel=LOOP)
+    ] = 0.05,
+    lr_step: Annotated[int, Option(help="Epochs between decays; 0 is never.", rich_help_panel=LOOP)] = 15,
+    lr_decay: Annotated[float, Option(help="Factor on lr at each decay.", rich_help_panel=LOOP)] = 0.5,
     algorithm: Annotated[
         str | None,
         Option(
@@ -80,7 +57,7 @@ def train(
             "--set",
             metavar="FIELD=VALUE",
             help="Any field of the hardware, may be repeated: device.response.tau=0.6, device.dw_min=1e-3, "
-            "device.spread.gain=0.1, algorithm.gamma=0.4, io.perfect=true, pulses=Expected.",
+            "device.spread.gain=0.1, algorithm.gamma=0.4, io.sigma_out=0.1, pulses=Expected.",
             rich_help_panel=HARDWARE,
         ),
     ] = None,
@@ -94,21 +71,14 @@ def train(
         ),
     ] = None,
     seeds: Annotated[
-        int, Option(min=1, help="Number of seeds of a comparison, from --seed upwards.", rich_help_panel=RUN)
+        int, Option(min=1, help="Seeds of a comparison, from --seed upwards.", rich_help_panel=RUN)
     ] = 3,
     seed: Annotated[
-        int | None,
-        Option(
-            help="Of initial weights, order of images and hardware noise.",
-            show_default="0",
-            rich_help_panel=RUN,
-        ),
-    ] = None,
+        int, Option(help="Of initial weights, order of images and hardware noise.", rich_help_panel=RUN)
+    ] = 0,
     config: Annotated[
         Path | None,
-        Option(
-            help="A .json or .toml file, such as a run's config.json, to start from.", rich_help_panel=RUN
-        ),
+        Option(help="A .json or .toml file to start from, such as a run's config.json.", rich_help_panel=RUN),
     ] = None,
     out: Annotated[
         Path | None,
@@ -121,19 +91,10 @@ def train(
     checkpoint_every: Annotated[
         int, Option(min=1, help="Epochs between two checkpoints.", rich_help_panel=RUN)
     ] = 1,
-    threads: Annotated[
-        int | None,
-        Option(help="Threads; 0 leaves the choice to torch.", show_default="0", rich_help_panel=RUN),
-    ] = None,
+    threads: Annotated[int, Option(help="0 leaves the choice to torch and mho.", rich_help_panel=RUN)] = 0,
     deterministic: Annotated[
-        bool | None,
-        Option(
-            "--deterministic",
-            help="The same bits for any number of threads.",
-            show_default=False,
-            rich_help_panel=RUN,
-        ),
-    ] = None,
+        bool, Option("--deterministic", help="The same bits for any number of threads.", rich_help_panel=RUN)
+    ] = False,
     quiet: Annotated[bool, Option("--quiet", help="Print the result only.", rich_help_panel=RUN)] = False,
 ) -> None:
     """Train a network on a simulated crossbar and write the run to a folder.
@@ -173,10 +134,10 @@ def train(
         written = RunFolder(str(out)).config()
     else:
         written = read(config) if config else {}
-    given: dict[str, Any] = {
-        "data": data and data.replace("-", "_"),
-        "data_dir": data_dir and str(data_dir),
-        "hidden": None if hidden is None else _widths(hidden),
+    chosen = {
+        "data": data.replace("-", "_"),
+        "data_dir": str(data_dir),
+        "hidden": _widths(hidden),
         "activation": activation,
         "epochs": epochs,
         "batch_size": batch_size,
@@ -187,8 +148,9 @@ def train(
         "threads": threads,
         "deterministic": deterministic,
     }
-    base = from_dict(written, kind=RunSpec)
-    base = base.replace(**{name: value for name, value in given.items() if value is not None})
+    base = from_dict(written, kind=RunSpec).replace(
+        **{name: value for name, value in chosen.items() if _was_given(context, name)}
+    )
     settings = settings or []
     try:
         if compare:
@@ -213,6 +175,11 @@ def train(
         announce(console, result, out)
     except Interrupted as stop:
         stopped(stop, comparison=compare is not None)
+
+
+def _was_given(context: Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name != "DEFAULT"
 
 
 def _widths(text: str) -> tuple[int, ...]:

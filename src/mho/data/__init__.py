@@ -4,6 +4,7 @@ import dataclasses
 import os
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from mho.data import digits, idx
@@ -53,27 +54,29 @@ def load(name: str, data_dir: str | os.PathLike[str] | None = None) -> Dataset:
     Raises `MhoError` for an unknown name, and for a missing, truncated or altered file.
     """
     name = name.replace("-", "_")
+    parts: tuple[np.ndarray, ...]
     if name == "digits":
-        parts, kind, source = digits.read(), digits, digits.SOURCE
+        parts, white, image, source = digits.read(), digits.WHITE, digits.IMAGE, digits.SOURCE
     elif name in SETS:
-        parts, kind, source = idx.read_set(name, folder_of(name, data_dir)), idx, SETS[name].source
+        parts = idx.read_set(name, folder_of(name, data_dir))
+        white, image, source = idx.WHITE, idx.IMAGE, SETS[name].source
     else:
         raise complaint(f"load({name!r})", f"no data set is called {name!r}", did_you_mean(name, NAMES))
     x_train, y_train, x_test, y_test = (torch.from_numpy(part) for part in parts)
     return Dataset(
         name=name,
-        x_train=x_train.float() / kind.WHITE,
+        x_train=x_train.float() / white,
         y_train=y_train.long(),
-        x_test=x_test.float() / kind.WHITE,
+        x_test=x_test.float() / white,
         y_test=y_test.long(),
         classes=10,
-        image=kind.IMAGE,
+        image=image,
         source=source,
     )
 
 
 def check(name: str, data_dir: str | os.PathLike[str] | None = None) -> dict[str, tuple[str, str]]:
-    """{file: (contents, verdict)} of a data set; the verdict is "ok", "missing" or what is wrong with the file."""
+    """{file: (contents, verdict)} of a data set; the verdict is "ok", "missing" or what is wrong."""
     name = name.replace("-", "_")
     if name == "digits":
         return digits.state()

@@ -14,7 +14,8 @@ import numpy as np
 IMAGE = (8, 8)
 WHITE = 16  # each pixel counts the ink in 4 x 4 cells of the scanned form
 N_TRAIN = 1415
-SHA256 = "46ac2e34ac39e49dc7e577c0fd76e40f7aded22e1940bd2a56b5d3877644db33"  # of the four arrays of `read`, one after the other
+# of the four arrays of `read`, one after the other
+SHA256 = "46ac2e34ac39e49dc7e577c0fd76e40f7aded22e1940bd2a56b5d3877644db33"
 SOURCE = (
     "Optical Recognition of Handwritten Digits (test part), E. Alpaydin and C. Kaynak, 1998, "
     "UCI Machine Learning Repository, doi:10.24432/C50P49, CC BY 4.0"

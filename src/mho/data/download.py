@@ -81,6 +81,7 @@ def _fetch(
                 return packed
             except urllib.error.HTTPError as error:
                 answer = f"{error.code} {error.reason}"
+                error.close()
                 if error.code in (401, 403, 404, 410):  # asking again does not help
                     break
             except (OSError, http.client.HTTPException, ValueError) as error:

@@ -25,7 +25,7 @@ FILES = {  # name -> shape, in the order in which `read_set` returns them
 
 @dataclasses.dataclass(frozen=True)
 class Known:
-    """What identifies a set: SHA-256 of each file's *unpacked* bytes, as packers differ; and where to get it."""
+    """A set's identity: SHA-256 of each file's *unpacked* bytes (packers differ), and where to get it."""
 
     sha256: dict[str, str]
     mirrors: tuple[str, ...]

@@ -47,16 +47,18 @@ class Layout:
     def where(self, name: str) -> str:
         """The expression by which a kernel reaches a parameter."""
         if name in self.planes:
-            return f"par[{self.planes.index(name)}, q]"
+            return f"par[{self.planes.index(name)}, i, q]"
         return f"scal[{2 + self.scalars.index(name)}]"
 
 
 def source_of(device: Device, layout: Layout) -> str:
     """Source of the kernel module of this device."""
     law = lower(device.response, varying=device.varying)
-    steps = "\n\n".join(_step(direction, sign, layout) for direction, sign in (("up", "+"), ("down", "-")))
+    cheap = "32(" not in law.source.partition("def ")[2]
+    flags = f"NOISY = {layout.noise != 'none'}\nCHEAP = {cheap}"
+    steps = "\n\n\n".join(_step(direction, sign, layout) for direction, sign in (("up", "+"), ("down", "-")))
     head, tail = _split_template()
-    return f"{head}\n{law.source}\n\nNOISY = {layout.noise != 'none'}\n\n\n{steps}\n\n{tail}"
+    return f"{head}\n{law.source}\n\n{flags}\n\n\n{steps}\n\n{tail}"
 
 
 def _step(direction: str, sign: str, layout: Layout) -> str:
@@ -67,7 +69,7 @@ def _step(direction: str, sign: str, layout: Layout) -> str:
         "multiplicative": "(q_w * (np.float32(1.0) + scal[1] * z))",
     }[layout.noise]
     return f'''@njit(nogil=True, fastmath=False, error_model="numpy", inline="always")
-def step_{direction}(w, z, par, q, scal):
+def step_{direction}(w, z, par, i, q, scal):
     q_w = {direction}({arguments})
     new = w {sign} scal[0] * {layout.where("gain")} * {change}
     low = {layout.where("lower")}

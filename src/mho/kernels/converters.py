@@ -1,6 +1,6 @@
 """The periphery as two passes over the data: `encode` before the product, `decode` after it.
 
-Noise: Philox counter (column // 4, 2 * attempt (+ 1 at the output), row of the call, 0), under the call's key.
+Noise: Philox counter (column // 8, 2 * attempt (+ 1 at the output), row of the call, 0), under the call's key.
 """
 
 import numpy as np
@@ -24,7 +24,8 @@ def encode(x, out, scale, bound, step, sigma, abs_max, key, rows, attempt):
     Returns: the index of a sample with NaN or infinity, or -1.
     """
     n = x.shape[1]
-    z = np.empty(n + 4, np.float32)
+    z = np.empty(n + 8, np.float32)
+    words = np.empty(n + 8, np.uint32)
     one = np.float32(1.0)
     for r in rows:
         top, poison = np.float32(0.0), np.float32(0.0)
@@ -43,7 +44,7 @@ def encode(x, out, scale, bound, step, sigma, abs_max, key, rows, attempt):
             for j in range(n):
                 out[r, j] = min(max(x[r, j] / size, -bound), bound)
         if sigma > 0:
-            fill_normals(z, n, key[0], key[1], np.uint32(2 * attempt), np.uint32(r), _ZERO)
+            fill_normals(z, words, 0, n, key[0], key[1], np.uint32(2 * attempt), np.uint32(r), _ZERO)
             for j in range(n):
                 out[r, j] += sigma * z[j]
     return -1
@@ -59,11 +60,12 @@ def decode(y, scale, bound, step, sigma, key, rows, attempt, over):
     Returns: how many did.
     """
     n = y.shape[1]
-    z = np.empty(n + 4, np.float32)
+    z = np.empty(n + 8, np.float32)
+    words = np.empty(n + 8, np.uint32)
     n_over = 0
     for r in rows:
         if sigma > 0:
-            fill_normals(z, n, key[0], key[1], np.uint32(2 * attempt + 1), np.uint32(r), _ZERO)
+            fill_normals(z, words, 0, n, key[0], key[1], np.uint32(2 * attempt + 1), np.uint32(r), _ZERO)
             for j in range(n):
                 y[r, j] += sigma * z[j]
         size, top = scale[r], np.float32(0.0)

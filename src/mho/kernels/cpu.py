@@ -62,6 +62,7 @@ class CpuKernels:
         block = max(1, min(len(x), _LIST_ROOM // (pulses.bl * x.shape[1])))
         up = down = clipped = lines = 0
         bad = -1
+        sent = np.zeros(len(a.cells), np.int64)
         for first in range(0, len(x), block):
             xs, ds = x[first : first + block], d[first : first + block]
             work_space = _line_space(len(xs), pulses.bl, x.shape[1], d.shape[1])
@@ -71,13 +72,11 @@ class CpuKernels:
             if bad_sample >= 0:
                 return Sent(up, down, clipped, lines, bad, first + bad_sample)
             clipped, lines = clipped + too_big, lines + drawn
-            columns, ends, row_bits, row_down = work_space
 
-            def rows(span, ends=ends, columns=columns, row_bits=row_bits, row_down=row_down, first=first):
+            def rows(span, work_space=work_space):
                 return self.module.trains_rows(
-                    a.cells, a.planes, self.scal, columns, ends, row_bits, row_down, c2c_key, first, span,
-                    a.visible, a.reference, a.counts,
-                )  # fmt: skip
+                    a.cells, a.planes, self.scal, *work_space, sent, c2c_key, span, a.visible, a.reference, a.counts
+                )
 
             for more_up, more_down, bad_row in over_rows(rows, len(a.cells), work > _WORTH_THREADS):
                 up, down, bad = up + more_up, down + more_down, max(bad, bad_row)
@@ -88,7 +87,7 @@ class CpuKernels:
 
         def rows(span):
             return self.module.rounded_rows(
-                a.cells, a.planes, self.scal, x, d, lr, self.granularity, pulses.bl, round_key, c2c_key, 0, span,
+                a.cells, a.planes, self.scal, x, d, lr, self.granularity, pulses.bl, round_key, c2c_key, span,
                 a.visible, a.reference, a.counts,
             )  # fmt: skip
 
@@ -110,9 +109,10 @@ def _line_space(samples: int, bl: int, n_in: int, n_out: int) -> tuple[np.ndarra
         if len(spaces) > 64:
             spaces.clear()
         spaces[shape] = (
-            np.empty(samples * bl * n_in + 1, np.int32),
+            np.empty(samples * bl * n_in + 1, np.uint32),
             np.empty((samples, bl, 3), np.int32),
             np.empty((samples, n_out, (bl + 63) // 64), np.uint64),
             np.empty((samples, n_out), np.uint8),
+            np.empty(n_out, np.int64),
         )
     return spaces[shape]

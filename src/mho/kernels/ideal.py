@@ -6,19 +6,18 @@ share: a tuple, so that the compiler keeps them in registers.
 
 from numba import njit
 
-DENSE_PLANES = 0
-
 
 @njit(nogil=True, fastmath=False, error_model="numpy", inline="always")
-def step_up(w, z, par, q, scal):
+def step_up(w, z, par, i, q, scal):
     """The weight after one up pulse; z is the pulse's standard normal number; scal = (dw_min,)."""
     return w + scal[0]
 
 
 @njit(nogil=True, fastmath=False, error_model="numpy", inline="always")
-def step_down(w, z, par, q, scal):
+def step_down(w, z, par, i, q, scal):
     """The weight after one down pulse."""
     return w - scal[0]
 
 
 NOISY = False
+CHEAP = True

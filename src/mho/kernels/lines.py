@@ -68,19 +68,22 @@ def _fire(fire, thresholds, n, k0, k1, slot, sample):
 
 
 @njit(nogil=True, fastmath=False, error_model="numpy", cache=True)
-def bit_lines(x, d, lr, granularity, bl, management, x_key, d_key, first, columns, ends, row_bits, row_down):
+def bit_lines(
+    x, d, lr, granularity, bl, management, x_key, d_key, first, columns, ends, row_bits, row_down, row_pulses
+):
     """Draws the lines of a block of samples.
 
     Args:
         x: (samples, in) float32; d: (samples, out) float32.
         management: (update_management, bl_management).
         x_key, d_key: (low, high) words of the two call keys; first: global index of the first sample.
-        columns: int32 list, filled with the firing columns, sample by sample and slot by slot, those with
+        columns: uint32 list, filled with the firing columns, sample by sample and slot by slot, those with
             x > 0 before those with x < 0; room for samples * bl * in + 1.
         ends: (samples, bl, 3) int32, filled with [start, end of x > 0, end] of each slot's part of `columns`.
         row_bits: (samples, out, words) uint64, filled with the row lines; row_down: (samples, out) uint8,
             1 where lr d < 0.
-    Returns: (expected work in pulses, clipped lines, lines with p > 0, first bad sample or -1).
+        row_pulses: (out,) int64, filled with the number of pulses that each row gets from these samples.
+    Returns: (pulses of all rows, clipped lines, lines with p > 0, first bad sample or -1).
     """
     samples, n_in = x.shape
     n_out = d.shape[1]
@@ -89,13 +92,13 @@ def bit_lines(x, d, lr, granularity, bl, management, x_key, d_key, first, column
     tx = np.zeros(width, np.uint64)
     td = np.zeros(width, np.uint64)
     negative = np.zeros(width, np.uint8)
-    one = np.uint64(1)
     row_bits[:] = 0
-    work, clipped, lines, at = 0, 0, 0, 0
+    row_pulses[:] = 0
+    clipped, lines, at = 0, 0, 0
     for s in range(samples):
         x_max, d_max = finite_max(x[s]), finite_max(d[s])
         if not (math.isfinite(x_max) and math.isfinite(d_max)):
-            return work, clipped, lines, s
+            return 0, clipped, lines, s
         length, px, pd = train(
             float(x_max), float(d_max), abs(lr), granularity, bl, management[0], management[1]
         )
@@ -139,8 +142,8 @@ def bit_lines(x, d, lr, granularity, bl, management, x_key, d_key, first, column
                     _fire(fire, td, n_out, d_key[0], d_key[1], slot, sample)
                     for i in range(n_out):
                         row_bits[s, i, k >> 6] |= np.uint64(fire[i]) << np.uint64(k & 63)
-                        work += active * fire[i]
+                        row_pulses[i] += active * fire[i]
             else:
                 ends[s, k, 1] = at
                 ends[s, k, 2] = at
-    return work, clipped, lines, -1
+    return row_pulses.sum(), clipped, lines, -1

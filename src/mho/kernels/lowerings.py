@@ -101,7 +101,8 @@ def _operator(symbol: str, swapped: bool = False) -> Callable[..., Value]:
 
 def _comparison(symbol: str) -> Callable[..., Value]:
     def write(writer: Writer, input: Value, other: Value) -> Value:
-        return writer.assign(f"{writer.number(input).text} {symbol} {writer.number(other).text}", condition=True)
+        a, b = writer.number(input), writer.number(other)
+        return writer.assign(f"{a.text} {symbol} {b.text}", condition=True)
 
     return write
 

@@ -8,6 +8,9 @@ are those that `tests/test_math32.py` holds the functions to. Subnormal results 
 The coefficients are minimax fits made for this file (weighted least squares, iterated), rounded to float32.
 """
 
+# mypy: disable-error-code="call-arg, var-annotated, attr-defined"
+# (Numba's own types describe an intrinsic as it is defined, with a typing context, not as it is called.)
+
 import numpy as np
 from llvmlite import ir
 from numba import njit, types
@@ -23,7 +26,7 @@ ZERO, HALF, ONE, TWO = f32(0), f32(0.5), f32(1), f32(2)
 ROUND = f32(1.5 * 2**23)  # x + ROUND - ROUND is x rounded to an integer, for |x| < 2^22
 ROUND_BITS = i32(0x4B400000)  # the bits of ROUND: bits(x + ROUND) - ROUND_BITS is that integer
 LN2 = f32(0.6931471805599453)
-LN2_HI, LN2_LO = f32(0.693359375), f32(-2.12194440e-4)  # ln 2 in two parts; n * LN2_HI is exact for |n| < 2^14
+LN2_HI, LN2_LO = f32(0.693359375), f32(-2.12194440e-4)  # ln 2 in two parts; n * LN2_HI is exact
 LOG2_E = f32(1.4426950408889634)
 EXP_LOW, EXP_HIGH = f32(-104), f32(89)  # beyond these exp is 0 or inf in float32
 SQRT_HALF_BITS = i32(0x3F3504F3)
@@ -53,7 +56,7 @@ def bits_to_float(typingctx, n):
 @intrinsic
 def select32(typingctx, condition, yes, no):
     """`yes` where `condition` holds, else `no`: one instruction, both sides being evaluated."""
-    if not isinstance(types.unliteral(condition), types.Boolean) or yes != types.float32 or no != types.float32:
+    if not isinstance(types.unliteral(condition), types.Boolean) or {yes, no} != {types.float32}:
         return None
     signature = types.float32(types.boolean, types.float32, types.float32)
     return signature, lambda ctx, builder, sig, args: builder.select(*args)
@@ -130,12 +133,26 @@ def expm1_32(x):
 
 @inlined
 def exp2_32(x):
-    """2^x, to 1.0 ulp; inf from x = 128, subnormal below -126, 0 below -150; NaN of NaN."""
+    """2^x, to 1.1 ulp; inf from x = 128, subnormal below -126, 0 below -150; NaN of NaN."""
     x = min32(max32(x, f32(-151)), f32(129))
     shifted = x + ROUND
     r = (x - (shifted - ROUND)) * LN2
     first, second = _two_powers(i32(float_to_bits(shifted) - ROUND_BITS))
     return (ONE + _exp_minus_1_reduced(r)) * first * second
+
+
+@inlined
+def _log_tail(f):
+    """ln(1 + f) - f for f in [-0.293, 0.414)."""
+    p = f32(-0.0763443)
+    p = p * f + f32(0.1276155)
+    p = p * f + f32(-0.13160194)
+    p = p * f + f32(0.14201762)
+    p = p * f + f32(-0.16623357)
+    p = p * f + f32(0.20001227)
+    p = p * f + f32(-0.25000823)
+    p = p * f + f32(0.3333333)
+    return (p * f - HALF) * (f * f)
 
 
 @inlined
@@ -146,15 +163,7 @@ def _exponent_and_log(x):
     shifted = i32(float_to_bits(x) - SQRT_HALF_BITS)
     e = f32(i32(shifted >> i32(23))) - select32(subnormal, f32(23), ZERO)
     f = bits_to_float(i32(i32(shifted & MANTISSA) + SQRT_HALF_BITS)) - ONE
-    p = f32(-0.0763443)
-    p = p * f + f32(0.1276155)
-    p = p * f + f32(-0.13160194)
-    p = p * f + f32(0.14201762)
-    p = p * f + f32(-0.16623357)
-    p = p * f + f32(0.20001227)
-    p = p * f + f32(-0.25000823)
-    p = p * f + f32(0.3333333)
-    return e, f, (p * f - HALF) * (f * f)
+    return e, f, _log_tail(f)
 
 
 @inlined
@@ -170,6 +179,15 @@ def log32(x):
     """Natural logarithm, to 1.0 ulp, subnormal x included; -inf at 0, NaN below, inf at inf."""
     e, f, tail = _exponent_and_log(x)
     return _log_limits(x, e * LN2_HI + (f + (tail + e * LN2_LO)))
+
+
+@inlined
+def log_unit32(x):
+    """Natural logarithm as `log32`, for normal x in (0, 1] only: no limits to look after."""
+    shifted = i32(float_to_bits(x) - SQRT_HALF_BITS)
+    e = f32(i32(shifted >> i32(23)))
+    f = bits_to_float(i32(i32(shifted & MANTISSA) + SQRT_HALF_BITS)) - ONE
+    return e * LN2_HI + (f + (_log_tail(f) + e * LN2_LO))
 
 
 @inlined
@@ -251,11 +269,8 @@ def softplus32(x):
 
 
 @inlined
-def sincos2pi32(u):
-    """(sin 2 pi u, cos 2 pi u) for 0 <= u <= 1, u in turns; each within 1.2e-7 of the exact value."""
-    shifted = f32(4) * u + ROUND  # the nearest quarter turn
-    quarter = i32(float_to_bits(shifted) - ROUND_BITS)
-    r = u - (shifted - ROUND) * f32(0.25)  # exact, |r| <= 1/8
+def sincos_eighth32(r):
+    """(sin 2 pi r, cos 2 pi r) for |r| <= 1/8 turn; each within 1.2e-7 of the exact value."""
     z = r * r
     s = f32(-75.39356)
     s = s * z + f32(81.592354)
@@ -267,6 +282,16 @@ def sincos2pi32(u):
     c = c * z + f32(64.93932)
     c = c * z + f32(-19.739208)
     c = c * z + ONE
+    return s, c
+
+
+@inlined
+def sincos2pi32(u):
+    """(sin 2 pi u, cos 2 pi u) for 0 <= u <= 1, u in turns; each within 1.2e-7 of the exact value."""
+    shifted = f32(4) * u + ROUND  # the nearest quarter turn
+    quarter = i32(float_to_bits(shifted) - ROUND_BITS)
+    r = u - (shifted - ROUND) * f32(0.25)  # exact, |r| <= 1/8
+    s, c = sincos_eighth32(r)
     swapped = (quarter & i32(1)) != i32(0)
     sin = select32(swapped, c, s)
     cos = select32(swapped, s, c)

@@ -1,10 +1,11 @@
 """The pulsed update of a range of rows. `kernels/build.py` joins this text to each law's `step_up` and
 `step_down`; as it stands, with the ideal cell, it is an ordinary module.
 
-Every pulse sees the weight that the one before it left. Pulses of one sample on one row are numbered in the
-order in which they fire (slot by slot; within a slot columns with x > 0, then those with x < 0): pulse p
-takes its cycle-to-cycle noise from Philox counter (p // 4, row, sample, 0), word p % 4. Rows are
-independent, so any division of the rows among threads gives the same bits.
+Every pulse sees the weight that the one before it left. The pulses of one update on one row are numbered in
+the order in which they are sent (sample by sample, slot by slot; within a slot the columns with x > 0, then
+those with x < 0). Pulse p takes its cycle-to-cycle noise from Philox counter (p // 8, row, 0, 0): no random
+number is made that no pulse needs. Rows are independent, so any division of the rows among threads gives
+the same bits.
 """
 
 import numpy as np
@@ -13,31 +14,73 @@ from numba import njit
 from mho.kernels.normal import fill_normals
 from mho.kernels.philox import philox
 
-from mho.kernels.ideal import NOISY, step_down, step_up  # law: build.py puts the law's own here
+from mho.kernels.ideal import CHEAP, NOISY, step_down, step_up  # law: build.py puts the law's own here
 
 _ONE = np.uint64(1)
-_MASK = np.uint64(63)
+_ZERO = np.uint32(0)
+_BATCH = 2048  # normal numbers made at a time: they stay in the first-level cache
 
 
 @njit(nogil=True, fastmath=False, error_model="numpy")
 def pulse_columns(row, planes, i, columns, a, b, down, z, p, scal, par, new):
-    """One pulse on each of the cells columns[a:b] of row i, all up or all down; returns b - a."""
-    n = b - a
+    """One pulse on each of the cells columns[a:b] of row i, all up or all down; noise z[p], z[p + 1], ...
+
+    A cheap law is applied cell by cell; one with exponentials is worth gathering the cells first, so that
+    it vectorises. Both give the same bits.
+    """
+    fired, noise = columns[a:b], z[p:]  # slices from 0 and unsigned columns: no index needs a sign check
+    n = fired.shape[0]
+    if CHEAP:
+        if down:
+            for q in range(n):
+                j = fired[q]
+                row[j] = step_down(row[j], noise[q if NOISY else 0], planes, i, j, scal)
+        else:
+            for q in range(n):
+                j = fired[q]
+                row[j] = step_up(row[j], noise[q if NOISY else 0], planes, i, j, scal)
+        return
     for q in range(n):
-        new[q] = row[columns[a + q]]
+        new[q] = row[fired[q]]
     for c in range(planes.shape[0]):
         plane = planes[c, i]
         for q in range(n):
-            par[c, q] = plane[columns[a + q]]
+            par[c, 0, q] = plane[fired[q]]
     if down:
         for q in range(n):
-            new[q] = step_down(new[q], z[p + q], par, q, scal)
+            new[q] = step_down(new[q], noise[q if NOISY else 0], par, 0, q, scal)
     else:
         for q in range(n):
-            new[q] = step_up(new[q], z[p + q], par, q, scal)
+            new[q] = step_up(new[q], noise[q if NOISY else 0], par, 0, q, scal)
     for q in range(n):
-        row[columns[a + q]] = new[q]
-    return n
+        row[fired[q]] = new[q]
+
+
+@njit(nogil=True, fastmath=False, error_model="numpy")
+def pulse_slot(row, planes, i, columns, a, m, b, down, z, p, scal, par, new, counts):
+    """One slot on row i: columns[a:m] one way, columns[m:b] the other; returns how many pulses were down."""
+    if m > a:
+        pulse_columns(row, planes, i, columns, a, m, down, z, p, scal, par, new)
+    if b > m:
+        pulse_columns(row, planes, i, columns, m, b, 1 - down, z, p + m - a if NOISY else p, scal, par, new)
+    if counts.shape[0] > 0:
+        for q in range(a, b):
+            counts[down if q < m else 1 - down, i, columns[q]] += 1
+    return m - a if down else b - m
+
+
+@njit(nogil=True, fastmath=False, error_model="numpy")
+def noise_for(p, n, limit, start, end, z, words, i, key):
+    """Makes sure that z holds the noise of pulses p to p + n; returns the range [start, end) that it holds.
+
+    limit: number of the row's last pulse plus one, beyond which nothing is made.
+    """
+    if not NOISY or p + n <= end:
+        return start, end
+    start = p - p % 8
+    end = min(start + max(n + 8, _BATCH), limit)
+    fill_normals(z, words, start // 8, end - start, key[0], key[1], np.uint32(i), _ZERO, _ZERO)
+    return start, end
 
 
 @njit(nogil=True, fastmath=False, error_model="numpy")
@@ -52,117 +95,96 @@ def finish_row(row, i, visible, reference):
     return poison == np.float32(0.0)
 
 
-@njit(nogil=True, fastmath=False, error_model="numpy")
-def count_columns(counts, i, columns, a, b, down):
-    """Adds one pulse to the per-cell counters, where there are any."""
-    if counts.shape[0] > 0:
-        for q in range(a, b):
-            counts[down, i, columns[q]] += 1
-
-
 @njit(nogil=True, fastmath=False, error_model="numpy", cache=True)
 def trains_rows(
-    cells, planes, scal, columns, ends, row_bits, row_down, key, first, rows, visible, reference, counts
+    cells, planes, scal, columns, ends, row_bits, row_down, row_pulses, sent, key, rows, visible, reference, counts
 ):
     """Applies the pulses of a block of samples (see kernels/lines.py) to rows[0] <= i < rows[1].
 
     Args:
         cells: (out, in) float32, hidden weights, changed in place; planes: (k, out, in) float32.
-        key: (low, high) words of the c2c call key; first: global index of the first sample.
+        sent: (out,) int64, pulses that each row got from earlier blocks of this update; brought up to date.
+        key: (low, high) words of the c2c call key.
         visible, reference: (out, in), or both empty where the cells have no reference.
         counts: (2, out, in) int32 up and down pulses of each cell, or empty.
     Returns: (up pulses, down pulses, a row with a weight that is not finite or -1).
     """
-    samples, slots = ends.shape[0], ends.shape[1]
-    room = cells.shape[1] * slots + 4 if NOISY else cells.shape[1] + 4
-    z = np.zeros(room, np.float32)
-    par = np.empty((planes.shape[0], cells.shape[1]), np.float32)
-    new = np.empty(cells.shape[1], np.float32)
-    up, down, bad = 0, 0, -1
+    samples, slots, words_a_line = ends.shape[0], ends.shape[1], row_bits.shape[2]
+    n_in = cells.shape[1]
+    room = max(n_in, _BATCH) + 16 if NOISY else n_in + 1
+    z, words = np.zeros(room, np.float32), np.empty(room, np.uint32)
+    par, new = np.empty((planes.shape[0], 1, n_in), np.float32), np.empty(n_in, np.float32)
+    total, down, bad = 0, 0, -1
     for i in range(rows[0], rows[1]):
+        if row_pulses[i] == 0:
+            continue
         row = cells[i]
-        touched = False
+        p = sent[i]
+        limit = p + row_pulses[i]
+        start, end = p, p
         for s in range(samples):
-            total = 0
-            for k in range(slots):
-                if row_bits[s, i, k >> 6] >> (np.uint64(k) & _MASK) & _ONE:
-                    total += ends[s, k, 2] - ends[s, k, 0]
-            if total == 0:
-                continue
-            touched = True
-            if NOISY:
-                fill_normals(z, total, key[0], key[1], np.uint32(i), np.uint32(first + s), np.uint32(0))
-            p = 0
-            d_down = row_down[s, i]
-            for k in range(slots):
-                if row_bits[s, i, k >> 6] >> (np.uint64(k) & _MASK) & _ONE:
-                    a, m, b = ends[s, k, 0], ends[s, k, 1], ends[s, k, 2]
-                    if m > a:
-                        n = pulse_columns(
-                            row, planes, i, columns, a, m, d_down, z, p if NOISY else 0, scal, par, new
+            d_down = np.int64(row_down[s, i])
+            for word in range(words_a_line):
+                bits = row_bits[s, i, word]
+                k = 64 * word
+                while bits != 0:
+                    if bits & _ONE:
+                        a, m, b = ends[s, k, 0], ends[s, k, 1], ends[s, k, 2]
+                        start, end = noise_for(p, b - a, limit, start, end, z, words, i, key)
+                        at = p - start if NOISY else 0
+                        down += pulse_slot(
+                            row, planes, i, columns, a, m, b, d_down, z, at, scal, par, new, counts
                         )
-                        count_columns(counts, i, columns, a, m, d_down)
-                        p += n
-                        down += n * d_down
-                    if b > m:
-                        n = pulse_columns(
-                            row, planes, i, columns, m, b, 1 - d_down, z, p if NOISY else 0, scal, par, new
-                        )
-                        count_columns(counts, i, columns, m, b, 1 - d_down)
-                        p += n
-                        down += n * (1 - d_down)
-            up += p
-        if touched and not finish_row(row, i, visible, reference):
+                        p += b - a
+                    bits >>= _ONE
+                    k += 1
+        total += p - sent[i]
+        sent[i] = p
+        if not finish_row(row, i, visible, reference):
             bad = i
-    return up - down, down, bad
+    return total - down, down, bad
 
 
 @njit(nogil=True, fastmath=False, error_model="numpy", cache=True)
 def rounded_rows(
-    cells, planes, scal, x, d, lr, granularity, bl, round_key, key, first, rows, visible, reference, counts
+    cells, planes, scal, x, d, lr, granularity, bl, round_key, key, rows, visible, reference, counts
 ):
     """Stochastic rounding instead of trains: each cell gets |lr x d| / dw_min pulses, rounded up or down at
-    random so that the mean is right, bl at most; its round-th pulses are sent together, round by round.
+    random so that the mean is right, bl at most; the cells' k-th pulses are sent together, k = 0, 1, ...
 
     Rounding uses Philox counter (column // 4, row, sample, 0) of `round_key`; noise is numbered as above,
-    with rounds in place of slots. Arguments and results as in `trains_rows`, and the clipped cells.
+    with rounds in place of slots. Other arguments as in `trains_rows`.
+    Returns: (up pulses, down pulses, a row that is not finite or -1, cells whose number of pulses was clipped).
     """
     samples, n_in = x.shape
-    z = np.zeros(n_in * bl + 4 if NOISY else n_in + 4, np.float32)
-    par = np.empty((planes.shape[0], n_in), np.float32)
-    new = np.empty(n_in, np.float32)
-    n_pulses = np.zeros(n_in + 4, np.int32)
-    columns = np.empty(n_in + 1, np.int32)
-    up, down, clipped, bad = 0, 0, 0, -1
+    room = max(n_in, _BATCH) + 16 if NOISY else n_in + 1
+    z, words = np.zeros(room, np.float32), np.empty(room, np.uint32)
+    par, new = np.empty((planes.shape[0], 1, n_in), np.float32), np.empty(n_in, np.float32)
+    n_pulses = np.zeros(n_in, np.int64)
+    columns = np.empty(n_in + 1, np.uint32)
+    total, down, clipped, bad = 0, 0, 0, -1
     for i in range(rows[0], rows[1]):
         row = cells[i]
-        touched = False
+        p, start, end = 0, 0, 0
         for s in range(samples):
-            scale = np.float64(abs(lr)) * abs(np.float64(d[s, i])) / granularity
+            scale = abs(lr) * abs(np.float64(d[s, i])) / granularity
             if scale == 0.0:
                 continue
-            d_down = np.uint8((d[s, i] < 0) != (lr < 0))
-            total, most = 0, 0
+            d_down = np.int64((d[s, i] < 0) != (lr < 0))
+            most, fired = 0, 0
             for q in range((n_in + 3) // 4):
-                words = philox(
-                    round_key[0], round_key[1], np.uint32(q), np.uint32(i), np.uint32(first + s), np.uint32(0)
-                )
+                lanes = philox(round_key[0], round_key[1], np.uint32(q), np.uint32(i), np.uint32(s), _ZERO)
                 for lane in range(min(4, n_in - 4 * q)):
                     want = scale * abs(np.float64(x[s, 4 * q + lane]))
                     if want > bl:
                         clipped += 1
                         want = np.float64(bl)
-                    n = int(want)
-                    n += np.float64(words[lane]) < (want - n) * 4294967296.0
+                    n = np.int64(want)
+                    n += np.float64(lanes[lane]) < (want - n) * 4294967296.0
                     n_pulses[4 * q + lane] = n
-                    total += n
+                    fired += n
                     most = max(most, n)
-            if total == 0:
-                continue
-            touched = True
-            if NOISY:
-                fill_normals(z, total, key[0], key[1], np.uint32(i), np.uint32(first + s), np.uint32(0))
-            p = 0
+            limit = p + fired
             for k in range(most):
                 m = 0
                 for j in range(n_in):
@@ -172,14 +194,11 @@ def rounded_rows(
                 for j in range(n_in):
                     columns[b] = j
                     b += n_pulses[j] > k and x[s, j] < 0
-                pulse_columns(row, planes, i, columns, 0, m, d_down, z, p if NOISY else 0, scal, par, new)
-                count_columns(counts, i, columns, 0, m, d_down)
-                p += m
-                pulse_columns(row, planes, i, columns, m, b, 1 - d_down, z, p if NOISY else 0, scal, par, new)
-                count_columns(counts, i, columns, m, b, 1 - d_down)
-                p += b - m
-                down += m * d_down + (b - m) * (1 - d_down)
-            up += p
-        if touched and not finish_row(row, i, visible, reference):
+                start, end = noise_for(p, b, limit, start, end, z, words, i, key)
+                at = p - start if NOISY else 0
+                down += pulse_slot(row, planes, i, columns, 0, m, b, d_down, z, at, scal, par, new, counts)
+                p += b
+        total += p
+        if p > 0 and not finish_row(row, i, visible, reference):
             bad = i
-    return up - down, down, bad, clipped
+    return total - down, down, bad, clipped

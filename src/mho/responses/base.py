@@ -46,7 +46,8 @@ class Response(Record):
         raise self._missing("down")
 
     def _missing(self, method: str) -> Exception:
-        return complaint(f"{type(self).__name__}.{method}", "not defined", "A response defines up(w) and down(w)")
+        where = f"{type(self).__name__}.{method}"
+        return complaint(where, "not defined", "A response defines up(w) and down(w)")
 
     @overload
     def q_up(self, w: float) -> float: ...
@@ -86,8 +87,8 @@ class Response(Record):
 
         They are searched for numerically between 1e-4 and 1e4 (NaN counts as a stop); where there is none,
         the bound is -inf or inf. If fields vary from cell to cell, each bound is a tensor in the fields'
-        dtype, rounded towards 0, or a number if it is the same for all cells. A law that knows its bounds
-        overrides this method.
+        dtype (or a number, where a law overrides this method and the bound is the same for all cells).
+        A law that knows its bounds overrides this method.
 
         Raises:
             MhoError: up or down is not positive at w = 0, where the search starts.
@@ -104,18 +105,41 @@ class Response(Record):
         Raises:
             MhoError: fields vary from cell to cell, or the law is not finite inside finite bounds.
         """
-        name = type(self).__name__
+        where = f"{type(self).__name__}.symmetric_points"
         if self._cell_shape():
-            raise complaint(f"{name}.symmetric_points", "fields vary from cell to cell", fix="use the nominal law")
+            raise complaint(where, "fields vary from cell to cell", fix="use central_sp() or the nominal law")
         lower, upper = (float(b) for b in self.bounds())
         grid = search.interior(lower, upper)
         f, g = self.F(grid), self.G(grid)
         finite = f.isfinite() & g.isfinite()
         if lower > -float("inf") and upper < float("inf") and not finite.all():
             w = grid[~finite][0].item()
-            raise complaint(f"{name}.symmetric_points", f"the law is not finite at w = {w}, inside its bounds")
+            raise complaint(where, f"the law is not finite at w = {w}, inside its bounds")
         roots = search.roots(self.G, grid[finite], f[finite])
         return [SymmetricPoint(r.w, r.rises, "exponential" if r.sloped else "algebraic") for r in roots]
+
+    def central_sp(self) -> float | Tensor:
+        """The symmetric point nearest to 0: a number, or one per cell where fields vary from cell to cell.
+
+        It is 0 if every point is symmetric. Two roots of one cell closer than 1/100 of its range (a quarter
+        of w if a bound is infinite) are not told apart.
+
+        Raises:
+            MhoError: the law, or one of the cells, has no symmetric point between its bounds.
+        """
+        where = f"{type(self).__name__}.central_sp"
+        shape = self._cell_shape()
+        points = self.with_fields(**self._means()).symmetric_points()
+        if not shape:
+            if not points and self.G(0.0) != 0:
+                raise complaint(where, "up and down pulses have the same size nowhere between the bounds")
+            return min((p.w for p in points), key=abs, default=0.0)
+        lower, upper = (torch.as_tensor(b, dtype=DOUBLE) for b in self.bounds())
+        found = search.central_root_per_cell(self.G, self.F, lower, upper, shape)
+        if found.isnan().any():
+            cell = tuple(found.isnan().nonzero()[0].tolist())
+            raise complaint(where, f"cell {cell} has no symmetric point between its bounds")
+        return found.to(self._tensors()[0].dtype)
 
     def with_fields(self, **fields: float | Tensor):
         """The same law with other values of its float fields, which may be tensors of shape (out, in).
@@ -128,7 +152,8 @@ class Response(Record):
         cls = type(self)
         for name in fields:
             if name not in float_fields(cls):
-                raise complaint(f"{cls.__name__}.with_fields({name}=...)", did_you_mean(name, float_fields(cls)))
+                where = f"{cls.__name__}.with_fields({name}=...)"
+                raise complaint(where, did_you_mean(name, float_fields(cls)))
         view = object.__new__(cls)
         for name, value in {**vars(self), **fields}.items():
             object.__setattr__(view, name, value)
@@ -137,9 +162,16 @@ class Response(Record):
     def _values(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in float_fields(type(self))}
 
+    def _tensors(self) -> list[Tensor]:
+        return [v for v in self._values().values() if isinstance(v, Tensor)]
+
+    def _means(self) -> dict[str, float]:
+        """One number for every float field: the nominal cell, nearly."""
+        return {n: float(torch.as_tensor(v, dtype=DOUBLE).mean()) for n, v in self._values().items()}
+
     def _cell_shape(self) -> torch.Size:
         """Joint shape of the fields that vary from cell to cell; () if none does."""
-        return torch.broadcast_shapes(*(v.shape for v in self._values().values() if isinstance(v, Tensor)))
+        return torch.broadcast_shapes(*(v.shape for v in self._tensors()))
 
     def _evaluate(self, method: str, w: Any) -> Any:
         """up or down at w, the float fields having been made tensors of w's dtype and device."""
@@ -161,15 +193,15 @@ class Response(Record):
         """The first zero of up or down on one side of 0."""
         if not (self._evaluate(method, torch.zeros((), dtype=DOUBLE)) > 0).all():
             where = f"{type(self).__name__}.bounds"
+            need = "The search for bounds starts at w = 0"
             fix = "define bounds(self) for a law whose range does not contain 0"
-            raise complaint(where, f"{method}(0) is not positive", "The search for bounds starts at w = 0", fix)
-        tensors = [v for v in self._values().values() if isinstance(v, Tensor)]
-        if not self._cell_shape():
+            raise complaint(where, f"{method}(0) is not positive", need, fix)
+        shape = self._cell_shape()
+        if not shape:
             return search.first_zero(lambda w: self._evaluate(method, w), sign)
-        means = {n: float(torch.as_tensor(v, dtype=DOUBLE).mean()) for n, v in self._values().items()}
-        nominal = self.with_fields(**means)
+        nominal, like = self.with_fields(**self._means()), self._tensors()[0]
         near = search.first_zero(lambda w: nominal._evaluate(method, w), sign)
         zeros = search.first_zero_per_cell(
-            lambda w: self._evaluate(method, w), sign, self._cell_shape(), near, tensors[0].device
+            lambda w: self._evaluate(method, w), sign, shape, near, like.device
         )
-        return search.round_towards_zero(zeros, tensors[0].dtype)
+        return search.rounded_inside(lambda w: self._evaluate(method, w), zeros, like.dtype)

@@ -30,10 +30,13 @@ class Exponential(Response):
     gamma_res: Annotated[float, Positive] = 1.0
 
     def up(self, w: Tensor) -> Tensor:
-        return torch.expm1(self.gamma_res * (1 - w / self.tau)) / torch.expm1(self.gamma_res)
+        return torch.expm1(self.gamma_res * (1 - w / self.tau)) / self._scale()
 
     def down(self, w: Tensor) -> Tensor:
-        return torch.expm1(self.gamma_res * (1 + w / self.tau)) / torch.expm1(self.gamma_res)
+        return torch.expm1(self.gamma_res * (1 + w / self.tau)) / self._scale()
+
+    def _scale(self) -> Tensor:
+        return torch.expm1(self.gamma_res)  # type: ignore[arg-type]  # a tensor when up and down run
 
     def bounds(self) -> tuple[float | Tensor, float | Tensor]:
         return -self.tau, self.tau

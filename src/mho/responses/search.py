@@ -1,5 +1,6 @@
 """Numerical search for the zeros of a response law: scan, then bisection, in float64."""
 
+import itertools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ SCAN = torch.logspace(-4, 4, 2001, dtype=torch.float64)  # 250 points a decade: 
 CELL_SCAN = torch.logspace(-1.3, 1.3, 40, dtype=torch.float64)  # factors of the nominal zero, 0.05 to 20
 WIDE_SCAN = torch.logspace(-4, 4, 40, dtype=torch.float64)  # if there is no nominal zero
 BISECTIONS = 60  # more than the 53 bits of a float64
+ROUNDING = 1e-12  # a difference of two numbers is taken for zero if it is smaller than this part of them
 
 
 def first_zero(f: Function, sign: int) -> float:
@@ -25,7 +27,9 @@ def first_zero(f: Function, sign: int) -> float:
     return bisect(f, inside, grid[first]).item()
 
 
-def first_zero_per_cell(f: Function, sign: int, shape: torch.Size, near: float, device: torch.device) -> Tensor:
+def first_zero_per_cell(
+    f: Function, sign: int, shape: torch.Size, near: float, device: torch.device
+) -> Tensor:
     """`first_zero` for every cell at once, with about 100 evaluations of f, whose values have shape `shape`.
 
     Args:
@@ -56,10 +60,13 @@ def bisect(f: Function, inside: Tensor, outside: Tensor) -> Tensor:
     return torch.where(f(outside) == 0, outside, inside)
 
 
-def round_towards_zero(w: Tensor, dtype: torch.dtype) -> Tensor:
-    """float64 to another dtype without growing in size, so that a law is still defined at its bound."""
-    rounded = w.to(dtype)
-    return torch.where(rounded.abs() > w.abs(), torch.nextafter(rounded, torch.zeros_like(rounded)), rounded)
+def rounded_inside(f: Function, w: Tensor, dtype: torch.dtype) -> Tensor:
+    """Zeros of f in another dtype, each moved towards 0 by the few steps (4 at most) that make f finite."""
+    w = w.to(dtype)
+    for _ in range(4):
+        undefined = w.isfinite() & ~f(w).isfinite()
+        w = torch.where(undefined, torch.nextafter(w, torch.zeros_like(w)), w)
+    return w
 
 
 def interior(lower: float, upper: float) -> Tensor:
@@ -84,19 +91,15 @@ def roots(g: Function, grid: Tensor, scale: Tensor) -> list[Root]:
     Args:
         g: the function.
         grid: points, shape (n,), float64; two zeros between neighbours cancel and are missed.
-        scale: size of the terms whose difference g is, shape (n,); below 1e-12 of it g counts as zero.
+        scale: size of the terms whose difference g is, shape (n,); below ROUNDING of it g counts as zero.
     """
-    values = g(grid)
-    signs = torch.where(values.abs() <= 1e-12 * scale, 0, values.sign())
+    signs = _signs(g(grid), scale)
     known = signs.nonzero().flatten().tolist()
-    zero = torch.zeros((), dtype=torch.float64)
     found = []
-    for i, j in zip(known, known[1:], strict=False):
+    for i, j in itertools.pairwise(known):
         left, right = grid[i], grid[j]
         if signs[i] != signs[j]:
-            w = bisect(lambda w, s=signs[i]: s * g(w), left, right)  # type: ignore[misc]
-            if w.abs() < 1e-12 * (right - left) and g(zero) == 0:
-                w = zero
+            w = _crossing(g, left, right, signs[j], ROUNDING * scale[i])
             h = (right - left) / 100
             slope = (g(w + h) - g(w - h)) / (2 * h)
             # Compared with a rise by the size of the law over 1000 grid steps, about the range of w.
@@ -105,3 +108,45 @@ def roots(g: Function, grid: Tensor, scale: Tensor) -> list[Root]:
         elif j > i + 1:  # g touches zero and turns back
             found.append(Root(grid[(i + j) // 2].item(), False, False))
     return found
+
+
+def _signs(values: Tensor, scale: Tensor) -> Tensor:
+    return torch.where(values.abs() <= ROUNDING * scale, 0, values.sign())
+
+
+def _crossing(g: Function, left: Tensor, right: Tensor, sign: Tensor, tiny: Tensor) -> Tensor:
+    """The zero of g between two points: the middle of the stretch with |g| < tiny, or 0 if 0 lies in it."""
+    first = bisect(lambda w: -sign * g(w) - tiny, left, right)
+    last = bisect(lambda w: sign * g(w) - tiny, right, left)
+    zero = torch.zeros_like(left)
+    return zero if first <= zero <= last else (first + last) / 2
+
+
+def central_root_per_cell(
+    g: Function, scale: Function, lower: Tensor, upper: Tensor, shape: torch.Size
+) -> Tensor:
+    """For every cell the zero of g nearest to 0 (about 160 evaluations): 0 if g is zero, NaN if it has none.
+
+    Args:
+        g: the function, of one w per cell.
+        scale: size of the terms whose difference g is.
+        lower: lower bounds, a number or one per cell; finite, or all of them infinite.
+        upper: upper bounds, likewise.
+        shape: (out, in).
+    """
+    if lower.isfinite().all() and upper.isfinite().all():
+        points = [(lower + t * (upper - lower)).expand(shape) for t in torch.linspace(0.005, 0.995, 100)]
+    else:
+        wide = torch.cat([-WIDE_SCAN.flip(0), torch.zeros(1), WIDE_SCAN])
+        points = [torch.clamp(w, lower, upper).expand(shape) for w in wide.to(lower.device)]
+    left = right = torch.full_like(points[0], float("nan"))
+    nearest = torch.full_like(left, float("inf"))
+    signs = [_signs(g(w), scale(w)) for w in points]
+    for (a, sign_a), (b, sign_b) in itertools.pairwise(zip(points, signs, strict=True)):
+        distance = torch.minimum(a.abs(), b.abs())
+        crosses = (sign_a != sign_b) & (distance < nearest)
+        left, right = torch.where(crosses, a, left), torch.where(crosses, b, right)
+        nearest = torch.where(crosses, distance, nearest)
+    sign = g(right).sign()
+    found = bisect(lambda w: g(w) * sign, right, left)
+    return torch.where(torch.stack(signs).any(dim=0), found, 0.0)

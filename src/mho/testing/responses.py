@@ -1,7 +1,6 @@
 """The conformance suite for response laws."""
 
 import inspect
-from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -20,8 +19,9 @@ def check_response(law: type[Response] | Response, published: bool = False) -> N
     """Checks that a response law does what the library relies on.
 
     Defaults construct; `repr` rebuilds the law; between the bounds up and down are finite and positive; at
-    the bounds they are finite; G is zero at every symmetric point; numbers, tensors and compiled float32 give
-    the same values (compiled: within 16 ulp of max |q| of torch's float32); fields may vary from cell to cell.
+    the bounds they are finite; G is zero at every symmetric point; numbers, tensors and compiled float32
+    give the same values (compiled: within 16 ulp of max |q| of torch's float32), also where fields vary from
+    cell to cell.
 
     Args:
         law: a class derived from Response, or an object of it to check with other parameters.
@@ -37,7 +37,7 @@ def check_response(law: type[Response] | Response, published: bool = False) -> N
         raise AssertionError(f"{cls.__name__}(): the defaults do not construct: {error}") from error
     law = default if inspect.isclass(law) else law
     if published:
-        assert "Source:" in (inspect.getdoc(cls) or ""), f"{cls.__name__}: the docstring has no `Source:` line"
+        assert "Source:" in (cls.__doc__ or ""), f"{cls.__name__}: the docstring has no `Source:` line"
     _check_repr(law)
     w = _between_bounds(law)
     _check_signs(law, w)
@@ -68,22 +68,19 @@ def _between_bounds(law: Response) -> Tensor:
     return torch.linspace(max(low, -FAR), min(high, FAR), 203, dtype=torch.float64)[1:-1]
 
 
-def _require(ok: Tensor, law: Response, what: Callable[[int], str]) -> None:
-    """Fails with the first place at which `ok` is false."""
+def _require(ok: Tensor, law: Response, message: str, **values: Tensor) -> None:
+    """Fails at the first place where `ok` is false; the message is filled with the values at that place."""
     bad = (~ok).flatten().nonzero()
     if len(bad):
-        raise AssertionError(f"{law!r}: {what(int(bad[0]))}")
+        first = int(bad[0])
+        at = {name: value.flatten()[first].item() for name, value in values.items()}
+        raise AssertionError(f"{law!r}: {message.format(**at)}")
 
 
 def _check_signs(law: Response, w: Tensor) -> None:
     for name, q in (("up", law.q_up(w)), ("down", law.q_down(w)), ("F", law.F(w))):
-        _require(
-            q.isfinite() & (q > 0),
-            law,
-            lambda i, n=name, q=q: (
-                f"{n}({w[i].item()}) = {q[i].item()}, but it must be finite and positive between the bounds"
-            ),
-        )
+        message = name + "({w}) = {q}, but it must be finite and positive between the bounds"
+        _require(q.isfinite() & (q > 0), law, message, w=w, q=q)
 
 
 def _check_bounds(law: Response) -> None:
@@ -95,7 +92,10 @@ def _check_bounds(law: Response) -> None:
             at = torch.tensor([bound], dtype=dtype)
             for name, q in (("up", law.q_up(at)), ("down", law.q_down(at))):
                 value = q.item()
-                assert np.isfinite(value), f"{law!r}: {name} is {value} at the {side} bound {bound} in {dtype}"
+                where = (
+                    f"at the {side} bound {bound} in {dtype}. Fix: clamp inside the law, or define bounds()"
+                )
+                assert np.isfinite(value), f"{law!r}: {name} is {value} {where}"
 
 
 def _check_symmetric_points(law: Response) -> None:
@@ -112,16 +112,12 @@ def _check_tensors(law: Response, w: Tensor) -> None:
         for dtype in (torch.float64, torch.float32):
             grid = w.to(dtype)[:200].reshape(2, 100)
             values = q(grid)
-            assert values.shape == grid.shape, f"{law!r}: {name} of shape (2, 100) has shape {tuple(values.shape)}"
-            assert values.dtype == dtype, f"{law!r}: {name} of {dtype} has dtype {values.dtype}"
+            got, need = (tuple(values.shape), values.dtype), (tuple(grid.shape), dtype)
+            assert got == need, f"{law!r}: {name} of shape and dtype {need} has {got}"
         many, single = q(w), torch.tensor([q(x) for x in w.tolist()], dtype=torch.float64)
-        _require(
-            (many - single).abs() <= 1e-13 * many.abs().max(),
-            law,
-            lambda i, n=name, a=single, b=many: (
-                f"{n}({w[i].item()}) is {a[i].item()} for a number but {b[i].item()} for a tensor"
-            ),
-        )
+        message = name + "({w}) is {single} for a number but {many} for a tensor"
+        close = (many - single).abs() <= 1e-13 * many.abs().max()
+        _require(close, law, message, w=w, single=single, many=many)
 
 
 def _check_compiled(law: Response, w: Tensor) -> None:
@@ -142,7 +138,8 @@ def _check_cells(law: Response, w: Tensor) -> None:
     w_cells = 0.9 * w.float()[[10, 40, 90, 110, 160, 190]].reshape(CELLS)
     for name, method in (("up", "q_up"), ("down", "q_down")):
         values = getattr(view, method)(w_cells)
-        assert values.shape == CELLS, f"{law!r}: {name} with fields of shape {CELLS} has shape {tuple(values.shape)}"
+        shape = tuple(values.shape)
+        assert shape == CELLS, f"{law!r}: {name} with fields of shape {CELLS} has shape {shape}"
         for cell in np.ndindex(CELLS):
             alone = law.with_fields(**{n: v[cell].item() for n, v in fields.items()})
             expected = getattr(alone, method)(w_cells[cell].item())
@@ -151,7 +148,7 @@ def _check_cells(law: Response, w: Tensor) -> None:
             assert abs(got - expected) <= 1e-4 * max(1.0, values.abs().max().item()), message
     for side, bound in zip(("lower", "upper"), view.bounds(), strict=True):
         spread = torch.as_tensor(bound).expand(CELLS)
-        assert not spread.isnan().any(), f"{law!r}: with fields of shape {CELLS} the {side} bounds are {spread}"
+        assert not spread.isnan().any(), f"{law!r}: with fields of shape {CELLS}, {side} bounds {spread}"
     flat = {n: v.flatten() for n, v in fields.items()}
     _compare_compiled(law, law.with_fields(**flat), w_cells.flatten(), flat, frozenset(names))
 
@@ -165,11 +162,6 @@ def _compare_compiled(
     for name, expected in (("up", view.q_up(w)), ("down", view.q_down(w))):
         got = torch.tensor([module[name](*scalars) for scalars in zip(*arguments, strict=True)])
         ulp = float(np.spacing(np.float32(expected.abs().max().item())))
-        _require(
-            (got - expected).abs() <= ULPS * ulp,
-            law,
-            lambda i, n=name, a=got, b=expected, u=ulp: (
-                f"{n}({w[i].item()}) is {a[i].item()} compiled but {b[i].item()} in torch: more than {ULPS} ulp of "
-                f"max |q| apart ({u:.2g} each)"
-            ),
-        )
+        message = name + "({w}) is {got} compiled but {expected} in torch, too far apart: "
+        message += f"more than {ULPS} ulp of max |q|, which are {ULPS * ulp:.2g}"
+        _require((got - expected).abs() <= ULPS * ulp, law, message, w=w, got=got, expected=expected)

@@ -50,7 +50,7 @@ def choose_several(
             specs[DIGITAL] = choose(base, DIGITAL)
             continue
         plain = choose(base, name, response)
-        fitting = [s for s in settings if _concerns(plain, s)]
+        fitting = [s for s in settings if _concerns(plain.hardware, s)]
         unused -= set(fitting)
         specs[kebab(name)] = choose(plain, settings=fitting)
     if unused:
@@ -58,9 +58,9 @@ def choose_several(
     return specs
 
 
-def _concerns(spec: RunSpec, setting: str) -> bool:
+def _concerns(hardware: mho.Crossbar | None, setting: str) -> bool:
     path = setting.partition("=")[0].split(".")
-    return path[0] != "algorithm" or len(path) < 2 or hasattr(spec.hardware.algorithm, path[1])
+    return hardware is not None and (path[0] != "algorithm" or hasattr(hardware.algorithm, path[-1]))
 
 
 def default_hardware() -> Any:

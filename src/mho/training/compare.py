@@ -19,7 +19,7 @@ def compare(
     seeds: Sequence[int],
     folder: str | os.PathLike[str],
     *,
-    watch: Callable[[str], Watch] | None = None,
+    watch: Callable[[str], Watch | None] | None = None,
     checkpoint_every: int = 1,
 ) -> dict[str, Any]:
     """Trains each specification with each seed into `folder`/name/seed and returns the comparison.

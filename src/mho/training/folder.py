@@ -4,7 +4,6 @@ import contextlib
 import csv
 import json
 import os
-import pickle
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +19,7 @@ FREE = ("epochs", "threads", "data_dir")  # fields that may change when a run is
 
 
 class RunFolder:
-    """The files of one run. `start` refuses a folder that holds another run, or this one when not resuming."""
+    """The files of one run; `start` refuses a folder that holds another, or this one when not resuming."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
@@ -63,9 +62,9 @@ class RunFolder:
             return None
         try:
             return torch.load(path, weights_only=True)
-        except (RuntimeError, EOFError, OSError, pickle.UnpicklingError) as error:
+        except Exception as error:  # damaged bytes make torch.load fail in many ways
             fix = "start the run anew in another folder"
-            raise complaint(str(path), f"is no checkpoint ({str(error).splitlines()[0]})", fix=fix) from None
+            raise complaint(str(path), f"is no checkpoint ({type(error).__name__})", fix=fix) from error
 
     def save(self, state: dict[str, Any]) -> None:
         """Replaces the checkpoint."""
@@ -86,7 +85,7 @@ class RunFolder:
 
 @contextlib.contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its place at the end of the block, or vanishes on an error."""
+    """A temporary path beside `path`: takes its place at the end of the block, or vanishes on an error."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     os.close(handle)
     try:

@@ -91,6 +91,7 @@ def train(
 
 
 def _pin(spec: RunSpec) -> None:
+    mho.deterministic(False)
     if spec.threads:
         mho.set_threads(spec.threads)
         torch.set_num_threads(spec.threads)
@@ -147,7 +148,7 @@ def _stop_signals() -> Iterator[list[int]]:
     if threading.current_thread() is not threading.main_thread():  # Python handles signals there only
         yield caught
         return
-    usual = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    usual: dict[int, Any] = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def note(number: int, frame: Any) -> None:
         caught.append(number)

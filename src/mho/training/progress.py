@@ -54,11 +54,12 @@ class Bar:
 
     def batch(self, session: Session) -> None:
         self.progress.start()  # does nothing the second time
+        loss, accuracy = session.loss_sum / session.seen, session.hits / session.seen
         self.progress.update(
             self.task,
             total=session.spec.epochs * session.batches,
             completed=session.epoch * session.batches + session.batch,
-            scores=f"loss {session.loss_sum / session.seen:.3f}  acc {session.hits / session.seen:.1%}{self.tested}",
+            scores=f"loss {loss:.3f}  accuracy {accuracy:.1%}{self.tested}",
         )
 
     def epoch(self, session: Session, row: Row) -> None:

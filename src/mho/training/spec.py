@@ -1,10 +1,12 @@
 """What a training run is: one frozen record, from which the same seed gives the same run."""
 
-from typing import Annotated, Any
+import itertools
+from typing import Annotated
 
 import torch
 from torch import nn
 
+from mho.crossbar import Crossbar
 from mho.data import NAMES, Dataset
 from mho.errors import complaint, did_you_mean
 from mho.records import NonNegative, OneOrMore, Positive, Probability, Record
@@ -35,7 +37,7 @@ class RunSpec(Record):
     data_dir: str | None = None
     hidden: tuple[int, ...] = (256, 128)
     activation: str = "sigmoid"
-    hardware: Any = None
+    hardware: Crossbar | None = None
     epochs: Annotated[int, OneOrMore] = 30
     batch_size: Annotated[int, OneOrMore] = 10
     lr: Annotated[float, Positive] = 0.05
@@ -53,6 +55,10 @@ class RunSpec(Record):
         if self.activation not in ACTIVATIONS:
             known = did_you_mean(self.activation, ACTIVATIONS)
             raise complaint(f"RunSpec(activation={self.activation!r})", "no such activation", known)
+        if self.hardware is not None and not isinstance(self.hardware, Crossbar):
+            raise complaint(
+                f"RunSpec(hardware={self.hardware!r})", "it must be a Crossbar, or None for digital"
+            )
         if not all(isinstance(n, int) and n >= 1 for n in self.hidden):
             raise complaint(f"RunSpec(hidden={self.hidden!r})", "a layer has at least one unit")
 
@@ -63,7 +69,7 @@ def network(spec: RunSpec, data: Dataset) -> nn.Sequential:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(spec.seed)
         layers: list[nn.Module] = []
-        for n_in, n_out in zip(widths, widths[1:], strict=False):
+        for n_in, n_out in itertools.pairwise(widths):
             layers += [nn.Linear(n_in, n_out), ACTIVATIONS[spec.activation]()]
     return nn.Sequential(*layers[:-1], nn.LogSoftmax(dim=1))
 

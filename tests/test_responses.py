@@ -1,0 +1,317 @@
+"""Response laws: the conformance suite on every law of the package and on laws a user would write."""
+
+import inspect
+import math
+from typing import Annotated
+
+import pytest
+import torch
+
+import mho.responses
+from mho.errors import MhoError
+from mho.records import Positive
+from mho.responses import Constant, Exponential, Power, Response, SoftBounds, SymmetricPoint
+from mho.testing import check_response
+
+
+class Skewed(Response):
+    """The example of a user's own law."""
+
+    tau: float = 0.6
+    bend: float = 0.5
+
+    def up(self, w):
+        return (1 - w / self.tau) * (1 + self.bend * w)
+
+    def down(self, w):
+        return 1 + w / self.tau
+
+
+class Kinked(Response):
+    """A law with a condition, an exponential, a helper method and a field that is not a number."""
+
+    steep: Annotated[float, Positive] = 2.0
+    mode: str = "exp"
+
+    def side(self, w):
+        assert self.mode == "exp"
+        return torch.where(w > 0.2, torch.exp(-self.steep * (w - 0.2)), 1.0) - 0.25
+
+    def up(self, w):
+        return self.side(w)
+
+    def down(self, w):
+        return self.side(-w)
+
+
+class Cubic(Response):
+    """G = w^3 (1 - 4 w^2): a flat root at 0 that attracts, two sloped ones at +-1/2 that repel."""
+
+    def up(self, w):
+        return 2 - w**3 * (1 - 4 * w**2)
+
+    def down(self, w):
+        return 2 + w**3 * (1 - 4 * w**2)
+
+    def bounds(self):
+        return -0.8, 0.8
+
+
+class FromRoot(Response):
+    """Not defined beyond its bounds +-tau/3: NaN there."""
+
+    tau: float = 0.75
+
+    def up(self, w):
+        return torch.sqrt(1 - 3 * w / self.tau)
+
+    def down(self, w):
+        return torch.sqrt(1 + 3 * w / self.tau)
+
+
+def published_laws() -> list[type[Response]]:
+    found = [getattr(mho.responses, name) for name in mho.responses.__all__]
+    return [c for c in found if inspect.isclass(c) and issubclass(c, Response) and c is not Response]
+
+
+@pytest.mark.parametrize("law", published_laws(), ids=lambda c: c.__name__)
+def test_published_law_conforms(law):
+    check_response(law, published=True)
+
+
+@pytest.mark.parametrize(
+    "law",
+    [Skewed, Kinked, Cubic, FromRoot, Power(tau=0.3, gamma_res=1.7), Exponential(tau=2.0, gamma_res=0.01)],
+)
+def test_other_laws_conform(law):
+    check_response(law)
+
+
+# The formulas, by hand.
+
+
+def test_values_of_the_published_formulas():
+    assert Constant().q_up(0.9) == 1.0
+    assert SoftBounds(tau_max=0.6, tau_min=-0.4).q_up(0.3) == pytest.approx(0.5)
+    assert SoftBounds(tau_max=0.6, tau_min=-0.4).q_down(0.3) == pytest.approx(1.75)
+    assert Power(tau=0.5, gamma_res=0.5).q_up(0.25) == pytest.approx(math.sqrt(0.5))
+    assert Power(tau=0.5, gamma_res=2.0).q_down(0.25) == pytest.approx(2.25)
+    up = (math.exp(2 * 0.75) - 1) / (math.exp(2) - 1)
+    assert Exponential(tau=0.8, gamma_res=2.0).q_up(0.2) == pytest.approx(up, rel=1e-14)
+
+
+def test_parts_recombine():
+    law, w = Skewed(), torch.linspace(-0.5, 0.5, 11)
+    assert torch.allclose(law.F(w) - law.G(w), law.q_up(w))
+    assert torch.allclose(law.F(w) + law.G(w), law.q_down(w))
+
+
+def test_small_gamma_of_exponential_is_soft_bounds():
+    w = torch.linspace(-0.99, 0.99, 21)
+    assert torch.allclose(Exponential(gamma_res=1e-6).q_up(w), SoftBounds().q_up(w), atol=2e-6)
+
+
+def test_power_is_finite_a_rounding_error_beyond_its_bound():
+    law = Power(tau=0.6, gamma_res=0.7)
+    for bound in (0.6, -0.6):
+        beyond = torch.tensor(bound).nextafter(torch.tensor(2 * bound))
+        assert law.q_up(beyond).isfinite()
+        assert law.q_down(beyond).isfinite()
+
+
+# Bounds.
+
+
+def test_numerical_bounds_find_the_zeros():
+    assert Skewed().bounds() == (-0.6, 0.6)
+    edge = 0.2 + math.log(4) / 2
+    assert Kinked().bounds() == pytest.approx((-edge, edge), rel=1e-12)
+    lower, upper = FromRoot().bounds()
+    assert (lower, upper) == pytest.approx((-0.25, 0.25), rel=1e-12)
+    assert Response.bounds(Constant()) == (-math.inf, math.inf)
+
+
+@pytest.mark.parametrize("law", [SoftBounds(0.6, -0.4), Power(0.3), Exponential(2.0)], ids=repr)
+def test_numerical_bounds_agree_with_closed_form(law):
+    assert Response.bounds(law) == pytest.approx(law.bounds(), rel=1e-12)
+
+
+def test_bounds_of_every_cell():
+    tau = torch.tensor([[0.1, 0.5, 0.6], [0.7, 1.3, 3.0]])
+    lower, upper = Skewed().with_fields(tau=tau).bounds()
+    assert torch.equal(upper, tau)
+    assert torch.equal(lower, torch.where(tau > 2, -tau, -tau))
+    steep = torch.tensor([[0.5, 1.0], [2.0, 4.0]])
+    lower, upper = Kinked().with_fields(steep=steep).bounds()
+    assert torch.allclose(upper, 0.2 + math.log(4) / steep)
+    assert torch.equal(lower, -upper)
+    assert upper.dtype == torch.float32
+
+
+def test_bounds_of_cells_lie_where_the_law_is_defined():
+    tau = 0.3 + torch.rand(20, 20, generator=torch.Generator().manual_seed(0))
+    view = FromRoot().with_fields(tau=tau)
+    for bound in view.bounds():
+        assert view.q_up(bound).isfinite().all()
+        assert view.q_down(bound).isfinite().all()
+        assert torch.allclose(bound.abs(), tau / 3)
+
+
+# Symmetric points.
+
+
+def test_symmetric_points():
+    assert Skewed().symmetric_points() == [SymmetricPoint(0.0, True, "exponential")]
+    assert Constant().symmetric_points() == []
+    left, middle, right = Cubic().symmetric_points()
+    assert middle == SymmetricPoint(0.0, True, "algebraic")
+    assert (left.w, right.w) == pytest.approx((-0.5, 0.5), abs=1e-12)
+    assert not left.attracts
+    assert not right.attracts
+    assert left.rate == right.rate == "exponential"
+
+
+def test_symmetric_point_attracts_alternating_pulses():
+    class Shifted(Response):
+        def up(self, w):
+            return 1.2 * (1 - w)
+
+        def down(self, w):
+            return 0.8 * (1 + w)
+
+    [point] = Shifted().symmetric_points()
+    assert point.w == pytest.approx(0.2)
+    law, w = Shifted(), -0.9
+    for _ in range(2000):
+        w += 0.005 * law.q_up(w)
+        w -= 0.005 * law.q_down(w)
+    assert w == pytest.approx(point.w, abs=0.005)
+
+
+def test_central_sp_of_every_cell():
+    class Unequal(Response):
+        strength: float = 1.2
+
+        def up(self, w):
+            return self.strength * (1 - w)
+
+        def down(self, w):
+            return 1 + w
+
+    strength = torch.tensor([[0.5, 0.8], [1.0, 3.0]])
+    found = Unequal().with_fields(strength=strength).central_sp()
+    assert torch.allclose(found, (strength - 1) / (strength + 1), atol=1e-7)
+    assert Unequal().central_sp() == pytest.approx(0.2 / 2.2)
+    assert Constant().central_sp() == 0.0
+    assert Cubic().central_sp() == 0.0
+
+
+def test_central_sp_where_every_point_is_symmetric():
+    view = Constant().with_fields(tau_max=torch.rand(2, 3) + 0.5)
+    assert torch.equal(view.central_sp(), torch.zeros(2, 3))
+
+
+# Views and errors.
+
+
+def test_view_keeps_class_and_other_fields():
+    view = Kinked().with_fields(steep=torch.ones(2, 3))
+    assert isinstance(view, Kinked)
+    assert view.mode == "exp"
+    assert view.q_up(0.1).shape == (2, 3)
+    assert view.q_up(torch.zeros(2, 3)).dtype == torch.float32
+
+
+def test_errors_say_what_is_wrong():
+    with pytest.raises(
+        MhoError, match=r"`Power\(tau=-0.6\)`: tau must be positive. Fix: did you mean tau=0.6"
+    ):
+        Power(tau=-0.6)
+    with pytest.raises(MhoError, match=r"`Skewed.with_fields\(taw=...\)`: did you mean 'tau'"):
+        Skewed().with_fields(taw=1.0)
+    with pytest.raises(MhoError, match=r"`FromRoot.up`: returned nan for w = 0.8"):
+        FromRoot().q_up(0.8)
+    with pytest.raises(MhoError, match=r"w has dtype torch\.int64"):
+        Skewed().q_up(torch.arange(3))
+    with pytest.raises(MhoError, match="fields vary from cell to cell"):
+        Skewed().with_fields(tau=torch.ones(2, 2)).symmetric_points()
+    with pytest.raises(MhoError, match=r"`Response.up`: not defined"):
+        Response().q_up(0.0)
+
+
+def test_bounds_need_a_positive_law_at_zero():
+    class OneSided(Response):
+        def up(self, w):
+            return 1 - w
+
+        def down(self, w):
+            return w
+
+    with pytest.raises(MhoError, match=r"`OneSided.bounds`: down\(0\) is not positive"):
+        OneSided().bounds()
+
+
+def test_no_symmetric_point():
+    class Upward(Response):
+        tau: float = 1.0
+
+        def up(self, w):
+            return 2 - w * w / self.tau
+
+        def down(self, w):
+            return 1 - w * w / 2 / self.tau
+
+    assert Upward().symmetric_points() == []
+    with pytest.raises(MhoError, match="nowhere between the bounds"):
+        Upward().central_sp()
+    with pytest.raises(MhoError, match=r"cell \(0, 0\) has no symmetric point"):
+        Upward().with_fields(tau=torch.ones(1, 2)).central_sp()
+
+
+# The suite itself must be able to fail.
+
+
+def broken(**methods) -> type[Response]:
+    """A SoftBounds with other methods."""
+    return type("Broken", (SoftBounds,), methods)
+
+
+@pytest.mark.parametrize(
+    ("law", "message"),
+    [
+        (broken(down=lambda self, w: w - 0.5), r"down\(-0.99.*finite and positive"),
+        (broken(bounds=lambda self: (1.0, -1.0)), "not in rising order"),
+        (broken(bounds=lambda self: (-1.0, 2.0)), r"up\(1.*finite and positive"),
+        (broken(up=lambda self, w: torch.log(2 - w) - torch.log(1 - w)), "up is inf at the upper bound"),
+        (broken(__repr__=lambda self: "SoftBounds(tau_max=2.0)"), "does not evaluate"),
+        (broken(__repr__=lambda self: "Broken(tau_max=2.0)"), "rebuilds another object"),
+        (broken(symmetric_points=lambda self: [SymmetricPoint(0.3, True, "algebraic")]), "is not symmetric"),
+        (broken(up=lambda self, w: (1 - w).mean() + 0 * w), "for a number but"),
+        (broken(up=lambda self, w: 1 - w / 0.999999 + 5e-6 * (w > 0)), None),
+    ],
+)
+def test_suite_finds_the_fault(law, message):
+    if message is None:
+        check_response(law)
+        return
+    with pytest.raises(AssertionError, match=message):
+        check_response(law)
+
+
+def test_suite_compares_compiled_values(monkeypatch):
+    import mho.testing.responses as suite
+
+    original = suite.lower
+
+    def off_by_a_little(law, varying=frozenset()):
+        lowered = original(law, varying)
+        return type(lowered)(lowered.law, lowered.fields, lowered.source.replace("(1.0)", "(1.00001)"))
+
+    monkeypatch.setattr(suite, "lower", off_by_a_little)
+    with pytest.raises(AssertionError, match=r"compiled but .* in torch, too far apart"):
+        check_response(SoftBounds)
+
+
+def test_suite_wants_a_source():
+    with pytest.raises(AssertionError, match="has no `Source:` line"):
+        check_response(Skewed, published=True)

@@ -5,6 +5,10 @@ A tile has one 64-bit key. Each use of randomness has a stream (what for) and an
 """
 
 from enum import IntEnum
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    import torch
 
 M0, M1 = 0xD2511F53, 0xCD9E8D57  # multipliers and key increments of Philox4x32 (Salmon et al. 2011, table 2)
 W0, W1 = 0x9E3779B9, 0xBB67AE85
@@ -52,6 +56,22 @@ def call_key(key: int, stream: Stream, event: int = 0) -> int:
     """The key of one use: a pure function of the tile's key, the stream and the event (both 64-bit)."""
     low, high, _, _ = philox4x32(split(key), (event & _WORD, (event >> 32) & _WORD, int(stream), 0))
     return join(low, high)
+
+
+class Use(NamedTuple):
+    """One use of randomness, before it is made a key: kernels do that themselves (kernels/philox.py)."""
+
+    key: int
+    stream: Stream
+    event: int
+
+
+def next_event(events: "torch.Tensor", stream: Stream) -> int:
+    """The event of the next use of a stream; `events` is an int64 buffer with one counter a stream."""
+    counters = events.numpy()
+    event = int(counters[stream])
+    counters[stream] = event + 1
+    return event
 
 
 def child_key(key: int, *names: int | str) -> int:

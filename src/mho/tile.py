@@ -12,7 +12,7 @@ from mho.errors import complaint
 from mho.io import IO, by_direction
 from mho.mvm import multiply, read_out
 from mho.pulses import Exact, Expected, Pulses, PulseScheme
-from mho.rng import Stream, call_key
+from mho.rng import Stream, Use, next_event
 
 
 class Tally(IntEnum):
@@ -141,8 +141,8 @@ class Tile(nn.Module):
             raise complaint(
                 "Tile.read", f"there is no line {where} in a tile of (out={self.shape[0]}, in={self.shape[1]})"
             )
-        self.tally[Tally.READS] += 1
-        return read_out(line, self.io["transfer"], self._next_key(Stream.READ))
+        self.tally.numpy()[Tally.READS] += 1
+        return read_out(line, self.io["transfer"], Use(self.key, Stream.READ, self._next_event(Stream.READ)))
 
     # -- writing
 
@@ -187,16 +187,15 @@ class Tile(nn.Module):
         if self.reference.numel():
             torch.sub(self.cells, self.reference, out=self._apparent)
 
-    def _next_key(self, stream: Stream) -> int:
-        event = int(self.events[stream])
-        self.events[stream] = event + 1
-        return call_key(self.key, stream, event)
+    def _next_event(self, stream: Stream) -> int:
+        return next_event(self.events, stream)
 
     def _product(self, weight: torch.Tensor, x: torch.Tensor, direction: str, stream: Stream) -> torch.Tensor:
         if x.shape[-1] != weight.shape[1]:
             raise self._wrong_shape(direction, x, "in" if direction == "forward" else "out")
         flat = x.detach().reshape(-1, x.shape[-1]).to(torch.float32).contiguous()
-        y = multiply(weight, flat, self.io[direction], self._next_key(stream), f"Tile.{direction}")
+        use = Use(self.key, stream, self._next_event(stream))
+        y = multiply(weight, flat, self.io[direction], use, f"Tile.{direction}")
         return y.reshape(*x.shape[:-1], -1)
 
     def _factors(self, x: torch.Tensor, d: torch.Tensor, lr: float) -> tuple[torch.Tensor, torch.Tensor]:
@@ -210,24 +209,24 @@ class Tile(nn.Module):
         d = d.detach().reshape(-1, self.shape[0]).to(torch.float32).contiguous()
         if len(x) != len(d):
             raise complaint("Tile.update", f"x has {len(x)} samples and d has {len(d)}", "They must agree")
+        from mho.kernels.lines import first_bad  # Numba: loaded with the first update
+
         for name, value in (("x", x), ("d", d)):
-            if not bool(torch.isfinite(value.sum())) and not bool(torch.isfinite(value).all()):
-                sample = int((~torch.isfinite(value)).nonzero()[0, 0])
+            sample = first_bad(value.numpy())
+            if sample >= 0:
                 raise complaint(
                     "Tile.update", f"{name} holds NaN or infinity in sample {sample}", "Both must be finite"
                 )
         return x, d
 
     def _send(self, x: torch.Tensor, d: torch.Tensor, lr: float, pulses: Pulses) -> UpdateInfo:
-        from mho.kernels.cpu import Arrays, CpuKernels  # Numba: loaded with the first pulse
-
         if self._kernels is None:
-            self._kernels = CpuKernels(self.device, self.parameters_of_cells)
-        event = int(self.events[Stream.C2C])
-        self.events[Stream.C2C] = event + 1
-        buffers = (self.cells, self.planes, self._apparent, self.reference, self.counts)
-        arrays = Arrays(*(b.numpy() for b in buffers))
-        sent = self._kernels.update(arrays, x.numpy(), d.numpy(), float(lr), pulses, self.key, event)
+            from mho.kernels.cpu import Arrays, CpuKernels  # Numba: loaded with the first pulse
+
+            buffers = (self.cells, self.planes, self._apparent, self.reference, self.counts)
+            arrays = Arrays(*(b.numpy() for b in buffers))
+            self._kernels = CpuKernels(self.device, self.parameters_of_cells, arrays, self.key)
+        sent = self._kernels.update(x.numpy(), d.numpy(), float(lr), pulses, self._next_event(Stream.C2C))
         if sent.bad >= 0:
             column = int((~torch.isfinite(self.cells[sent.bad])).nonzero()[0])
             raise complaint(
@@ -237,7 +236,10 @@ class Tile(nn.Module):
                 "check it with mho.testing.check_response",
             )
         tally = self.tally.numpy()
-        tally[[Tally.UP, Tally.DOWN, Tally.CLIPPED, Tally.LINES]] += (sent.up, sent.down, sent.clipped, sent.lines)
+        tally[Tally.UP] += sent.up
+        tally[Tally.DOWN] += sent.down
+        tally[Tally.CLIPPED] += sent.clipped
+        tally[Tally.LINES] += sent.lines
         return UpdateInfo(sent.up, sent.down, sent.clipped, sent.lines)
 
     def _arithmetic(self, x: torch.Tensor, d: torch.Tensor, lr: float, scheme: Expected | Exact) -> None:
@@ -270,6 +272,10 @@ class Tile(nn.Module):
         super()._load_from_state_dict(*args, **kwargs)
         self._kernels = None
         self.refresh()
+
+    def _apply(self, fn, recurse=True):
+        self._kernels = None  # it points into the old memory
+        return super()._apply(fn, recurse)
 
     def __getstate__(self) -> dict:
         return self.__dict__ | {"_kernels": None}

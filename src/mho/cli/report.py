@@ -5,24 +5,28 @@ from collections.abc import Mapping
 from typing import Any
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
 from mho.training import Interrupted
+from mho.training.compare import BASELINES
 
 
 def table(summary: Mapping[str, Any]) -> Table:
     """The comparison of `mho.training.compare` as a table, accuracies in percent, differences in points."""
     algorithms = summary["algorithms"]
     n = len(summary["seeds"])
-    others = list(dict.fromkeys(other for entry in algorithms.values() for other in entry["paired"]))
+    paired = {other for entry in algorithms.values() for other in entry["paired"]}
+    others = [name for name in BASELINES if name in paired]
     title = f"Test accuracy, {n} seed{'s' if n > 1 else ''}"
-    caption = "mean ± standard deviation over seeds; differences paired by seed, ± standard error"
-    view = Table("algorithm", "accuracy [%]", title=title, caption=caption)
+    caption = "mean ± standard deviation over seeds; differences in points, paired by seed, ± standard error"
+    view = Table(title=title, caption=caption, box=SIMPLE_HEAD)
+    view.add_column("algorithm", no_wrap=True)
+    view.add_column("accuracy [%]", no_wrap=True)
     for other in others:
-        view.add_column(f"minus {other} [points]", justify="right")
+        view.add_column(f"minus\n{other}", justify="right", no_wrap=True)
     view.add_column("pulses", justify="right")
-    view.add_column("time [s]", justify="right")
     for name, entry in algorithms.items():
         gaps = [entry["paired"].get(other) for other in others]
         view.add_row(
@@ -30,7 +34,6 @@ def table(summary: Mapping[str, Any]) -> Table:
             _percent(entry["mean"], entry["standard_deviation"], ""),
             *("" if g is None else _percent(g["difference"], g["standard_error"], "+") for g in gaps),
             f"{entry['pulses']:.2e}" if entry["pulses"] else "0",
-            f"{entry['seconds']:.1f}",
         )
     return view
 

@@ -7,22 +7,26 @@ import numpy as np
 from numba import njit
 
 from mho.kernels.normal import fill_normals
+from mho.kernels.philox import call_words
 
 _ZERO = np.uint32(0)
 
 
 @njit(nogil=True, fastmath=False, error_model="numpy", cache=True)
-def encode(x, out, scale, bound, step, sigma, abs_max, key, rows, attempt):
+def encode(x, out, scale, numbers, key, stream, event, rows, attempt):
     """DAC: out = clip(round(x / scale)) + noise, for the samples in `rows`.
 
     Args:
         x, out: (samples, in) float32.
         scale: (samples,) float32, set to max |x| if `abs_max`, else 1; times 2^attempt. A zero sample scaled
             by its maximum gets scale 0: nothing is applied, and nothing, not even noise, comes back.
-        bound, step, sigma: float32; step 0 does not quantise.
-        key: (low, high); rows: int64 indices of the samples to encode; attempt: of bound management.
+        numbers: (bound, step, sigma, abs_max): three float32, a bool; step 0 does not quantise.
+        key: (low, high) of the tile; stream, event: see `philox.call_words`.
+        rows: int64 indices of the samples to encode; attempt: of bound management.
     Returns: the index of a sample with NaN or infinity, or -1.
     """
+    bound, step, sigma, abs_max = numbers
+    key = call_words(key, stream, event)
     n = x.shape[1]
     z = np.empty(n + 8, np.float32)
     words = np.empty(n + 8, np.uint32)
@@ -51,14 +55,17 @@ def encode(x, out, scale, bound, step, sigma, abs_max, key, rows, attempt):
 
 
 @njit(nogil=True, fastmath=False, error_model="numpy", cache=True)
-def decode(y, scale, bound, step, sigma, key, rows, attempt, over):
+def decode(y, scale, numbers, key, stream, event, rows, attempt, over):
     """ADC, in place: y = scale * clip(round(y + noise)), for the samples in `rows`.
 
     Args:
         y: (samples, out) float32; scale: (samples,) float32 of `encode`.
+        numbers: (bound, step, sigma), float32; key, stream, event, rows, attempt: as in `encode`.
         over: (samples,) int64, filled from the front with the samples that reached the bound.
     Returns: how many did.
     """
+    bound, step, sigma = numbers
+    key = call_words(key, stream, event)
     n = y.shape[1]
     z = np.empty(n + 8, np.float32)
     words = np.empty(n + 8, np.uint32)

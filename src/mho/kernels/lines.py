@@ -13,8 +13,10 @@ import math
 import numpy as np
 from numba import njit
 
-from mho.kernels.philox import philox
+from mho.kernels.philox import call_words, philox
+from mho.rng import Stream
 
+X_BITS, D_BITS = int(Stream.X_BITS), int(Stream.D_BITS)
 _FULL = 4294967296.0  # a threshold that every 32-bit word is below
 
 
@@ -44,15 +46,26 @@ def threshold(probability):
     return np.uint64(min(probability * _FULL, _FULL))
 
 
-@njit(nogil=True, fastmath=False, error_model="numpy", cache=True)
-def finite_max(values):
-    """max |v| of a 1-d float32 array, or NaN if any entry is NaN or infinite."""
+@njit(nogil=True, fastmath=False, error_model="numpy", inline="always")
+def largest(values):
+    """max |v| of a 1-d float32 array."""
     top = np.float32(0.0)
-    poison = np.float32(0.0)
     for v in values:
         top = max(top, abs(v))
-        poison += v * np.float32(0.0)
-    return top + poison
+    return top
+
+
+@njit(nogil=True, fastmath=False, error_model="numpy", cache=True)
+def first_bad(values):
+    """Index of the first row of a float32 matrix that holds NaN or infinity, or -1."""
+    zero = np.float32(0.0)
+    for s in range(values.shape[0]):
+        poison = zero
+        for v in values[s]:
+            poison += v * zero
+        if poison != zero:
+            return s
+    return -1
 
 
 @njit(nogil=True, fastmath=False, error_model="numpy")
@@ -69,24 +82,25 @@ def _fire(fire, thresholds, n, k0, k1, slot, sample):
 
 @njit(nogil=True, fastmath=False, error_model="numpy", cache=True)
 def bit_lines(
-    x, d, lr, granularity, bl, management, x_key, d_key, first, columns, ends, row_bits, row_down, row_pulses
+    x, d, lr, granularity, bl, management, key, event, first, columns, ends, row_bits, row_down, row_pulses
 ):
     """Draws the lines of a block of samples.
 
     Args:
-        x: (samples, in) float32; d: (samples, out) float32.
+        x: (samples, in) float32; d: (samples, out) float32; both finite.
         management: (update_management, bl_management).
-        x_key, d_key: (low, high) words of the two call keys; first: global index of the first sample.
+        key, event: of the update, see `philox.call_words`; first: index of the first sample in the update.
         columns: uint32 list, filled with the firing columns, sample by sample and slot by slot, those with
             x > 0 before those with x < 0; room for samples * bl * in + 1.
         ends: (samples, bl, 3) int32, filled with [start, end of x > 0, end] of each slot's part of `columns`.
         row_bits: (samples, out, words) uint64, filled with the row lines; row_down: (samples, out) uint8,
             1 where lr d < 0.
         row_pulses: (out,) int64, filled with the number of pulses that each row gets from these samples.
-    Returns: (pulses of all rows, clipped lines, lines with p > 0, first bad sample or -1).
+    Returns: (pulses of all rows, clipped lines, lines with p > 0).
     """
     samples, n_in = x.shape
     n_out = d.shape[1]
+    x_key, d_key = call_words(key, X_BITS, event), call_words(key, D_BITS, event)
     width = max(n_in, n_out) + 4
     fire = np.zeros(width, np.uint8)
     tx = np.zeros(width, np.uint64)
@@ -96,9 +110,7 @@ def bit_lines(
     row_pulses[:] = 0
     clipped, lines, at = 0, 0, 0
     for s in range(samples):
-        x_max, d_max = finite_max(x[s]), finite_max(d[s])
-        if not (math.isfinite(x_max) and math.isfinite(d_max)):
-            return 0, clipped, lines, s
+        x_max, d_max = largest(x[s]), largest(d[s])
         length, px, pd = train(
             float(x_max), float(d_max), abs(lr), granularity, bl, management[0], management[1]
         )
@@ -146,4 +158,4 @@ def bit_lines(
             else:
                 ends[s, k, 1] = at
                 ends[s, k, 2] = at
-    return row_pulses.sum(), clipped, lines, -1
+    return row_pulses.sum(), clipped, lines

@@ -36,3 +36,12 @@ def philox(k0, k1, c0, c1, c2, c3):
         k0 = np.uint32(k0 + _W0)
         k1 = np.uint32(k1 + _W1)
     return np.uint32(x0), np.uint32(x1), np.uint32(x2), np.uint32(x3)
+
+
+@njit(nogil=True, fastmath=False, error_model="numpy")
+def call_words(key, stream, event):
+    """`mho.rng.call_key` in compiled code: key = (low, high) of the tile; gives (low, high) of this use."""
+    low, high, _, _ = philox(
+        key[0], key[1], np.uint32(event & 0xFFFFFFFF), np.uint32(event >> 32), np.uint32(stream), np.uint32(0)
+    )
+    return low, high

@@ -11,11 +11,14 @@ the same bits.
 import numpy as np
 from numba import njit
 
+from mho.kernels.lines import X_BITS, bit_lines
 from mho.kernels.normal import fill_normals
-from mho.kernels.philox import philox
+from mho.kernels.philox import call_words, philox
+from mho.rng import Stream
 
 from mho.kernels.ideal import CHEAP, NOISY, step_down, step_up  # law: build.py puts the law's own here
 
+C2C = int(Stream.C2C)
 _ONE = np.uint64(1)
 _ZERO = np.uint32(0)
 _BATCH = 2048  # normal numbers made at a time: they stay in the first-level cache
@@ -97,19 +100,21 @@ def finish_row(row, i, visible, reference):
 
 @njit(nogil=True, fastmath=False, error_model="numpy", cache=True)
 def trains_rows(
-    cells, planes, scal, columns, ends, row_bits, row_down, row_pulses, sent, key, rows, visible, reference, counts
-):
+    cells, planes, scal, columns, ends, row_bits, row_down, row_pulses, sent, key, event, rows, visible, reference,
+    counts,
+):  # fmt: skip
     """Applies the pulses of a block of samples (see kernels/lines.py) to rows[0] <= i < rows[1].
 
     Args:
         cells: (out, in) float32, hidden weights, changed in place; planes: (k, out, in) float32.
         sent: (out,) int64, pulses that each row got from earlier blocks of this update; brought up to date.
-        key: (low, high) words of the c2c call key.
+        key, event: of the update, see `philox.call_words`.
         visible, reference: (out, in), or both empty where the cells have no reference.
         counts: (2, out, in) int32 up and down pulses of each cell, or empty.
     Returns: (up pulses, down pulses, a row with a weight that is not finite or -1).
     """
-    samples, slots, words_a_line = ends.shape[0], ends.shape[1], row_bits.shape[2]
+    samples, words_a_line = ends.shape[0], row_bits.shape[2]
+    noise_key = call_words(key, C2C, event)
     n_in = cells.shape[1]
     room = max(n_in, _BATCH) + 16 if NOISY else n_in + 1
     z, words = np.zeros(room, np.float32), np.empty(room, np.uint32)
@@ -130,7 +135,7 @@ def trains_rows(
                 while bits != 0:
                     if bits & _ONE:
                         a, m, b = ends[s, k, 0], ends[s, k, 1], ends[s, k, 2]
-                        start, end = noise_for(p, b - a, limit, start, end, z, words, i, key)
+                        start, end = noise_for(p, b - a, limit, start, end, z, words, i, noise_key)
                         at = p - start if NOISY else 0
                         down += pulse_slot(
                             row, planes, i, columns, a, m, b, d_down, z, at, scal, par, new, counts
@@ -146,17 +151,40 @@ def trains_rows(
 
 
 @njit(nogil=True, fastmath=False, error_model="numpy", cache=True)
+def trains_at_once(
+    cells, planes, scal, x, d, lr, granularity, bl, management, key, event, columns, ends, row_bits, row_down,
+    row_pulses, sent, visible, reference, counts, most,
+):  # fmt: skip
+    """Lines and rows of an update in one call, for updates too small to be worth a second thread.
+
+    most: pulses above which only the lines are drawn and the rows are left to the caller.
+    Returns: (up, down, a row that is not finite or -1, clipped lines, lines, all pulses).
+    """
+    work, clipped, lines = bit_lines(
+        x, d, lr, granularity, bl, management, key, event, 0, columns, ends, row_bits, row_down, row_pulses
+    )
+    if work == 0 or work > most:
+        return 0, 0, -1, clipped, lines, work
+    up, down, bad = trains_rows(
+        cells, planes, scal, columns, ends, row_bits, row_down, row_pulses, sent, key, event,
+        (0, cells.shape[0]), visible, reference, counts,
+    )  # fmt: skip
+    return up, down, bad, clipped, lines, work
+
+
+@njit(nogil=True, fastmath=False, error_model="numpy", cache=True)
 def rounded_rows(
-    cells, planes, scal, x, d, lr, granularity, bl, round_key, key, rows, visible, reference, counts
+    cells, planes, scal, x, d, lr, granularity, bl, key, event, rows, visible, reference, counts
 ):
     """Stochastic rounding instead of trains: each cell gets |lr x d| / dw_min pulses, rounded up or down at
     random so that the mean is right, bl at most; the cells' k-th pulses are sent together, k = 0, 1, ...
 
-    Rounding uses Philox counter (column // 4, row, sample, 0) of `round_key`; noise is numbered as above,
+    Rounding uses Philox counter (column // 4, row, sample, 0) of stream X_BITS; noise is numbered as above,
     with rounds in place of slots. Other arguments as in `trains_rows`.
     Returns: (up pulses, down pulses, a row that is not finite or -1, cells whose number of pulses was clipped).
     """
     samples, n_in = x.shape
+    round_key, noise_key = call_words(key, X_BITS, event), call_words(key, C2C, event)
     room = max(n_in, _BATCH) + 16 if NOISY else n_in + 1
     z, words = np.zeros(room, np.float32), np.empty(room, np.uint32)
     par, new = np.empty((planes.shape[0], 1, n_in), np.float32), np.empty(n_in, np.float32)
@@ -194,7 +222,7 @@ def rounded_rows(
                 for j in range(n_in):
                     columns[b] = j
                     b += n_pulses[j] > k and x[s, j] < 0
-                start, end = noise_for(p, b, limit, start, end, z, words, i, key)
+                start, end = noise_for(p, b, limit, start, end, z, words, i, noise_key)
                 at = p - start if NOISY else 0
                 down += pulse_slot(row, planes, i, columns, 0, m, b, d_down, z, at, scal, par, new, counts)
                 p += b

@@ -4,18 +4,18 @@ import torch
 from torch import nn
 
 from mho.algorithms.base import Factors
-from mho.crossbar import Crossbar
+from mho.crossbar import Crossbar, Mapping
 from mho.device import Device
 from mho.io import by_direction
 from mho.mvm import multiply
 from mho.pulses import Exact
 from mho.responses import Constant
-from mho.rng import Stream, call_key, child_key
+from mho.rng import Stream, Use, child_key, next_event
 from mho.tile import Tile
 
 
 class Block(nn.Module):
-    """An (out, in) analog matrix on one set of arrays.
+    """An (out, in) analog matrix on one set of arrays: y = scale * out_scale * (x W^T).
 
     `weight` is what the network sees: the sum of the algorithm's visible terms, kept up to date after each
     step. It shares the array's memory where there is one term. It is a parameter, so that optimizers group
@@ -23,26 +23,47 @@ class Block(nn.Module):
     backward pass as the factors (x, d), see design/001.
 
     Args:
-        w0: (out, in) initial weights [weight units of the tile].
+        w0: (out, in) initial weights, before `Mapping.omega` divides them by `scale`.
         hardware: what the block is made of; key: 64-bit name of its randomness.
     """
 
     events: torch.Tensor
+    scale: torch.Tensor
 
     def __init__(self, w0: torch.Tensor, hardware: Crossbar, key: int) -> None:
         super().__init__()
         self.hardware = hardware
         self.key = key
         self.io = by_direction(hardware.io)  # type: ignore[arg-type]
-        self.state = hardware.algorithm.init(self._new_tile, w0.detach())
+        self.shape = (w0.shape[0], w0.shape[1])
+        w0, scale = _scaled(w0.detach().to(torch.float32), hardware.mapping)
+        self.register_buffer("scale", scale)
+        kind = hardware.mapping.out_scale
+        size = {"none": None, "scalar": 1, "columnwise": self.shape[0]}[kind]
+        self.out_scale = None if size is None else nn.Parameter(torch.ones(size))
+        self.state = hardware.algorithm.init(self._new_tile, w0)
         self.register_buffer("events", torch.zeros(max(Stream) + 1, dtype=torch.int64))
         self.factors: list[Factors] = []
         self.weight = nn.Parameter(self._fused())
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """x (..., in) -> y (..., out) through the converters; records (x, d) in the backward pass."""
-        flat = x.reshape(-1, x.shape[-1])
-        return _Product.apply(flat, self.weight, self).reshape(*x.shape[:-1], -1)
+        flat = x.reshape(-1, self.shape[1])
+        y = _Product.apply(flat, self.weight, self)
+        if self.scale.numel():
+            y = y * self.scale
+        if self.out_scale is not None:
+            y = y * self.out_scale
+        return y.reshape(*x.shape[:-1], self.shape[0])
+
+    def matrix(self) -> torch.Tensor:
+        """(out, in): `weight` with the digital scales; a copy."""
+        w = self.weight.detach().clone()
+        if self.scale.numel():
+            w *= self.scale.reshape(-1, 1)
+        if self.out_scale is not None:
+            w *= self.out_scale.detach().reshape(-1, 1)
+        return w
 
     def step(self, lr: float) -> None:
         """One step of the algorithm with the factors recorded since the last one; none, no step."""
@@ -83,10 +104,9 @@ class Block(nn.Module):
         return sum(parts[1:], parts[0])
 
     def _multiply(self, weight: torch.Tensor, x: torch.Tensor, io, direction: str, stream: Stream) -> torch.Tensor:
-        event = int(self.events[stream])
-        self.events[stream] = event + 1
         matrix = weight if direction != "backward" else weight.mT
-        return multiply(matrix, x, io, call_key(self.key, stream, event), f"{direction} pass")
+        use = Use(self.key, stream, next_event(self.events, stream))
+        return multiply(matrix, x, io, use, f"{direction} pass")
 
     def _fused(self) -> torch.Tensor:
         terms = self.hardware.algorithm.visible(self.state)
@@ -114,6 +134,15 @@ class Block(nn.Module):
 
     def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
         super()._load_from_state_dict({**state_dict, prefix + "weight": self.weight.data}, prefix, *args)
+
+
+def _scaled(w: torch.Tensor, mapping: Mapping) -> tuple[torch.Tensor, torch.Tensor]:
+    """Initial weights with largest |w| = omega, and the digital scale (out,), (1,) or empty that undoes it."""
+    if mapping.omega == 0:
+        return w, torch.empty(0)
+    largest = w.abs().amax(dim=1) if mapping.columnwise else w.abs().max().reshape(1)
+    scale = torch.where(largest > 0, largest / mapping.omega, torch.ones_like(largest))
+    return w / scale.reshape(-1, 1), scale
 
 
 _UNBOUNDED = Device(Constant(tau_max=3e38, tau_min=-3e38))

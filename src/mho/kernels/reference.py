@@ -1,0 +1,92 @@
+"""The oracle: the pulsed update as plain loops over samples, slots, rows and columns, one pulse at a time.
+
+It shares with the fast kernels only the scalar functions: the law's `step_up` and `step_down`, Philox, the
+normal pair, and the train's three numbers. The fast kernels must equal it bit for bit, for the same key.
+It is slow (about a microsecond a cell and slot) and meant for tests.
+"""
+
+from types import ModuleType
+
+import numpy as np
+
+from mho.kernels.lines import train
+from mho.kernels.normal import normal_pair
+from mho.rng import Stream, call_key, philox4x32, split
+
+
+class Noise:
+    """The normal numbers of one row, in the order of its pulses."""
+
+    def __init__(self, key: tuple[int, int], row: int) -> None:
+        self.key, self.row, self.number = key, row, 0
+
+    def next(self) -> np.float32:
+        """N(0, 1) for the row's next pulse."""
+        words = philox4x32(self.key, (self.number // 8, self.row, 0, 0))
+        pair = normal_pair(np.uint32(words[self.number % 8 // 2]))
+        self.number += 1
+        return np.float32(pair[(self.number - 1) % 2])
+
+
+def fires(key: tuple[int, int], line: int, slot: int, sample: int, probability: float) -> bool:
+    """Whether a bit line fires in one slot of one sample's train."""
+    words = philox4x32(key, (line // 4, slot, sample, 0))
+    return words[line % 4] < min(probability * 2.0**32, 2.0**32) // 1
+
+
+def trains(
+    module: ModuleType, cells, planes, scal, x, d, lr: float, granularity: float, pulses, key: int, event: int
+) -> tuple[int, int]:
+    """Sends the stochastic trains of an update to `cells` (out, in), in place; returns (up, down)."""
+    x_key, d_key, c2c_key = (
+        split(call_key(key, stream, event)) for stream in (Stream.X_BITS, Stream.D_BITS, Stream.C2C)
+    )
+    rows = [Noise(c2c_key, i) for i in range(d.shape[1])]
+    sent = [0, 0]
+    for s in range(len(x)):
+        length, px, pd = train(
+            float(np.abs(x[s]).max()), float(np.abs(d[s]).max()), abs(lr), granularity, pulses.bl,
+            pulses.update_management, pulses.bl_management,
+        )  # fmt: skip
+        for k in range(length):
+            columns = [j for j in range(x.shape[1]) if fires(x_key, j, k, s, abs(float(x[s, j])) * px)]
+            in_order = [j for j in columns if x[s, j] > 0] + [j for j in columns if x[s, j] < 0]
+            for i in range(d.shape[1]):
+                if fires(d_key, i, k, s, abs(float(d[s, i])) * pd):
+                    for j in in_order:
+                        down = bool((x[s, j] < 0) ^ (d[s, i] < 0) ^ (lr < 0))
+                        pulse(module, cells, planes, scal, i, j, down, rows[i])
+                        sent[down] += 1
+    return sent[0], sent[1]
+
+
+def rounded(
+    module: ModuleType, cells, planes, scal, x, d, lr: float, granularity: float, pulses, key: int, event: int
+) -> tuple[int, int]:
+    """Sends |lr x d| / dw_min pulses a cell, stochastically rounded; otherwise as `trains`."""
+    round_key, c2c_key = (split(call_key(key, stream, event)) for stream in (Stream.X_BITS, Stream.C2C))
+    sent = [0, 0]
+    for i in range(d.shape[1]):
+        noise = Noise(c2c_key, i)
+        for s in range(len(x)):
+            scale = abs(lr) * abs(float(d[s, i])) / granularity
+            numbers = []
+            for j in range(x.shape[1]):
+                want = min(scale * abs(float(x[s, j])), float(pulses.bl))
+                word = philox4x32(round_key, (j // 4, i, s, 0))[j % 4]
+                numbers.append(int(want) + (word < (want - int(want)) * 2.0**32))
+            for k in range(max(numbers)):
+                for negative in (False, True):
+                    for j in range(x.shape[1]):
+                        if numbers[j] > k and x[s, j] != 0 and (x[s, j] < 0) == negative:
+                            down = bool(negative ^ (d[s, i] < 0) ^ (lr < 0))
+                            pulse(module, cells, planes, scal, i, j, down, noise)
+                            sent[down] += 1
+    return sent[0], sent[1]
+
+
+def pulse(module: ModuleType, cells, planes, scal, i: int, j: int, down: bool, noise: Noise) -> None:
+    """One pulse on cell (i, j): its parameters as the law's step functions expect them, its own noise."""
+    step = module.step_down if down else module.step_up
+    z = noise.next() if module.NOISY else np.float32(0)
+    cells[i, j] = step(cells[i, j], z, planes, i, j, scal)

@@ -1,0 +1,136 @@
+"""The conformance suite of training algorithms."""
+
+import inspect
+import io
+
+import torch
+
+from mho.algorithms.base import Algorithm, Factors
+from mho.crossbar import Crossbar, Mapping
+from mho.device import Device
+from mho.nn.linear import AnalogLinear
+from mho.optim import AnalogOptimizer
+from mho.pulses import Expected, Pulses
+from mho.responses import Constant, SoftBounds
+from mho.tile import Tile
+
+VERBS = {"forward", "backward", "read", "update", "program", "w", "shape"}
+_KEY = 7
+
+
+def check_algorithm(algorithm: Algorithm | type[Algorithm], published: bool = False) -> None:
+    """Holds an algorithm, or its default instance, to what every algorithm must do.
+
+    It is frozen and its repr rebuilds it; it trains a least-squares layer; it touches its tiles by their
+    verbs only; the same key gives the same bits; a state_dict in the middle of training continues with the
+    same bits. With `published`, its docstring has a `Source:` and a `Hardware:` line.
+
+    Raises:
+        AssertionError: says what failed.
+    """
+    if isinstance(algorithm, type):
+        algorithm = algorithm()
+    name = type(algorithm).__name__
+    _check_record(algorithm, name)
+    if published:
+        doc = inspect.getdoc(type(algorithm)) or ""
+        for line in ("Source:", "Hardware:"):
+            assert line in doc, f"{name}: the docstring has no {line} line"
+    first, losses = _trained(algorithm, steps=300)
+    assert losses[-1] < 0.25 * losses[0], f"{name}: the loss only fell from {losses[0]:.3g} to {losses[-1]:.3g}"
+    second, again = _trained(algorithm, steps=300)
+    assert again == losses, f"{name}: two runs with the same key differ"
+    _check_resume(algorithm, name)
+    _check_verbs(algorithm, name)
+
+
+def _check_record(algorithm: Algorithm, name: str) -> None:
+    rebuilt = eval(repr(algorithm), {name: type(algorithm)})
+    assert rebuilt == algorithm, f"{name}: repr gives {algorithm!r}, which is not equal to it"
+    try:
+        algorithm.anything = 1  # type: ignore[attr-defined]
+    except AttributeError:
+        return
+    raise AssertionError(f"{name}: it is not frozen")
+
+
+def _hardware(algorithm: Algorithm, pulsed: bool = True) -> Crossbar:
+    device = Device(SoftBounds() if pulsed else Constant(), dw_min=1e-3, sigma_c2c=0.1 if pulsed else 0.0)
+    pulses = Pulses() if pulsed else Expected()
+    return Crossbar(algorithm=algorithm, device=device, io=None, pulses=pulses, mapping=Mapping(out_scale="none"))
+
+
+def _layer(hardware: Crossbar) -> tuple[AnalogLinear, AnalogOptimizer]:
+    torch.manual_seed(0)
+    layer = AnalogLinear(6, 4, bias=False, hardware=hardware, key=_KEY)
+    return layer, AnalogOptimizer(layer, lr=0.1)
+
+
+def _batch(step: int) -> tuple[torch.Tensor, torch.Tensor]:
+    g = torch.Generator().manual_seed(step)
+    target = torch.linspace(-0.3, 0.3, 24).reshape(4, 6).roll(5)
+    x = torch.randn(8, 6, generator=g)
+    return x, x @ target.mT
+
+
+def _train(layer: AnalogLinear, optimizer: AnalogOptimizer, steps: range) -> list[float]:
+    losses = []
+    for step in steps:
+        x, y = _batch(step)
+        optimizer.zero_grad()
+        loss = (layer(x) - y).square().mean()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    return losses
+
+
+def _trained(algorithm: Algorithm, steps: int) -> tuple[AnalogLinear, list[float]]:
+    layer, optimizer = _layer(_hardware(algorithm))
+    losses = _train(layer, optimizer, range(steps))
+    tenth = max(1, steps // 10)
+    return layer, [sum(losses[:tenth]) / tenth, *losses[tenth:-tenth], sum(losses[-tenth:]) / tenth]
+
+
+def _check_resume(algorithm: Algorithm, name: str) -> None:
+    layer, optimizer = _layer(_hardware(algorithm))
+    _train(layer, optimizer, range(7))
+    file = io.BytesIO()
+    torch.save({"model": layer.state_dict(), "optimizer": optimizer.state_dict()}, file)
+    straight = _train(layer, optimizer, range(7, 20))
+    file.seek(0)
+    saved = torch.load(file, weights_only=True)
+    other, its_optimizer = _layer(_hardware(algorithm))
+    other.load_state_dict(saved["model"])
+    its_optimizer.load_state_dict(saved["optimizer"])
+    assert _train(other, its_optimizer, range(7, 20)) == straight, f"{name}: a resumed run differs"
+    for key, value in layer.state_dict().items():
+        assert torch.equal(value, other.state_dict()[key]), f"{name}: {key} differs after a resume"
+
+
+class _Recorder:
+    """Stands for a tile and remembers which of its attributes an algorithm touched."""
+
+    def __init__(self, tile: Tile, touched: set[str]) -> None:
+        self._tile, self._touched = tile, touched
+
+    def __getattr__(self, attribute: str):
+        self._touched.add(attribute)
+        return getattr(self._tile, attribute)
+
+
+def _check_verbs(algorithm: Algorithm, name: str) -> None:
+    layer, _ = _layer(_hardware(algorithm))
+    state = layer.matrix.blocks[0].state  # type: ignore[union-attr]
+    touched: set[str] = set()
+    tiles = state.tiles()  # type: ignore[operator,union-attr]
+    for part, tile in tiles.items():
+        del state._modules[part]  # type: ignore[union-attr]
+        object.__setattr__(state, part, _Recorder(tile, touched))
+    x, y = _batch(0)
+    for _ in range(7):
+        algorithm.step(state, Factors(x, -y), 0.01)  # type: ignore[arg-type]
+        for term in algorithm.visible(state):  # type: ignore[arg-type]
+            term.weight()
+    assert touched <= VERBS, f"{name}: touches {sorted(touched - VERBS)} of a tile; it may use {sorted(VERBS)}"
+    assert touched & {"update", "program"}, f"{name}: a step wrote to no tile"

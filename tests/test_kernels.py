@@ -1,0 +1,127 @@
+"""The fast kernels equal the plain-loop oracle bit for bit, for any law, any noise and any number of threads."""
+
+import numpy as np
+import pytest
+import torch
+
+import mho
+import mho.testing
+from mho.kernels import reference
+
+LAWS = [law() for law in mho.testing.laws()]
+
+
+class Wavy(mho.Response):
+    """A user's law: where, exp and four fields."""
+
+    tau: float = 0.9
+    bend: float = 0.4
+    knee: float = 0.1
+    rate: float = 1.5
+
+    def up(self, w):
+        return torch.where(w > self.knee, (1 - w / self.tau), torch.exp(-self.rate * w) * (1 - w / self.tau))
+
+    def down(self, w):
+        return (1 + w / self.tau) * (1 + self.bend * w * w)
+
+    def bounds(self):
+        return -self.tau, self.tau
+
+
+def factors(samples, n_in, n_out, seed=0):
+    g = torch.Generator().manual_seed(seed)
+    x = torch.randn(samples, n_in, generator=g)
+    x[torch.rand(samples, n_in, generator=g) < 0.3] = 0.0
+    return x, 0.1 * torch.randn(samples, n_out, generator=g)
+
+
+def compare(device, pulses, samples=6, n_in=19, n_out=11, lr=0.05, **tile):
+    """Runs the kernel and the oracle from the same key; asserts equal bits and equal counts."""
+    g = torch.Generator().manual_seed(1)
+    w0 = 0.3 * torch.randn(n_out, n_in, generator=g)
+    fast = mho.Tile(w0, device, pulses=pulses, key=42, **tile)
+    x, d = factors(samples, n_in, n_out)
+    start = fast.cells.numpy().copy()
+    for event in range(2):
+        before = start.copy()
+        info = fast.update(x, d, lr)
+        oracle = getattr(reference, "trains" if pulses.rounding == "trains" else "rounded")
+        kernels = fast._kernels
+        up, down = oracle(
+            kernels.module, start, fast.planes.numpy(), kernels.scal, x.numpy(), d.numpy(), lr, device.dw_min,
+            pulses, 42, event,
+        )  # fmt: skip
+        assert info.up + info.down > 100, "the test must send pulses"
+        assert (info.up, info.down) == (up, down)
+        np.testing.assert_array_equal(fast.cells.numpy(), start)
+        assert not np.array_equal(before, start)
+    return fast
+
+
+@pytest.mark.parametrize("law", [*LAWS, Wavy()], ids=lambda law: type(law).__name__)
+@pytest.mark.parametrize("c2c", ["additive", "multiplicative"])
+def test_trains_equal_the_oracle(law, c2c):
+    spread = {"gain": 0.3} | {name: 0.1 for name in mho.records.float_fields(type(law)) if name.startswith("tau")}
+    device = mho.Device(law, dw_min=0.01, sigma_c2c=0.3, c2c=c2c, spread=spread)
+    compare(device, mho.Pulses(bl=31, bl_management=False))
+
+
+@pytest.mark.parametrize("law", [*LAWS, Wavy()], ids=lambda law: type(law).__name__)
+def test_rounded_pulses_equal_the_oracle(law):
+    device = mho.Device(law, dw_min=2e-3, sigma_c2c=0.3, spread={"gain": 0.3})
+    compare(device, mho.Pulses(bl=7, rounding="stochastic"))
+
+
+@pytest.mark.parametrize("sigma", [0.0, 0.3])
+@pytest.mark.parametrize("lr", [0.05, -0.05])
+@pytest.mark.parametrize("bl", [5, 31, 100])
+@pytest.mark.parametrize("management", [(True, True), (True, False), (False, False)])
+def test_every_kind_of_train_equals_the_oracle(sigma, lr, bl, management):
+    device = mho.Device(mho.responses.SoftBounds(), dw_min=2e-3, sigma_c2c=sigma)
+    pulses = mho.Pulses(bl=bl, update_management=management[0], bl_management=management[1])
+    compare(device, pulses, samples=4, lr=lr)
+
+
+def test_blocks_of_samples_do_not_show(monkeypatch):
+    device = mho.Device(mho.responses.SoftBounds(), dw_min=2e-3, sigma_c2c=0.3)
+    monkeypatch.setattr("mho.kernels.cpu._LIST_ROOM", 2 * 31 * 19)  # two samples a block
+    compare(device, mho.Pulses())
+
+
+def test_reference_and_cell_counters():
+    device = mho.Device(mho.responses.SoftBounds(), dw_min=5e-3, sigma_c2c=0.3, reference_mean=0.1, reference_std=0.2)
+    tile = compare(device, mho.Pulses(), count_cells=True)
+    torch.testing.assert_close(tile.w, tile.cells - tile.reference, rtol=0, atol=0)
+    assert tile.counts.sum(dim=(1, 2)).tolist() == list(tile.pulses_sent)
+
+
+@pytest.mark.parametrize("rounding", ["trains", "stochastic"])
+def test_threads_do_not_show(rounding):
+    device = mho.Device(mho.responses.Power(), dw_min=1e-3, sigma_c2c=0.3, spread={"gain": 0.3})
+    x, d = factors(16, 130, 70)
+    results = []
+    try:
+        for threads in (1, 2, 4):
+            mho.set_threads(threads)
+            tile = mho.Tile(torch.zeros(70, 130), device, pulses=mho.Pulses(rounding=rounding), key=5)
+            info = tile.update(x, d, 0.1)
+            assert info.up + info.down > 60_000, "too few pulses to be sent to several threads"
+            read = [tile.read(3), tile.read(row=2)]
+            tile.program(tile.w * 0.5)
+            results.append([tile.w.clone(), *read])
+    finally:
+        mho.set_threads(2)
+    for other in results[1:]:
+        for a, b in zip(results[0], other, strict=True):
+            assert torch.equal(a, b)
+
+
+def test_two_updates_use_different_random_numbers():
+    device = mho.Device(mho.responses.Constant(), dw_min=1e-3, sigma_c2c=0.3)
+    tile = mho.Tile(torch.zeros(8, 8), device, key=5)
+    x, d = factors(2, 8, 8)
+    tile.update(x, d, 0.05)
+    first = tile.w.clone()
+    tile.update(x, d, 0.05)
+    assert not torch.equal(tile.w - first, first)

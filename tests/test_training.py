@@ -33,9 +33,11 @@ class Watcher:
 
     def __init__(self, stop_after=None):
         self.batches, self.epochs, self.closed, self.stop_after = 0, 0, 0, stop_after
+        self.threads = set()
 
     def batch(self, session):
         self.batches += 1
+        self.threads.add((torch.get_num_threads(), mho.get_threads()))
         if self.batches == self.stop_after:
             signal.raise_signal(signal.SIGINT)
 
@@ -104,14 +106,20 @@ def test_resuming_continues_bit_for_bit(spec, batches, tmp_path):
         train(spec, tmp_path / "parts", watch=watcher)
     assert stop.value.number == signal.SIGINT and watcher.batches == batches and watcher.closed == 1
     assert not (tmp_path / "parts" / "result.json").exists()
-    train(spec, tmp_path / "parts", resume=True)
+    watcher = Watcher()
+    train(spec, tmp_path / "parts", resume=True, watch=watcher)
+    assert watcher.batches == 3 * 15 - batches
     assert rows(tmp_path / "parts") == rows(tmp_path / "whole")
     assert_same(state(tmp_path / "parts"), state(tmp_path / "whole"))
 
 
 def test_a_deterministic_run_does_not_depend_on_the_threads(tmp_path):
+    before = torch.get_num_threads(), mho.get_threads()
     for threads in (1, 2):
-        train(ANALOG.replace(threads=threads), tmp_path / str(threads))
+        watcher = Watcher()
+        train(ANALOG.replace(threads=threads), tmp_path / str(threads), watch=watcher)
+        assert watcher.threads == {(1, threads)}
+        assert (torch.get_num_threads(), mho.get_threads()) == before
     assert_same(state(tmp_path / "1"), state(tmp_path / "2"))
 
 
@@ -125,9 +133,9 @@ def test_a_run_can_be_extended(tmp_path):
 
 
 def test_a_finished_run_is_not_trained_again(tmp_path):
-    first, watcher = train(SMALL, tmp_path), Watcher()
+    first, written, watcher = train(SMALL, tmp_path), (tmp_path / "result.json").stat(), Watcher()
     assert train(SMALL, tmp_path, resume=True, watch=watcher) == first
-    assert watcher.batches == 0
+    assert watcher.batches == 0 and (tmp_path / "result.json").stat() == written
 
 
 def test_a_folder_holds_one_run(tmp_path):
@@ -233,14 +241,14 @@ def test_settings_reach_the_algorithms_that_have_the_field():
     specs = choose_several(
         SMALL,
         ["digital", "analog-sgd", "residual-learning"],
-        "power",
+        "exponential",
         ["algorithm.gamma=0.1", "device.dw_min=0.01"],
     )
     assert specs["digital"].hardware is None
     assert specs["analog-sgd"].hardware.algorithm == mho.algorithms.AnalogSGD()
     assert specs["residual-learning"].hardware.algorithm == mho.algorithms.ResidualLearning(gamma=0.1)
     assert specs["analog-sgd"].hardware.device == specs["residual-learning"].hardware.device
-    assert specs["analog-sgd"].hardware.device.dw_min == 0.01
+    assert specs["analog-sgd"].hardware.device == mho.Device(mho.responses.Exponential(), dw_min=0.01)
     with pytest.raises(
         MhoError, match=r"--set algorithm.gamma=1`: none of digital, analog-sgd has this field"
     ):

@@ -6,6 +6,7 @@ Noise: Philox counter (column // 8, 2 * attempt (+ 1 at the output), row of the 
 import numpy as np
 from numba import njit
 
+from mho.kernels.math32 import largest32
 from mho.kernels.normal import fill_normals
 from mho.kernels.philox import call_words
 
@@ -32,11 +33,8 @@ def encode(x, out, scale, numbers, key, stream, event, rows, attempt):
     words = np.empty(n + 8, np.uint32)
     one = np.float32(1.0)
     for r in rows:
-        top, poison = np.float32(0.0), np.float32(0.0)
-        for j in range(n):
-            top = max(top, abs(x[r, j]))
-            poison += x[r, j] * np.float32(0.0)
-        if poison != np.float32(0.0) or not np.isfinite(top):
+        top = largest32(x[r])
+        if not np.isfinite(top):
             return r
         size = (top if abs_max and top > 0 else one) * np.float32(2.0**attempt)
         scale[r] = size if top > 0 or not abs_max else np.float32(0.0)
@@ -75,17 +73,13 @@ def decode(y, scale, numbers, key, stream, event, rows, attempt, over):
             fill_normals(z, words, 0, n, key[0], key[1], np.uint32(2 * attempt + 1), np.uint32(r), _ZERO)
             for j in range(n):
                 y[r, j] += sigma * z[j]
-        size, top = scale[r], np.float32(0.0)
+        size = scale[r]
         if step > 0:
             for j in range(n):
-                v = np.rint(y[r, j] / step) * step
-                top = max(top, abs(v))
-                y[r, j] = min(max(v, -bound), bound) * size
-        else:
-            for j in range(n):
-                v = y[r, j]
-                top = max(top, abs(v))
-                y[r, j] = min(max(v, -bound), bound) * size
+                y[r, j] = np.rint(y[r, j] / step) * step
+        top = largest32(y[r])
+        for j in range(n):
+            y[r, j] = min(max(y[r, j], -bound), bound) * size
         if top >= bound:
             over[n_over] = r
             n_over += 1

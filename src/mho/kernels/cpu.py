@@ -121,7 +121,7 @@ def _line_space(samples: int, bl: int, n_in: int, n_out: int) -> tuple[np.ndarra
             spaces.clear()
         spaces[shape] = (
             np.empty(samples * bl * n_in + 1, np.uint32),
-            np.empty((samples, bl, 3), np.int32),
+            np.empty((samples, bl, 3), np.uint64),
             np.empty((samples, n_out, (bl + 63) // 64), np.uint64),
             np.empty((samples, n_out), np.uint8),
             np.empty(n_out, np.int64),

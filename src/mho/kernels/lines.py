@@ -13,6 +13,7 @@ import math
 import numpy as np
 from numba import njit
 
+from mho.kernels.math32 import largest32
 from mho.kernels.philox import call_words, philox
 from mho.rng import Stream
 
@@ -46,24 +47,11 @@ def threshold(probability):
     return np.uint64(min(probability * _FULL, _FULL))
 
 
-@njit(nogil=True, fastmath=False, error_model="numpy", inline="always")
-def largest(values):
-    """max |v| of a 1-d float32 array."""
-    top = np.float32(0.0)
-    for v in values:
-        top = max(top, abs(v))
-    return top
-
-
 @njit(nogil=True, fastmath=False, error_model="numpy", cache=True)
 def first_bad(values):
     """Index of the first row of a float32 matrix that holds NaN or infinity, or -1."""
-    zero = np.float32(0.0)
     for s in range(values.shape[0]):
-        poison = zero
-        for v in values[s]:
-            poison += v * zero
-        if poison != zero:
+        if not np.isfinite(largest32(values[s])):
             return s
     return -1
 
@@ -92,7 +80,7 @@ def bit_lines(
         key, event: of the update, see `philox.call_words`; first: index of the first sample in the update.
         columns: uint32 list, filled with the firing columns, sample by sample and slot by slot, those with
             x > 0 before those with x < 0; room for samples * bl * in + 1.
-        ends: (samples, bl, 3) int32, filled with [start, end of x > 0, end] of each slot's part of `columns`.
+        ends: (samples, bl, 3) uint64, filled with [start, end of x > 0, end] of each slot's part of `columns`.
         row_bits: (samples, out, words) uint64, filled with the row lines; row_down: (samples, out) uint8,
             1 where lr d < 0.
         row_pulses: (out,) int64, filled with the number of pulses that each row gets from these samples.
@@ -110,7 +98,7 @@ def bit_lines(
     row_pulses[:] = 0
     clipped, lines, at = 0, 0, 0
     for s in range(samples):
-        x_max, d_max = largest(x[s]), largest(d[s])
+        x_max, d_max = largest32(x[s]), largest32(d[s])
         length, px, pd = train(
             float(x_max), float(d_max), abs(lr), granularity, bl, management[0], management[1]
         )
@@ -149,7 +137,7 @@ def bit_lines(
                         at += fire[j]
                     ends[s, k, 1] = at
                 ends[s, k, 2] = at
-                active = at - ends[s, k, 0]
+                active = at - np.int64(ends[s, k, 0])
                 if active > 0:
                     _fire(fire, td, n_out, d_key[0], d_key[1], slot, sample)
                     for i in range(n_out):

@@ -299,3 +299,13 @@ def sincos2pi32(u):
     cos_sign = i32(i32(quarter + i32(1)) & i32(2)) << i32(30)
     sin = bits_to_float(i32(float_to_bits(sin) ^ i32(sin_sign)))
     return sin, bits_to_float(i32(float_to_bits(cos) ^ i32(cos_sign)))
+
+
+@inlined
+def largest32(values):
+    """max |v| of a 1-d array; NaN or inf if any entry is. Sizes compare as their bits do, so it vectorises."""
+    top = i32(0)
+    for q in range(values.shape[0]):
+        size = i32(float_to_bits(values[q]) & ~SIGN)
+        top = size if size > top else top
+    return bits_to_float(top)

@@ -10,8 +10,10 @@ the same bits.
 
 import numpy as np
 from numba import njit
+from numba.cpython.unsafe.numbers import trailing_zeros
 
 from mho.kernels.lines import X_BITS, bit_lines
+from mho.kernels.math32 import largest32
 from mho.kernels.normal import fill_normals
 from mho.kernels.philox import call_words, philox
 from mho.rng import Stream
@@ -21,58 +23,79 @@ from mho.kernels.ideal import CHEAP, NOISY, step_down, step_up  # law: build.py 
 C2C = int(Stream.C2C)
 _ONE = np.uint64(1)
 _ZERO = np.uint32(0)
+_NONE = np.uint64(0)
 _BATCH = 2048  # normal numbers made at a time: they stay in the first-level cache
 
 
-@njit(nogil=True, fastmath=False, error_model="numpy")
-def pulse_columns(row, planes, i, columns, a, b, down, z, p, scal, par, new):
-    """One pulse on each of the cells columns[a:b] of row i, all up or all down; noise z[p], z[p + 1], ...
+@njit(nogil=True, fastmath=False, error_model="numpy", forceinline=True)
+def pulse_columns(cells, planes, i, columns, a, b, down, z, at, scal, par, new):
+    """One pulse on each of the cells columns[a:b] of row i, all up or all down; noise z[at], z[at + 1], ...
 
-    A cheap law is applied cell by cell; one with exponentials is worth gathering the cells first, so that
-    it vectorises. Both give the same bits.
+    All positions are uint64: Numba then spares the test for negative indices, and slices, which cost
+    reference counts, are not needed. A cheap law is applied cell by cell; one with exponentials is worth
+    gathering the cells first, so that it vectorises. Both give the same bits.
     """
-    fired, noise = columns[a:b], z[p:]  # slices from 0 and unsigned columns: no index needs a sign check
-    n = fired.shape[0]
     if CHEAP:
         if down:
-            for q in range(n):
-                j = fired[q]
-                row[j] = step_down(row[j], noise[q if NOISY else 0], planes, i, j, scal)
+            for q in range(a, b):
+                j = columns[q]
+                cells[i, j] = step_down(cells[i, j], z[at + (q - a) if NOISY else _NONE], planes, i, j, scal)
         else:
-            for q in range(n):
-                j = fired[q]
-                row[j] = step_up(row[j], noise[q if NOISY else 0], planes, i, j, scal)
+            for q in range(a, b):
+                j = columns[q]
+                cells[i, j] = step_up(cells[i, j], z[at + (q - a) if NOISY else _NONE], planes, i, j, scal)
         return
+    n = b - a
     for q in range(n):
-        new[q] = row[fired[q]]
+        new[q] = cells[i, columns[a + q]]
     for c in range(planes.shape[0]):
-        plane = planes[c, i]
         for q in range(n):
-            par[c, 0, q] = plane[fired[q]]
+            par[c, _NONE, q] = planes[c, i, columns[a + q]]
     if down:
         for q in range(n):
-            new[q] = step_down(new[q], noise[q if NOISY else 0], par, 0, q, scal)
+            new[q] = step_down(new[q], z[at + q if NOISY else _NONE], par, _NONE, q, scal)
     else:
         for q in range(n):
-            new[q] = step_up(new[q], noise[q if NOISY else 0], par, 0, q, scal)
+            new[q] = step_up(new[q], z[at + q if NOISY else _NONE], par, _NONE, q, scal)
     for q in range(n):
-        row[fired[q]] = new[q]
+        cells[i, columns[a + q]] = new[q]
 
 
-@njit(nogil=True, fastmath=False, error_model="numpy")
-def pulse_slot(row, planes, i, columns, a, m, b, down, z, p, scal, par, new, counts):
+@njit(nogil=True, fastmath=False, error_model="numpy", forceinline=True)
+def pulse_slot(cells, planes, i, columns, a, m, b, down, z, at, scal, par, new, counts):
     """One slot on row i: columns[a:m] one way, columns[m:b] the other; returns how many pulses were down."""
     if m > a:
-        pulse_columns(row, planes, i, columns, a, m, down, z, p, scal, par, new)
+        pulse_columns(cells, planes, i, columns, a, m, down, z, at, scal, par, new)
     if b > m:
-        pulse_columns(row, planes, i, columns, m, b, 1 - down, z, p + m - a if NOISY else p, scal, par, new)
+        pulse_columns(cells, planes, i, columns, m, b, 1 - down, z, at + (m - a), scal, par, new)
     if counts.shape[0] > 0:
         for q in range(a, b):
             counts[down if q < m else 1 - down, i, columns[q]] += 1
-    return m - a if down else b - m
+    return np.int64(m - a if down else b - m)
+
+
+@njit(nogil=True, fastmath=False, error_model="numpy", forceinline=True)
+def finish_columns(cells, i, columns, a, b, visible, reference):
+    """Brings the apparent weight of columns[a:b] of row i up to date; returns whether they are finite."""
+    fine = True
+    for q in range(a, b):
+        j = columns[q]
+        fine &= abs(cells[i, j]) < np.inf
+        if reference.shape[0] > 0:
+            visible[i, j] = cells[i, j] - reference[i, j]
+    return fine
 
 
 @njit(nogil=True, fastmath=False, error_model="numpy")
+def finish_row(cells, i, visible, reference):
+    """The same for all columns."""
+    if reference.shape[0] > 0:
+        for j in range(cells.shape[1]):
+            visible[i, j] = cells[i, j] - reference[i, j]
+    return largest32(cells[i]) < np.inf
+
+
+@njit(nogil=True, fastmath=False, error_model="numpy", forceinline=True)
 def noise_for(p, n, limit, start, end, z, words, i, key):
     """Makes sure that z holds the noise of pulses p to p + n; returns the range [start, end) that it holds.
 
@@ -84,18 +107,6 @@ def noise_for(p, n, limit, start, end, z, words, i, key):
     end = min(start + max(n + 8, _BATCH), limit)
     fill_normals(z, words, start // 8, end - start, key[0], key[1], np.uint32(i), _ZERO, _ZERO)
     return start, end
-
-
-@njit(nogil=True, fastmath=False, error_model="numpy")
-def finish_row(row, i, visible, reference):
-    """Writes the apparent weight of a row that was pulsed; returns whether all its weights are finite."""
-    poison = np.float32(0.0)
-    for j in range(row.shape[0]):
-        poison += row[j] * np.float32(0.0)
-    if reference.shape[0] > 0:
-        for j in range(row.shape[0]):
-            visible[i, j] = row[j] - reference[i, j]
-    return poison == np.float32(0.0)
 
 
 @njit(nogil=True, fastmath=False, error_model="numpy", cache=True)
@@ -120,33 +131,33 @@ def trains_rows(
     z, words = np.zeros(room, np.float32), np.empty(room, np.uint32)
     par, new = np.empty((planes.shape[0], 1, n_in), np.float32), np.empty(n_in, np.float32)
     total, down, bad = 0, 0, -1
-    for i in range(rows[0], rows[1]):
+    for i in range(np.uint64(rows[0]), np.uint64(rows[1])):
         if row_pulses[i] == 0:
             continue
-        row = cells[i]
         p = sent[i]
         limit = p + row_pulses[i]
         start, end = p, p
+        sparse, fine = 4 * row_pulses[i] < n_in, True
         for s in range(samples):
             d_down = np.int64(row_down[s, i])
             for word in range(words_a_line):
                 bits = row_bits[s, i, word]
-                k = 64 * word
-                while bits != 0:
-                    if bits & _ONE:
-                        a, m, b = ends[s, k, 0], ends[s, k, 1], ends[s, k, 2]
-                        start, end = noise_for(p, b - a, limit, start, end, z, words, i, noise_key)
-                        at = p - start if NOISY else 0
-                        down += pulse_slot(
-                            row, planes, i, columns, a, m, b, d_down, z, at, scal, par, new, counts
-                        )
-                        p += b - a
-                    bits >>= _ONE
-                    k += 1
+                while bits != _NONE:
+                    k = np.uint64(64 * word) + trailing_zeros(bits)
+                    bits &= bits - _ONE
+                    a, m, b = ends[s, k, 0], ends[s, k, 1], ends[s, k, 2]
+                    n = np.int64(b - a)
+                    start, end = noise_for(p, n, limit, start, end, z, words, i, noise_key)
+                    down += pulse_slot(
+                        cells, planes, i, columns, a, m, b, d_down, z, np.uint64(p - start), scal, par, new, counts
+                    )
+                    p += n
+                    if sparse:
+                        fine &= finish_columns(cells, i, columns, a, b, visible, reference)
         total += p - sent[i]
         sent[i] = p
-        if not finish_row(row, i, visible, reference):
-            bad = i
+        if not (fine if sparse else finish_row(cells, i, visible, reference)):
+            bad = np.int64(i)
     return total - down, down, bad
 
 
@@ -191,8 +202,7 @@ def rounded_rows(
     n_pulses = np.zeros(n_in, np.int64)
     columns = np.empty(n_in + 1, np.uint32)
     total, down, clipped, bad = 0, 0, 0, -1
-    for i in range(rows[0], rows[1]):
-        row = cells[i]
+    for i in range(np.uint64(rows[0]), np.uint64(rows[1])):
         p, start, end = 0, 0, 0
         for s in range(samples):
             scale = abs(lr) * abs(np.float64(d[s, i])) / granularity
@@ -223,10 +233,12 @@ def rounded_rows(
                     columns[b] = j
                     b += n_pulses[j] > k and x[s, j] < 0
                 start, end = noise_for(p, b, limit, start, end, z, words, i, noise_key)
-                at = p - start if NOISY else 0
-                down += pulse_slot(row, planes, i, columns, 0, m, b, d_down, z, at, scal, par, new, counts)
+                down += pulse_slot(
+                    cells, planes, i, columns, _NONE, np.uint64(m), np.uint64(b), d_down, z, np.uint64(p - start),
+                    scal, par, new, counts,
+                )  # fmt: skip
                 p += b
         total += p
-        if p > 0 and not finish_row(row, i, visible, reference):
-            bad = i
+        if p > 0 and not finish_row(cells, i, visible, reference):
+            bad = np.int64(i)
     return total - down, down, bad, clipped

@@ -56,7 +56,6 @@ def train(
     `Interrupted` after a signal.
     """
     files = RunFolder(folder)
-    _pin(spec)
     session = Session(spec, load(spec.data, spec.data_dir))
     files.start(spec, resume)
     done = files.result()
@@ -68,7 +67,7 @@ def train(
         raise complaint(
             f"--epochs {spec.epochs}", f"the run in {folder} has {session.epoch} epochs behind it"
         )
-    with _stop_signals() as stop, contextlib.ExitStack() as closing:
+    with _stop_signals() as stop, _threads(spec), contextlib.ExitStack() as closing:
         if watch is not None:
             closing.callback(watch.close)
         while session.epoch < spec.epochs:
@@ -90,12 +89,22 @@ def train(
         return result
 
 
-def _pin(spec: RunSpec) -> None:
-    mho.deterministic(False)
+@contextlib.contextmanager
+def _threads(spec: RunSpec) -> Iterator[None]:
+    """The run's threads, and afterwards those of before."""
+    torch_threads, own_threads = torch.get_num_threads(), mho.get_threads()
     if spec.threads:
-        mho.set_threads(spec.threads)
         torch.set_num_threads(spec.threads)
-    mho.deterministic(spec.deterministic)
+        mho.set_threads(spec.threads)
+    if spec.deterministic:
+        mho.deterministic(True)
+    try:
+        yield
+    finally:
+        if spec.deterministic:
+            mho.deterministic(False)
+        torch.set_num_threads(torch_threads)
+        mho.set_threads(own_threads)
 
 
 def _save(files: RunFolder, session: Session) -> None:

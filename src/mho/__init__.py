@@ -1,20 +1,44 @@
-"""mho: train neural networks on simulated resistive crossbars."""
+"""mho: train neural networks on simulated resistive crossbars.
 
-from mho import algorithms, nn, responses
-from mho.algorithms import Algorithm, State, Term
-from mho.crossbar import Crossbar, Mapping
-from mho.device import Device
-from mho.errors import MhoError
-from mho.io import IO
-from mho.nn.convert import convert_
-from mho.optim import AnalogOptimizer
-from mho.pulses import Exact, Expected, Pulses
-from mho.report import PulseCount, pulse_report
-from mho.responses import Response, SymmetricPoint
-from mho.threads import deterministic, get_threads, set_threads
-from mho.tile import Tile, UpdateInfo
+Names are imported when they are first used, so that `mho --help` does not wait for torch.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mho import algorithms, nn, responses
+    from mho.algorithms import Algorithm, State, Term
+    from mho.crossbar import Crossbar, Mapping
+    from mho.device import Device
+    from mho.errors import MhoError
+    from mho.io import IO
+    from mho.nn.convert import convert_
+    from mho.optim import AnalogOptimizer
+    from mho.pulses import Exact, Expected, Pulses
+    from mho.report import PulseCount, pulse_report
+    from mho.responses import Response, SymmetricPoint
+    from mho.threads import deterministic, get_threads, set_threads
+    from mho.tile import Tile, UpdateInfo
 
 __version__ = "0.1.0"
+
+_HOME = {  # module -> the public names it holds; "" are modules themselves
+    "": ("algorithms", "nn", "responses"),
+    "algorithms": ("Algorithm", "State", "Term"),
+    "crossbar": ("Crossbar", "Mapping"),
+    "device": ("Device",),
+    "errors": ("MhoError",),
+    "io": ("IO",),
+    "nn.convert": ("convert_",),
+    "optim": ("AnalogOptimizer",),
+    "pulses": ("Exact", "Expected", "Pulses"),
+    "report": ("PulseCount", "pulse_report"),
+    "responses": ("Response", "SymmetricPoint"),
+    "threads": ("deterministic", "get_threads", "set_threads"),
+    "tile": ("Tile", "UpdateInfo"),
+}
+_MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 __all__ = [
     "IO",
     "Algorithm",
@@ -42,3 +66,20 @@ __all__ = [
     "responses",
     "set_threads",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'mho' has no attribute {name!r}")
+    module = _MODULE_OF[name]
+    value = (
+        getattr(importlib.import_module(f"mho.{module}"), name)
+        if module
+        else importlib.import_module(f"mho.{name}")
+    )
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

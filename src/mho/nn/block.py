@@ -45,6 +45,7 @@ class Block(nn.Module):
         self.register_buffer("events", torch.zeros(max(Stream) + 1, dtype=torch.int64))
         self.factors: list[Factors] = []
         self.weight = nn.Parameter(self._fused())
+        self.register_load_state_dict_post_hook(_refresh_after_load)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """x (..., in) -> y (..., out) through the converters; records (x, d) in the backward pass."""
@@ -134,6 +135,11 @@ class Block(nn.Module):
 
     def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
         super()._load_from_state_dict({**state_dict, prefix + "weight": self.weight.data}, prefix, *args)
+
+
+def _refresh_after_load(block: Block, keys: object) -> None:
+    """The tiles are loaded after the block's own buffers: only now can its weight follow from them."""
+    block.refresh()
 
 
 def _scaled(w: torch.Tensor, mapping: Mapping) -> tuple[torch.Tensor, torch.Tensor]:

@@ -165,8 +165,7 @@ def test_pulses_leave_the_compact_model_with_the_square_of_the_step(law, directi
         away.append((w - (n - 10) * dw_min * q * direction).mean().item() - compact)
     slope = np.polyfit(np.log(steps), np.log(np.abs(away)), 1)[0]
     assert 1.9 < slope < 2.1, (slope, away)
-    towards_zero = -direction if q < 1 else direction
-    assert np.sign(away).tolist() == [towards_zero] * 3, "steps that shrink on the way fall short"
+    assert np.sign(away).tolist() == [-direction] * 3, "steps that shrink on the way fall short"
 
 
 @pytest.mark.parametrize("direction", [1.0, -1.0])
@@ -223,7 +222,7 @@ def test_subtracting_the_symmetric_point():
     """Cells with symmetric points of their own: a calibrated reference leaves only its own error."""
     device = mho.Device(
         Shifted(),
-        dw_min=2e-3,
+        dw_min=5e-3,
         spread={"strength": 0.2},
         reference_mean=0.05,
         reference_std=0.1,
@@ -237,7 +236,7 @@ def test_subtracting_the_symmetric_point():
     torch.testing.assert_close(tile.reference, sp + 0.05 + 0.1 * xi, rtol=0, atol=1e-6)
     pulse(tile, [1.0, -1.0] * 1500)
     step = device.dw_min * 2 * strength / (strength + 1)  # q_up = q_down at the symmetric point
-    assert ((tile.w + 0.05 + 0.1 * xi).abs() <= step).all()
+    assert ((tile.w + 0.05 + 0.1 * xi) / step).abs().max() <= 1
 
 
 # The cells' own parameters.
@@ -284,7 +283,8 @@ def test_pulses_use_the_parameters_of_their_cell():
 
 def test_cycle_to_cycle_noise_on_cells_that_differ():
     """Variance of one pulse: additive noise is scaled by the cell's gain, as the step itself is."""
-    device = mho.Device(SoftBounds(), dw_min=1e-3, sigma_c2c=0.2, spread={"gain": 0.3})
+    spread = {"gain": 0.3, "tau_max": 0.1, "tau_min": 0.1}
+    device = mho.Device(SoftBounds(), dw_min=1e-3, sigma_c2c=0.2, spread=spread)
     tile = mho.Tile(torch.zeros(200, 200), device, pulses=ONE_PULSE, key=4)
     pulse(tile, [1.0])
     n = (tile.w / device.dw_min / tile.parameters_of_cells.gain).flatten()

@@ -189,10 +189,7 @@ def override(data: dict[str, Any], assignment: str) -> dict[str, Any]:
         raise complaint(
             where, "this is no assignment", "Needed: path.to.field=value", "such as device.dw_min=1e-3"
         )
-    try:
-        value = json.loads(text)
-    except json.JSONDecodeError:
-        value = text
+    value = _value(text)
     copy = json.loads(json.dumps(data))
     node, parts = copy, path.strip().split(".")
     for i, part in enumerate(parts):
@@ -207,6 +204,16 @@ def override(data: dict[str, Any], assignment: str) -> dict[str, Any]:
             node = node[part]
     node[parts[-1]] = value
     return copy
+
+
+def _value(text: str) -> Any:
+    """A value as JSON writes it, or a number as people do (.7), or the text itself."""
+    for parse in (json.loads, float):
+        try:
+            return parse(text)
+        except ValueError:
+            pass
+    return text
 
 
 def read(path: str | os.PathLike[str]) -> dict[str, Any]:

@@ -62,15 +62,14 @@ class Crossbar(Record):
     count_cells: bool = False
 
     def validate(self) -> None:
-        for name, value, kind in (("algorithm", self.algorithm, Algorithm), ("mapping", self.mapping, Mapping)):
-            if not isinstance(value, kind):
-                raise complaint(
-                    f"Crossbar({name}={value!r})", f"{name} is a {type(value).__name__}", f"It must be {kind}"
-                )
-        for name, value, kinds in (
-            ("device", self.device, (Device,)),
-            ("pulses", self.pulses, (Pulses, Expected, Exact)),
-        ):
+        rules: tuple[tuple[str, tuple[type, ...]], ...] = (
+            ("algorithm", (Algorithm,)),
+            ("device", (Device,)),
+            ("pulses", (Pulses, Expected, Exact)),
+            ("mapping", (Mapping,)),
+        )
+        for name, kinds in rules:
+            value = getattr(self, name)
             for part in value.values() if isinstance(value, Map) else [value]:
                 if not isinstance(part, kinds):
                     words = " or ".join(k.__name__ for k in kinds)

@@ -67,7 +67,9 @@ class Device(Record):
         known = {*float_fields(type(self.response)), "gain"}
         for name, sigma in self.spread.items():
             if name not in known:
-                raise complaint(f"Device(spread={{{name!r}: ...}})", f"no such field; {did_you_mean(name, known)}")
+                raise complaint(
+                    f"Device(spread={{{name!r}: ...}})", f"no such field; {did_you_mean(name, known)}"
+                )
             if not (isinstance(sigma, (int, float)) and 0 <= sigma < float("inf")):
                 raise complaint(f"Device(spread={{{name!r}: {sigma!r}}})", "a spread is zero or positive")
 

@@ -36,7 +36,10 @@ class IO(Record):
     perfect: bool = False
 
     def validate(self) -> None:
-        for name, known in (("noise_management", ("abs_max", "none")), ("bound_management", ("iterative", "none"))):
+        for name, known in (
+            ("noise_management", ("abs_max", "none")),
+            ("bound_management", ("iterative", "none")),
+        ):
             if getattr(self, name) not in known:
                 raise complaint(
                     f"IO({name}={getattr(self, name)!r})", f"{name} is {' or '.join(map(repr, known))}"

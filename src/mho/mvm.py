@@ -55,7 +55,12 @@ _UNSCALED = np.ones(1, np.float32)
 def _numbers(io: IO) -> tuple[tuple, tuple]:
     """(bound, step, sigma, managed) of the input side and (bound, step, sigma) of the output side."""
     f = np.float32
-    inward = (f(io.inp_bound), f(2 * io.inp_bound * io.inp_res), f(io.sigma_inp), io.noise_management == "abs_max")
+    inward = (
+        f(io.inp_bound),
+        f(2 * io.inp_bound * io.inp_res),
+        f(io.sigma_inp),
+        io.noise_management == "abs_max",
+    )
     return inward, (f(io.out_bound), f(2 * io.out_bound * io.out_res), f(io.sigma_out))
 
 
@@ -77,7 +82,15 @@ def _encode(x, io: IO, use: Use, where: str, rows, attempt: int):
     scale = np.empty(len(x), np.float32)
     rows = _all_rows(len(x)) if rows is None else rows
     bad = encode(
-        x.numpy(), out.numpy(), scale, _numbers(io)[0], _words(use.key), int(use.stream), use.event, rows, attempt
+        x.numpy(),
+        out.numpy(),
+        scale,
+        _numbers(io)[0],
+        _words(use.key),
+        int(use.stream),
+        use.event,
+        rows,
+        attempt,
     )
     if bad >= 0:
         raise _not_finite(where, x)

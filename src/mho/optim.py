@@ -26,10 +26,16 @@ class AnalogOptimizer(torch.optim.Optimizer):
     """
 
     def __init__(
-        self, model: nn.Module, lr: float, digital: type[torch.optim.Optimizer] = torch.optim.SGD, **options: Any
+        self,
+        model: nn.Module,
+        lr: float,
+        digital: type[torch.optim.Optimizer] = torch.optim.SGD,
+        **options: Any,
     ) -> None:
         if not (isinstance(lr, (int, float)) and 0 <= lr < float("inf")):
-            raise complaint(f"AnalogOptimizer(lr={lr!r})", f"lr is {lr!r}", "It must be finite and not negative")
+            raise complaint(
+                f"AnalogOptimizer(lr={lr!r})", f"lr is {lr!r}", "It must be finite and not negative"
+            )
         self._blocks = {block.weight: block for block in model.modules() if isinstance(block, Block)}
         analog = [w for w in self._blocks if w.requires_grad]
         others = [p for p in model.parameters() if p.requires_grad and p not in self._blocks]

@@ -79,6 +79,8 @@ def child_key(key: int, *names: int | str) -> int:
     for name in names:
         words = [name] if isinstance(name, int) else list(name.encode())
         for position, word in enumerate(words):
-            low, high, _, _ = philox4x32(split(key), (word & _WORD, word >> 32 & _WORD, Stream.CHILD, position))
+            low, high, _, _ = philox4x32(
+                split(key), (word & _WORD, word >> 32 & _WORD, Stream.CHILD, position)
+            )
             key = join(low, high)
     return key

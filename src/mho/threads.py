@@ -4,6 +4,7 @@ Numba's own `parallel=True` is not used: its OpenMP layer kills forked children,
 when called from two threads.
 """
 
+import itertools
 import os
 import threading
 from collections.abc import Callable
@@ -71,7 +72,7 @@ def over_rows(kernel: Callable[[tuple[int, int]], object], n_rows: int, worth_it
     if parts <= 1:
         return [kernel((0, n_rows))]
     cuts = [n_rows * part // parts for part in range(parts + 1)]
-    blocks = list(zip(cuts[:-1], cuts[1:], strict=True))
+    blocks = list(itertools.pairwise(cuts))
     with _lock:
         while len(_workers) < parts - 1:
             _workers.append(_Worker())

@@ -1,7 +1,7 @@
 """A crossbar of cells, and the five things one can do to it: forward, backward, read, update, program."""
 
 from enum import IntEnum
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -13,6 +13,9 @@ from mho.io import IO, by_direction
 from mho.mvm import multiply, read_out
 from mho.pulses import Exact, Expected, Pulses, PulseScheme
 from mho.rng import Stream, Use, next_event
+
+if TYPE_CHECKING:
+    from mho.kernels.cpu import CpuKernels
 
 
 class Tally(IntEnum):
@@ -54,6 +57,8 @@ class Tile(nn.Module):
     tally: torch.Tensor
     events: torch.Tensor
     counts: torch.Tensor
+    _apparent: torch.Tensor
+    _kernels: "CpuKernels | None"
 
     def __init__(
         self,
@@ -118,7 +123,9 @@ class Tile(nn.Module):
     def saturated(self) -> int:
         """How many cells sit at one of their bounds."""
         p = self.parameters_of_cells
-        return int(((self.cells <= _full(p.lower, self.cells)) | (self.cells >= _full(p.upper, self.cells))).sum())
+        return int(
+            ((self.cells <= _full(p.lower, self.cells)) | (self.cells >= _full(p.upper, self.cells))).sum()
+        )
 
     # -- reading
 
@@ -139,7 +146,8 @@ class Tile(nn.Module):
         axis = 1 if column is not None else 0
         if where is None or not -self.shape[axis] <= where < self.shape[axis]:
             raise complaint(
-                "Tile.read", f"there is no line {where} in a tile of (out={self.shape[0]}, in={self.shape[1]})"
+                "Tile.read",
+                f"there is no line {where} in a tile of (out={self.shape[0]}, in={self.shape[1]})",
             )
         self.tally.numpy()[Tally.READS] += 1
         return read_out(line, self.io["transfer"], Use(self.key, Stream.READ, self._next_event(Stream.READ)))
@@ -196,7 +204,7 @@ class Tile(nn.Module):
         flat = x.detach().reshape(-1, x.shape[-1]).to(torch.float32).contiguous()
         use = Use(self.key, stream, self._next_event(stream))
         y = multiply(weight, flat, self.io[direction], use, f"Tile.{direction}")
-        return y.reshape(*x.shape[:-1], -1)
+        return y.reshape(*x.shape[:-1], weight.shape[0])
 
     def _factors(self, x: torch.Tensor, d: torch.Tensor, lr: float) -> tuple[torch.Tensor, torch.Tensor]:
         if not np.isfinite(lr):
@@ -265,7 +273,9 @@ class Tile(nn.Module):
             f"Tile.{verb}",
             f"{letter} has shape {tuple(value.shape)} but this tile is (out={self.shape[0]}, in={self.shape[1]})",
             f"{letter} must be (..., {line}) = (..., {n})",
-            "pass the layer input, not its output" if line == "in" else "pass the error at the layer's output",
+            "pass the layer input, not its output"
+            if line == "in"
+            else "pass the error at the layer's output",
         )
 
     def _load_from_state_dict(self, *args, **kwargs) -> None:

@@ -1,6 +1,6 @@
 """What an algorithm is: which arrays exist, what the network sees of them, what one mini-batch does to them."""
 
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import torch
 from torch import nn
@@ -52,6 +52,12 @@ class State(nn.Module):
             else:
                 self.register_buffer(name, torch.as_tensor(part))
 
+    if TYPE_CHECKING:  # s.W is a Tile, s.t a tensor: the algorithm knows which
+
+        def __getattr__(self, name: str) -> Any: ...
+
+        t: Any
+
     def tiles(self) -> dict[str, Tile]:
         """The arrays by name."""
         return {name: part for name, part in self.named_children() if isinstance(part, Tile)}
@@ -83,7 +89,7 @@ class Algorithm(Record):
 def due(s: State, every: int) -> bool:
     """Counts a mini-batch in s.t (int64 buffer); true on every `every`-th."""
     s.t += 1
-    return every > 0 and int(s.t) % every == 0
+    return int(s.t) % every == 0
 
 
 def next_column(s: State, tile: Tile, every: int = 1) -> int:
@@ -96,5 +102,3 @@ def one_hot(j: int, n: int) -> torch.Tensor:
     x = torch.zeros(n)
     x[j] = 1.0
     return x
-
-

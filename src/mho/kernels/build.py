@@ -68,14 +68,14 @@ def _step(direction: str, sign: str, layout: Layout) -> str:
         "additive": "(q_w + scal[1] * z)",
         "multiplicative": "(q_w * (np.float32(1.0) + scal[1] * z))",
     }[layout.noise]
-    return f'''@njit(nogil=True, fastmath=False, error_model="numpy", inline="always")
+    return f"""@njit(nogil=True, fastmath=False, error_model="numpy", inline="always")
 def step_{direction}(w, z, par, i, q, scal):
     q_w = {direction}({arguments})
     new = w {sign} scal[0] * {layout.where("gain")} * {change}
     low = {layout.where("lower")}
     high = {layout.where("upper")}
     new = low if new < low else new
-    return high if new > high else new'''
+    return high if new > high else new"""
 
 
 def _split_template() -> tuple[str, str]:

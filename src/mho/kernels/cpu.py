@@ -7,7 +7,7 @@ import numpy as np
 
 from mho.device import Cells, Device
 from mho.kernels.build import Layout, kernels_for
-from mho.kernels.lines import bit_lines, first_bad
+from mho.kernels.lines import bit_lines
 from mho.pulses import Pulses
 from mho.rng import split
 from mho.threads import get_threads, over_rows
@@ -90,7 +90,17 @@ class CpuKernels:
 
         def rows(span):
             return self.module.trains_rows(
-                a.cells, a.planes, self.scal, *space, sent, self.key, event, span, a.visible, a.reference, a.counts
+                a.cells,
+                a.planes,
+                self.scal,
+                *space,
+                sent,
+                self.key,
+                event,
+                span,
+                a.visible,
+                a.reference,
+                a.counts,
             )
 
         up, down, bad = zip(*over_rows(rows, len(a.cells), worth_it), strict=True)
@@ -108,8 +118,6 @@ class CpuKernels:
         work = a.cells.size * len(x)
         up, down, bad, clipped = zip(*over_rows(rows, len(a.cells), work > _WORTH_THREADS), strict=True)
         return Sent(sum(up), sum(down), max(bad), sum(clipped), work)
-
-
 
 
 def _line_space(samples: int, bl: int, n_in: int, n_out: int) -> tuple[np.ndarray, ...]:

@@ -32,7 +32,7 @@ def train(x_max, d_max, lr, granularity, bl, update_management, bl_management):
         return 0, 0.0, 0.0
     length = bl
     if bl_management:
-        length = min(int(math.ceil(k)), bl) if k < bl else bl
+        length = min(math.ceil(k), bl) if k < bl else bl
     scale = math.sqrt(lr / (granularity * length))
     if not (update_management or bl_management):
         return length, scale, scale

@@ -12,13 +12,12 @@ import numpy as np
 from numba import njit
 from numba.cpython.unsafe.numbers import trailing_zeros
 
+from mho.kernels.ideal import CHEAP, NOISY, step_down, step_up  # law: build.py puts the law's own here
 from mho.kernels.lines import X_BITS, bit_lines
 from mho.kernels.math32 import largest32
 from mho.kernels.normal import fill_normals
 from mho.kernels.philox import call_words, philox
 from mho.rng import Stream
-
-from mho.kernels.ideal import CHEAP, NOISY, step_down, step_up  # law: build.py puts the law's own here
 
 C2C = int(Stream.C2C)
 _ONE = np.uint64(1)
@@ -149,7 +148,20 @@ def trains_rows(
                     n = np.int64(b - a)
                     start, end = noise_for(p, n, limit, start, end, z, words, i, noise_key)
                     down += pulse_slot(
-                        cells, planes, i, columns, a, m, b, d_down, z, np.uint64(p - start), scal, par, new, counts
+                        cells,
+                        planes,
+                        i,
+                        columns,
+                        a,
+                        m,
+                        b,
+                        d_down,
+                        z,
+                        np.uint64(p - start),
+                        scal,
+                        par,
+                        new,
+                        counts,
                     )
                     p += n
                     if sparse:

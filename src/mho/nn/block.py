@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from mho.algorithms.base import Factors
+from mho.algorithms.base import Factors, State
 from mho.crossbar import Crossbar, Mapping
 from mho.device import Device
 from mho.io import by_direction
@@ -28,6 +28,7 @@ class Block(nn.Module):
     """
 
     events: torch.Tensor
+    state: State
     scale: torch.Tensor
 
     def __init__(self, w0: torch.Tensor, hardware: Crossbar, key: int) -> None:
@@ -52,12 +53,12 @@ class Block(nn.Module):
         flat = x.reshape(-1, self.shape[1])
         y = _Product.apply(flat, self.weight, self)
         if self.scale.numel():
-            y = y * self.scale
+            y = y * self.scale.to(y.dtype)
         if self.out_scale is not None:
-            y = y * self.out_scale
+            y = y * self.out_scale.to(y.dtype)
         return y.reshape(*x.shape[:-1], self.shape[0])
 
-    def matrix(self) -> torch.Tensor:
+    def scaled_weight(self) -> torch.Tensor:
         """(out, in): `weight` with the digital scales; a copy."""
         w = self.weight.detach().clone()
         if self.scale.numel():
@@ -104,14 +105,20 @@ class Block(nn.Module):
         ]
         return sum(parts[1:], parts[0])
 
-    def _multiply(self, weight: torch.Tensor, x: torch.Tensor, io, direction: str, stream: Stream) -> torch.Tensor:
+    def _multiply(
+        self, weight: torch.Tensor, x: torch.Tensor, io, direction: str, stream: Stream
+    ) -> torch.Tensor:
         matrix = weight if direction != "backward" else weight.mT
         use = Use(self.key, stream, next_event(self.events, stream))
         return multiply(matrix, x, io, use, f"{direction} pass")
 
     def _fused(self) -> torch.Tensor:
         terms = self.hardware.algorithm.visible(self.state)
-        if len(terms) == 1 and terms[0].coefficient == 1.0 and terms[0].row_signs is terms[0].column_signs is None:
+        if (
+            len(terms) == 1
+            and terms[0].coefficient == 1.0
+            and terms[0].row_signs is terms[0].column_signs is None
+        ):
             return terms[0].tile.w
         return torch.stack([term.weight() for term in terms]).sum(0)
 

@@ -34,7 +34,11 @@ class AnalogLinear(nn.Module):
 
     def _build(self, linear: nn.Linear, hardware: Crossbar, key: int) -> None:
         if not isinstance(hardware, Crossbar):
-            raise complaint("AnalogLinear(hardware=...)", f"hardware is a {type(hardware).__name__}", "It must be an mho.Crossbar")
+            raise complaint(
+                "AnalogLinear(hardware=...)",
+                f"hardware is a {type(hardware).__name__}",
+                "It must be an mho.Crossbar",
+            )
         self.in_features, self.out_features = linear.in_features, linear.out_features
         self.hardware = hardware
         self.matrix = AnalogMatrix(linear.weight, hardware, key)
@@ -53,7 +57,7 @@ class AnalogLinear(nn.Module):
                 f"Its last dimension must be in_features = {self.in_features}",
             )
         y = self.matrix(x)
-        return y if self.bias is None else y + self.bias
+        return y if self.bias is None else y + self.bias.to(y.dtype)
 
     def extra_repr(self) -> str:
         algorithm = type(self.hardware.algorithm).__name__

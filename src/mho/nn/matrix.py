@@ -1,5 +1,7 @@
 """A weight matrix of any size, on sub-tiles of at most `max_in` x `max_out` cells."""
 
+import itertools
+
 import torch
 from torch import nn
 
@@ -28,7 +30,7 @@ class AnalogMatrix(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """x (..., in) -> y (..., out)."""
         if len(self.columns) == 1:
-            parts = [block(x) for block in self.blocks]
+            parts: list[torch.Tensor] = [block(x) for block in self.blocks]
         else:
             inputs = [x[..., left:right] for left, right in self.columns]
             outputs = [block(inputs[n % len(inputs)]) for n, block in enumerate(self.blocks)]
@@ -39,11 +41,12 @@ class AnalogMatrix(nn.Module):
     @property
     def weight(self) -> torch.Tensor:
         """(out, in): the matrix that the network sees, digital scales included; a copy."""
-        parts, width = [block.matrix() for block in self.blocks], len(self.columns)
+        width = len(self.columns)
+        parts = [block.scaled_weight() for block in self.blocks if isinstance(block, Block)]
         return torch.cat([torch.cat(parts[n : n + width], dim=1) for n in range(0, len(parts), width)])
 
 
 def _cuts(n: int, most: int) -> list[tuple[int, int]]:
     parts = -(-n // most)
     edges = [n * i // parts for i in range(parts + 1)]
-    return list(zip(edges[:-1], edges[1:], strict=True))
+    return list(itertools.pairwise(edges))

@@ -36,9 +36,11 @@ def check_algorithm(algorithm: Algorithm | type[Algorithm], published: bool = Fa
         doc = inspect.getdoc(type(algorithm)) or ""
         for line in ("Source:", "Hardware:"):
             assert line in doc, f"{name}: the docstring has no {line} line"
-    first, losses = _trained(algorithm, steps=300)
-    assert losses[-1] < 0.25 * losses[0], f"{name}: the loss only fell from {losses[0]:.3g} to {losses[-1]:.3g}"
-    second, again = _trained(algorithm, steps=300)
+    losses = _trained(algorithm, steps=300)
+    assert losses[-1] < 0.25 * losses[0], (
+        f"{name}: the loss only fell from {losses[0]:.3g} to {losses[-1]:.3g}"
+    )
+    again = _trained(algorithm, steps=300)
     assert again == losses, f"{name}: two runs with the same key differ"
     _check_resume(algorithm, name)
     _check_verbs(algorithm, name)
@@ -57,7 +59,9 @@ def _check_record(algorithm: Algorithm, name: str) -> None:
 def _hardware(algorithm: Algorithm, pulsed: bool = True) -> Crossbar:
     device = Device(SoftBounds() if pulsed else Constant(), dw_min=1e-3, sigma_c2c=0.1 if pulsed else 0.0)
     pulses = Pulses() if pulsed else Expected()
-    return Crossbar(algorithm=algorithm, device=device, io=None, pulses=pulses, mapping=Mapping(out_scale="none"))
+    return Crossbar(
+        algorithm=algorithm, device=device, io=None, pulses=pulses, mapping=Mapping(out_scale="none")
+    )
 
 
 def _layer(hardware: Crossbar) -> tuple[AnalogLinear, AnalogOptimizer]:
@@ -85,11 +89,11 @@ def _train(layer: AnalogLinear, optimizer: AnalogOptimizer, steps: range) -> lis
     return losses
 
 
-def _trained(algorithm: Algorithm, steps: int) -> tuple[AnalogLinear, list[float]]:
+def _trained(algorithm: Algorithm, steps: int) -> list[float]:
     layer, optimizer = _layer(_hardware(algorithm))
     losses = _train(layer, optimizer, range(steps))
     tenth = max(1, steps // 10)
-    return layer, [sum(losses[:tenth]) / tenth, *losses[tenth:-tenth], sum(losses[-tenth:]) / tenth]
+    return [sum(losses[:tenth]) / tenth, *losses[tenth:-tenth], sum(losses[-tenth:]) / tenth]
 
 
 def _check_resume(algorithm: Algorithm, name: str) -> None:
@@ -132,5 +136,7 @@ def _check_verbs(algorithm: Algorithm, name: str) -> None:
         algorithm.step(state, Factors(x, -y), 0.01)  # type: ignore[arg-type]
         for term in algorithm.visible(state):  # type: ignore[arg-type]
             term.weight()
-    assert touched <= VERBS, f"{name}: touches {sorted(touched - VERBS)} of a tile; it may use {sorted(VERBS)}"
+    assert touched <= VERBS, (
+        f"{name}: touches {sorted(touched - VERBS)} of a tile; it may use {sorted(VERBS)}"
+    )
     assert touched & {"update", "program"}, f"{name}: a step wrote to no tile"

@@ -3,20 +3,22 @@
 import torch
 
 
-def assert_mean(samples: torch.Tensor, expected: "float | torch.Tensor", what: str, rounding: float = 0.0) -> None:
+def assert_mean(
+    samples: torch.Tensor, expected: "float | torch.Tensor", what: str, rounding: float = 0.0
+) -> None:
     """The means of independent samples (along dimension 0) are the expected ones within 5 standard errors.
 
     rounding: float32 error allowed on top, for samples that hardly differ.
     """
-    samples = torch.as_tensor(samples).double()
+    samples = samples.double()
     mean = samples.mean(0)
+    expected = torch.as_tensor(expected).double().expand(mean.shape)
     error = samples.std(0) / len(samples) ** 0.5
-    away = (mean - torch.as_tensor(expected).double()).abs()
-    worst = int((away - 5 * error).argmax())
-    assert (away <= 5 * error + rounding).all(), (
-        f"{what}: {mean.flatten()[worst]:.6g}, expected {torch.as_tensor(expected).expand(mean.shape).flatten()[worst]:.6g} "
-        f"+- 5 * {error.flatten()[worst]:.2g} (of {len(samples)} samples, entry {worst})"
-    )
+    away = (mean - expected).abs() - 5 * error
+    worst = int(away.argmax())
+    found, need, tolerance = (v.flatten()[worst].item() for v in (mean, expected, 5 * error))
+    message = f"{what}: {found:.6g}, but {need:.6g} +- {tolerance:.2g} expected"
+    assert (away <= rounding).all(), f"{message} (5 standard errors of {len(samples)} samples, entry {worst})"
 
 
 def assert_normal(z: torch.Tensor, what: str) -> None:

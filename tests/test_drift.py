@@ -10,10 +10,10 @@ import math
 import numpy as np
 import pytest
 import torch
-from chance import assert_mean
 
 import mho
 import mho.testing
+from chance import assert_mean
 from mho.device import draw_normal
 from mho.responses import Constant, Exponential, Power, SoftBounds
 
@@ -120,7 +120,9 @@ def test_never_outside_the_bounds(law):
             assert (tile.cells <= cells.upper).all()
             assert (tile.cells >= cells.lower).all()
         if bias:
-            assert (tile.cells.sign() == math.copysign(1, bias)).all(), "these pulses should lead to the bound"
+            assert (tile.cells.sign() == math.copysign(1, bias)).all(), (
+                "these pulses should lead to the bound"
+            )
             assert tile.saturated() > 0
     assert cells.upper.std() > 0.03
 
@@ -196,7 +198,9 @@ def test_expected_is_the_formula(law, per_sample):
 
 def test_expected_is_clipped_and_exact_is_not():
     x, d = torch.ones(3), torch.tensor([1.0, -1.0])
-    tiles = [mho.Tile(torch.zeros(2, 3), mho.Device(Constant()), pulses=p) for p in (mho.Expected(), mho.Exact())]
+    tiles = [
+        mho.Tile(torch.zeros(2, 3), mho.Device(Constant()), pulses=p) for p in (mho.Expected(), mho.Exact())
+    ]
     for tile, edge in zip(tiles, (1.0, 4.0), strict=True):
         tile.update(x, d, 4.0)
         assert tile.w.tolist() == [[edge] * 3, [-edge] * 3]
@@ -267,7 +271,9 @@ def test_spread_of_cells(sigma):
 
 def test_pulses_use_the_parameters_of_their_cell():
     """Up and down share the gain; each cell follows its own tau."""
-    device = mho.Device(SoftBounds(0.6, -0.4), dw_min=1e-2, spread={"gain": 0.3, "tau_max": 0.1, "tau_min": 0.1})
+    device = mho.Device(
+        SoftBounds(0.6, -0.4), dw_min=1e-2, spread={"gain": 0.3, "tau_max": 0.1, "tau_min": 0.1}
+    )
     tile = mho.Tile(torch.zeros(50, 40), device, pulses=ONE_PULSE, key=4)
     cells = tile.parameters_of_cells
     gain = 1e-2 * cells.gain

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from chance import assert_mean, assert_normal
 
 import mho
+from chance import assert_mean, assert_normal
 from mho.io import PERFECT, by_direction
 from mho.rng import Stream
 from mho.tile import Tally
@@ -33,7 +33,8 @@ def convert(values, bound, res):
     """A converter: rounds to steps of 2 bound res, then clips; float32."""
     step = np.float32(2 * bound * res)
     rounded = np.rint(values / step) * step if step else values
-    return np.clip(rounded, np.float32(-bound), np.float32(bound)), np.abs(rounded).max(initial=0) >= np.float32(bound)
+    bound = np.float32(bound)
+    return np.clip(rounded, -bound, bound), np.abs(rounded).max(initial=0) >= bound
 
 
 def model(w, x, io):

@@ -10,9 +10,9 @@ import math
 
 import pytest
 import torch
-from chance import assert_mean
 
 import mho
+from chance import assert_mean
 from mho.tile import Tally
 
 SIDE = 12
@@ -129,7 +129,9 @@ def test_stochastic_rounding_varies_by_less_than_one_pulse():
 
 def test_stochastic_rounding_with_noise():
     device = mho.Device(FREE, dw_min=1e-3, sigma_c2c=0.3)
-    n, _ = changes(torch.ones(SIDE), torch.full((SIDE,), -0.25), 0.01, device, mho.Pulses(rounding="stochastic"))
+    n, _ = changes(
+        torch.ones(SIDE), torch.full((SIDE,), -0.25), 0.01, device, mho.Pulses(rounding="stochastic")
+    )
     assert_mean(-n.mean((1, 2)), 2.5, "mean")
     assert_mean(((n + 2.5) ** 2).mean((1, 2)), 0.25 + 2.5 * 0.3**2, "variance")
 
@@ -199,6 +201,13 @@ def test_negative_lr_flips_the_sign(pulses):
     assert results[0].abs().sum() > 0
     assert torch.equal(results[0], -results[1])
     assert torch.equal(results[0], results[2])
+
+
+def test_the_learning_rate_may_be_a_tensor():
+    tiles = [mho.Tile(torch.zeros(len(D), len(X)), mho.Device(FREE), key=4) for _ in range(2)]
+    for tile, lr in zip(tiles, (0.125, torch.tensor(0.125)), strict=True):
+        tile.update(X, D, lr)
+    assert torch.equal(tiles[0].w, tiles[1].w)
 
 
 # Where the law is not 1.

@@ -5,9 +5,9 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from chance import assert_mean, assert_normal
 
 import mho
+from chance import assert_mean, assert_normal
 from mho import rng
 from mho.device import draw_normal
 from mho.kernels.normal import normal_pair, normal_plane

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from mho.algorithms.base import Algorithm
 from mho.algorithms.residual_learning import ResidualLearning
 from mho.device import Device
-from mho.errors import complaint
+from mho.errors import complaint, wrong_type
 from mho.io import IO, by_direction
 from mho.pulses import Exact, Expected, Pulses, PulseScheme
 from mho.records import NonNegative, OneOrMore, Record
@@ -70,11 +70,12 @@ class Crossbar(Record):
         )
         for name, kinds in rules:
             value = getattr(self, name)
-            for part in value.values() if isinstance(value, Map) else [value]:
+            by_role = isinstance(value, Map) and name in ("device", "pulses")
+            for part in value.values() if by_role else [value]:
                 if not isinstance(part, kinds):
-                    words = " or ".join(k.__name__ for k in kinds)
-                    raise complaint(f"Crossbar({name}=...)", f"{part!r} is not a {words}")
-        by_direction(self.io)  # type: ignore[arg-type]
+                    need = "an " + " or ".join(f"mho.{k.__name__}" for k in kinds)
+                    raise wrong_type(f"Crossbar({name}=...)", "it", part, need)
+        by_direction(self.io)
 
     def device_of(self, array: str) -> Device:
         """The device of the array with this name."""

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 import numpy as np
 import torch
 
-from mho.errors import complaint, did_you_mean
+from mho.errors import complaint, did_you_mean, wrong_type
 from mho.records import NonNegative, Positive, Record, float_fields
 from mho.responses.base import Response
 from mho.responses.soft_bounds import SoftBounds
@@ -56,20 +56,18 @@ class Device(Record):
 
     def validate(self) -> None:
         if not isinstance(self.response, Response):
-            raise complaint(
-                f"Device({self.response!r})",
-                f"the response is a {type(self.response).__name__}",
-                "It must be an mho.Response",
-                "pass an instance, such as mho.responses.SoftBounds()",
-            )
+            raise wrong_type("Device(response=...)", "the response", self.response, "an mho.Response")
         if self.c2c not in ("additive", "multiplicative"):
             raise complaint(f"Device(c2c={self.c2c!r})", 'c2c is "additive" or "multiplicative"')
+        if not isinstance(self.spread, Mapping):
+            raise wrong_type(
+                "Device(spread=...)", "spread", self.spread, "a mapping, {field: standard deviation}"
+            )
         known = {*float_fields(type(self.response)), "gain"}
         for name, sigma in self.spread.items():
             if name not in known:
-                raise complaint(
-                    f"Device(spread={{{name!r}: ...}})", f"no such field; {did_you_mean(name, known)}"
-                )
+                where, law = f"Device(spread={{{name!r}: ...}})", type(self.response).__name__
+                raise complaint(where, f"{law} has no field {name!r}", fix=did_you_mean(name, known))
             if not (isinstance(sigma, (int, float)) and 0 <= sigma < float("inf")):
                 raise complaint(f"Device(spread={{{name!r}: {sigma!r}}})", "a spread is zero or positive")
 

@@ -18,7 +18,14 @@ def complaint(where: str, wrong: str, need: str = "", fix: str = "") -> MhoError
         fix: what to do about it (optional).
     """
     sentences = [wrong, need, f"Fix: {fix}" if fix else ""]
-    return MhoError(f"`{where}`: " + " ".join(s.rstrip(".") + "." for s in sentences if s))
+    return MhoError(f"`{where}`: " + " ".join(s if s[-1] in ".?" else s + "." for s in sentences if s))
+
+
+def wrong_type(where: str, name: str, value: object, need: str) -> MhoError:
+    """The complaint about an argument of the wrong type; `need` says which it must have."""
+    kind = f"the class {value.__name__}" if isinstance(value, type) else f"of type {type(value).__name__}"
+    fix = f"pass an instance, such as {value.__name__}()" if isinstance(value, type) else ""
+    return complaint(where, f"{name} is {kind}", f"It must be {need}", fix)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

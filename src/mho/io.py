@@ -1,8 +1,9 @@
 """The converters around a crossbar: DAC, noise, ADC, and the digital scaling that keeps both in range."""
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from mho.errors import complaint
+from mho.errors import complaint, did_you_mean, wrong_type
 from mho.records import NonNegative, Positive, Record
 
 
@@ -59,17 +60,22 @@ PERFECT = IO(perfect=True)
 DIRECTIONS = ("forward", "backward", "transfer")
 
 
-def by_direction(io: "IO | dict[str, IO] | None") -> dict[str, IO]:
+def by_direction(io: "IO | Mapping[str, IO] | None") -> dict[str, IO]:
     """{"forward", "backward", "transfer"} -> IO.
 
     None means perfect. One `IO` is used forward; backward it loses bound management, transfers lose both
     managements, as in the papers (arXiv 2602.21321, table 6) and in aihwkit. A mapping is taken as it is,
     its missing directions filled from its "forward", or from the default `IO()`.
     """
-    given = {} if io is None or isinstance(io, IO) else dict(io)
-    for direction in given:
+    if not (io is None or isinstance(io, (IO, Mapping))):
+        raise wrong_type("io=...", "io", io, "an mho.IO, a mapping by direction, or None")
+    given = dict(io) if isinstance(io, Mapping) else {}
+    for direction, part in given.items():
         if direction not in DIRECTIONS:
-            raise complaint(f"io={{{direction!r}: ...}}", f"a direction is one of {', '.join(DIRECTIONS)}")
+            where = f"io={{{direction!r}: ...}}"
+            raise complaint(where, "there is no such direction", fix=did_you_mean(direction, DIRECTIONS))
+        if not isinstance(part, IO):
+            raise wrong_type(f"io={{{direction!r}: ...}}", "it", part, "an mho.IO")
     base = PERFECT if io is None else io if isinstance(io, IO) else given.get("forward", IO())
     derived = {
         "forward": base,

@@ -1,6 +1,7 @@
 """The analog product y = W x through its converters, forward, backward or one column at a time."""
 
 import functools
+import threading
 
 import numpy as np
 import torch
@@ -75,6 +76,17 @@ def _all_rows(n: int) -> np.ndarray:
     return np.arange(n)
 
 
+_local = threading.local()
+
+
+def _scratch(n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Memory of the calling thread for at least n normal numbers and their words."""
+    if getattr(_local, "room", 0) < n:
+        _local.room = n
+        _local.scratch = np.empty(n, np.float32), np.empty(n, np.uint32)
+    return _local.scratch
+
+
 def _encode(x, io: IO, use: Use, where: str, rows, attempt: int):
     from mho.kernels.converters import encode
 
@@ -91,6 +103,7 @@ def _encode(x, io: IO, use: Use, where: str, rows, attempt: int):
         use.event,
         rows,
         attempt,
+        *_scratch(x.shape[1] + 8),
     )
     if bad >= 0:
         raise _not_finite(where, x)
@@ -103,7 +116,16 @@ def _decode(y, scale, io: IO, use: Use, rows, attempt: int) -> np.ndarray:
     rows = _all_rows(len(y)) if rows is None else rows
     over = np.empty(len(rows), np.int64)
     n = decode(
-        y.numpy(), scale, _numbers(io)[1], _words(use.key), int(use.stream), use.event, rows, attempt, over
+        y.numpy(),
+        scale,
+        _numbers(io)[1],
+        _words(use.key),
+        int(use.stream),
+        use.event,
+        rows,
+        attempt,
+        over,
+        *_scratch(y.shape[1] + 8),
     )
     return over[:n]
 

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from mho.device import Cells, Device
-from mho.errors import complaint
+from mho.errors import complaint, wrong_type
 from mho.io import IO, by_direction
 from mho.mvm import multiply, read_out
 from mho.pulses import Exact, Expected, Pulses, PulseScheme
@@ -71,6 +71,12 @@ class Tile(nn.Module):
         count_cells: bool = False,
     ) -> None:
         super().__init__()
+        if not isinstance(w, torch.Tensor):
+            raise wrong_type("Tile(w)", "w", w, "a tensor")
+        if not isinstance(device, Device):
+            raise wrong_type("Tile(device=...)", "the device", device, "an mho.Device")
+        if pulses is not None and not isinstance(pulses, PulseScheme):
+            raise wrong_type("Tile(pulses=...)", "pulses", pulses, "mho.Pulses, mho.Expected or mho.Exact")
         if w.ndim != 2 or w.numel() == 0:
             raise complaint("Tile(w)", f"w has shape {tuple(w.shape)}", "w must be a matrix (out, in)")
         if not torch.isfinite(w).all():
@@ -142,13 +148,12 @@ class Tile(nn.Module):
         converters: one output conversion a line."""
         if column is None and row is None:
             return torch.stack([self.read(j) for j in range(self.shape[1])], dim=1)
-        line, where = (self.w[:, column], column) if column is not None else (self.w[row], row)
-        axis = 1 if column is not None else 0
-        if where is None or not -self.shape[axis] <= where < self.shape[axis]:
-            raise complaint(
-                "Tile.read",
-                f"there is no line {where} in a tile of (out={self.shape[0]}, in={self.shape[1]})",
-            )
+        if column is not None and row is not None:
+            raise complaint("Tile.read", "both a column and a row are given", "It reads one line")
+        kind, where, n = ("row", row, self.shape[0]) if column is None else ("column", column, self.shape[1])
+        if where is None or not -n <= where < n:
+            raise complaint("Tile.read", f"there is no {kind} {where}", f"This tile has {n}, counted from 0")
+        line = self.w[:, where] if kind == "column" else self.w[where]
         self.tally.numpy()[Tally.READS] += 1
         return read_out(line, self.io["transfer"], Use(self.key, Stream.READ, self._next_event(Stream.READ)))
 
@@ -163,6 +168,7 @@ class Tile(nn.Module):
         Raises: MhoError for wrong shapes, NaN or infinity in x, d or lr (nothing is sent then), and for a law
             that drove a weight to NaN.
         """
+        lr = float(lr)
         x, d = self._factors(x, d, lr)
         if isinstance(self.pulses, Pulses):
             info = self._send(x, d, lr, self.pulses)
@@ -199,7 +205,7 @@ class Tile(nn.Module):
         return next_event(self.events, stream)
 
     def _product(self, weight: torch.Tensor, x: torch.Tensor, direction: str, stream: Stream) -> torch.Tensor:
-        if x.shape[-1] != weight.shape[1]:
+        if x.shape[-1:] != weight.shape[1:]:
             raise self._wrong_shape(direction, x, "in" if direction == "forward" else "out")
         flat = x.detach().reshape(-1, x.shape[-1]).to(torch.float32).contiguous()
         use = Use(self.key, stream, self._next_event(stream))
@@ -209,9 +215,9 @@ class Tile(nn.Module):
     def _factors(self, x: torch.Tensor, d: torch.Tensor, lr: float) -> tuple[torch.Tensor, torch.Tensor]:
         if not np.isfinite(lr):
             raise complaint("Tile.update", f"lr is {lr}", "It must be finite")
-        if x.shape[-1] != self.shape[1]:
+        if x.shape[-1:] != self.shape[1:]:
             raise self._wrong_shape("update", x, "in")
-        if d.shape[-1] != self.shape[0]:
+        if d.shape[-1:] != self.shape[:1]:
             raise self._wrong_shape("update", d, "out")
         x = x.detach().reshape(-1, self.shape[1]).to(torch.float32).contiguous()
         d = d.detach().reshape(-1, self.shape[0]).to(torch.float32).contiguous()
@@ -236,13 +242,7 @@ class Tile(nn.Module):
             self._kernels = CpuKernels(self.device, self.parameters_of_cells, arrays, self.key)
         sent = self._kernels.update(x.numpy(), d.numpy(), float(lr), pulses, self._next_event(Stream.C2C))
         if sent.bad >= 0:
-            column = int((~torch.isfinite(self.cells[sent.bad])).nonzero()[0])
-            raise complaint(
-                f"{type(self.device.response).__name__}.up/down",
-                f"the law drove cell ({sent.bad}, {column}) to {self.cells[sent.bad, column].item()}",
-                "A response must be finite everywhere between its bounds",
-                "check it with mho.testing.check_response",
-            )
+            raise self._runaway()
         tally = self.tally.numpy()
         tally[Tally.UP] += sent.up
         tally[Tally.DOWN] += sent.down
@@ -252,7 +252,7 @@ class Tile(nn.Module):
 
     def _arithmetic(self, x: torch.Tensor, d: torch.Tensor, lr: float, scheme: Expected | Exact) -> None:
         if isinstance(scheme, Exact):
-            self.cells.addmm_(d.mT, x, alpha=lr)
+            self.cells.add_(d.mT @ x, alpha=lr)  # not addmm_: these are the bits of torch.optim.SGD
         elif scheme.per_sample:
             for one_x, one_d in zip(x, d, strict=True):
                 self._expect(lr * torch.outer(one_d, one_x))
@@ -265,6 +265,17 @@ class Tile(nn.Module):
         law = self.device.response.with_fields(**p.fields)
         change = dw * law.F(self.cells) - dw.abs() * law.G(self.cells)
         self.cells.copy_(_clip(self.cells + p.gain * change, p))
+        if not torch.isfinite(self.cells).all():
+            raise self._runaway()
+
+    def _runaway(self):
+        row, column = (~torch.isfinite(self.cells)).nonzero()[0].tolist()
+        return complaint(
+            f"{type(self.device.response).__name__}.up/down",
+            f"the law drove cell ({row}, {column}) to {self.cells[row, column].item()}",
+            "A response must be finite everywhere between its bounds",
+            "check it with mho.testing.check_response",
+        )
 
     def _wrong_shape(self, verb: str, value: torch.Tensor, line: str):
         n = self.shape[1] if line == "in" else self.shape[0]

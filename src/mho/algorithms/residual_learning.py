@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 import torch
 
 from mho.algorithms.base import Algorithm, Factors, NewTile, State, Term, due, next_column, one_hot
+from mho.errors import complaint
 from mho.records import NonNegative, OneOrMore
 
 
@@ -34,6 +35,10 @@ class ResidualLearning(Algorithm):
     transfer_lr: Annotated[float, NonNegative] = 1.0
     transfer_every: Annotated[int, OneOrMore] = 1
     mix: Literal["shared_adc", "separate"] = "shared_adc"
+
+    def validate(self) -> None:
+        if self.mix not in ("shared_adc", "separate"):
+            raise complaint(f"ResidualLearning(mix={self.mix!r})", 'mix is "shared_adc" or "separate"')
 
     def init(self, new_tile: NewTile, w0: torch.Tensor) -> State:
         P = new_tile("P", torch.zeros_like(w0))

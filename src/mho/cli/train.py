@@ -26,14 +26,12 @@ def train(
     ] = None,
     hidden: Annotated[
         str, Option(help='Widths of the hidden layers; "" for none.', rich_help_panel=MODEL)
-    ] = "256,128",
-    activation: Annotated[str, Option(help="sigmoid, tanh or relu.", rich_help_panel=MODEL)] = "sigmoid",
-    epochs: Annotated[int, Option(help="Passes over the training images.", rich_help_panel=LOOP)] = 30,
+    ] = "64",
+    activation: Annotated[str, Option(help="sigmoid, tanh or relu.", rich_help_panel=MODEL)] = "tanh",
+    epochs: Annotated[int, Option(help="Passes over the training images.", rich_help_panel=LOOP)] = 12,
     batch_size: Annotated[int, Option(help="Images a step.", rich_help_panel=LOOP)] = 10,
-    lr: Annotated[
-        float, Option(help="Learning rate [weight units / gradient].", rich_help_panel=LOOP)
-    ] = 0.05,
-    lr_step: Annotated[int, Option(help="Epochs between decays; 0 is never.", rich_help_panel=LOOP)] = 15,
+    lr: Annotated[float, Option(help="Learning rate [weight units / gradient].", rich_help_panel=LOOP)] = 0.1,
+    lr_step: Annotated[int, Option(help="Epochs between decays; 0 is never.", rich_help_panel=LOOP)] = 8,
     lr_decay: Annotated[float, Option(help="Factor on lr at each decay.", rich_help_panel=LOOP)] = 0.5,
     algorithm: Annotated[
         str | None,

@@ -22,7 +22,7 @@ from mho.kernels.emit import lower
 from mho.records import float_fields
 
 _HERE = Path(__file__).parent
-_PARTS = ("math32.py", "philox.py", "normal.py", "lines.py", "template.py")
+_PARTS = ("compile.py", "math32.py", "philox.py", "normal.py", "lines.py", "template.py")
 _IMPORT_OF_LAW = "from mho.kernels.ideal import"
 
 
@@ -68,7 +68,7 @@ def _step(direction: str, sign: str, layout: Layout) -> str:
         "additive": "(q_w + scal[1] * z)",
         "multiplicative": "(q_w * (np.float32(1.0) + scal[1] * z))",
     }[layout.noise]
-    return f"""@njit(nogil=True, fastmath=False, error_model="numpy", inline="always")
+    return f"""@part
 def step_{direction}(w, z, par, i, q, scal):
     q_w = {direction}({arguments})
     new = w {sign} scal[0] * {layout.where("gain")} * {change}

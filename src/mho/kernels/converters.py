@@ -4,8 +4,8 @@ Noise: Philox counter (column // 8, 2 * attempt (+ 1 at the output), row of the 
 """
 
 import numpy as np
-from numba import njit
 
+from mho.kernels.compile import lean_kernel
 from mho.kernels.math32 import largest32
 from mho.kernels.normal import fill_normals
 from mho.kernels.philox import call_words
@@ -13,8 +13,8 @@ from mho.kernels.philox import call_words
 _ZERO = np.uint32(0)
 
 
-@njit(nogil=True, fastmath=False, error_model="numpy", cache=True)
-def encode(x, out, scale, numbers, key, stream, event, rows, attempt):
+@lean_kernel
+def encode(x, out, scale, numbers, key, stream, event, rows, attempt, z, words):
     """DAC: out = clip(round(x / scale)) + noise, for the samples in `rows`.
 
     Args:
@@ -24,13 +24,12 @@ def encode(x, out, scale, numbers, key, stream, event, rows, attempt):
         numbers: (bound, step, sigma, abs_max): three float32, a bool; step 0 does not quantise.
         key: (low, high) of the tile; stream, event: see `philox.call_words`.
         rows: int64 indices of the samples to encode; attempt: of bound management.
+        z, words: scratch, float32 and uint32 of length in + 8 or more.
     Returns: the index of a sample with NaN or infinity, or -1.
     """
     bound, step, sigma, abs_max = numbers
     key = call_words(key, stream, event)
     n = x.shape[1]
-    z = np.empty(n + 8, np.float32)
-    words = np.empty(n + 8, np.uint32)
     one = np.float32(1.0)
     for r in rows:
         top = largest32(x[r])
@@ -52,21 +51,20 @@ def encode(x, out, scale, numbers, key, stream, event, rows, attempt):
     return -1
 
 
-@njit(nogil=True, fastmath=False, error_model="numpy", cache=True)
-def decode(y, scale, numbers, key, stream, event, rows, attempt, over):
+@lean_kernel
+def decode(y, scale, numbers, key, stream, event, rows, attempt, over, z, words):
     """ADC, in place: y = scale * clip(round(y + noise)), for the samples in `rows`.
 
     Args:
         y: (samples, out) float32; scale: (samples,) float32 of `encode`.
         numbers: (bound, step, sigma), float32; key, stream, event, rows, attempt: as in `encode`.
         over: (samples,) int64, filled from the front with the samples that reached the bound.
+        z, words: scratch, of length out + 8 or more.
     Returns: how many did.
     """
     bound, step, sigma = numbers
     key = call_words(key, stream, event)
     n = y.shape[1]
-    z = np.empty(n + 8, np.float32)
-    words = np.empty(n + 8, np.uint32)
     n_over = 0
     for r in rows:
         if sigma > 0:

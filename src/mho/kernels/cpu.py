@@ -93,7 +93,7 @@ class CpuKernels:
                 a.cells,
                 a.planes,
                 self.scal,
-                *space,
+                *space[:5],
                 sent,
                 self.key,
                 event,
@@ -133,5 +133,6 @@ def _line_space(samples: int, bl: int, n_in: int, n_out: int) -> tuple[np.ndarra
             np.empty((samples, n_out, (bl + 63) // 64), np.uint64),
             np.empty((samples, n_out), np.uint8),
             np.empty(n_out, np.int64),
+            *(np.zeros(max(n_in, n_out) + 4, kind) for kind in (np.uint8, np.uint8, np.uint64, np.uint64)),
         )
     return spaces[shape]

@@ -4,16 +4,16 @@
 share: a tuple, so that the compiler keeps them in registers.
 """
 
-from numba import njit
+from mho.kernels.compile import part
 
 
-@njit(nogil=True, fastmath=False, error_model="numpy", inline="always")
+@part
 def step_up(w, z, par, i, q, scal):
     """The weight after one up pulse; z is the pulse's standard normal number; scal = (dw_min,)."""
     return w + scal[0]
 
 
-@njit(nogil=True, fastmath=False, error_model="numpy", inline="always")
+@part
 def step_down(w, z, par, i, q, scal):
     """The weight after one down pulse."""
     return w - scal[0]

@@ -11,8 +11,8 @@ rpu_pulsed_meta_parameter.cpp (update management and pulse-train length manageme
 import math
 
 import numpy as np
-from numba import njit
 
+from mho.kernels.compile import kernel, lean_kernel, part
 from mho.kernels.math32 import largest32
 from mho.kernels.philox import call_words, philox
 from mho.rng import Stream
@@ -21,7 +21,7 @@ X_BITS, D_BITS = int(Stream.X_BITS), int(Stream.D_BITS)
 _FULL = 4294967296.0  # a threshold that every 32-bit word is below
 
 
-@njit(nogil=True, fastmath=False, error_model="numpy", inline="always")
+@part
 def train(x_max, d_max, lr, granularity, bl, update_management, bl_management):
     """Length of the train and the two factors that turn |x| and |d| into firing probabilities (float64).
 
@@ -41,13 +41,13 @@ def train(x_max, d_max, lr, granularity, bl, update_management, bl_management):
     return length, scale * math.sqrt(d_max / x_max), scale * math.sqrt(x_max / d_max)
 
 
-@njit(nogil=True, fastmath=False, error_model="numpy", inline="always")
+@part
 def threshold(probability):
     """The 32-bit threshold whose words lie below it with this probability, as a uint64 (2^32 for p >= 1)."""
     return np.uint64(min(probability * _FULL, _FULL))
 
 
-@njit(nogil=True, fastmath=False, error_model="numpy", cache=True)
+@kernel
 def first_bad(values):
     """Index of the first row of a float32 matrix that holds NaN or infinity, or -1."""
     for s in range(values.shape[0]):
@@ -56,7 +56,7 @@ def first_bad(values):
     return -1
 
 
-@njit(nogil=True, fastmath=False, error_model="numpy")
+@part
 def _fire(fire, thresholds, n, k0, k1, slot, sample):
     """fire[j] = 1 where line j fires in this slot; counter (j // 4, slot, sample, 0)."""
     zero = np.uint32(0)
@@ -68,11 +68,12 @@ def _fire(fire, thresholds, n, k0, k1, slot, sample):
         fire[4 * q + 3] = np.uint64(d) < thresholds[4 * q + 3]
 
 
-@njit(nogil=True, fastmath=False, error_model="numpy", cache=True)
+@lean_kernel
 def bit_lines(
-    x, d, lr, granularity, bl, management, key, event, first, columns, ends, row_bits, row_down, row_pulses
-):
-    """Draws the lines of a block of samples.
+    x, d, lr, granularity, bl, management, key, event, first, columns, ends, row_bits, row_down, row_pulses,
+    fire, negative, tx, td,
+):  # fmt: skip
+    """Draws the lines of a block of samples. (`_nrt=False`: reference counts would cost more than the work.)
 
     Args:
         x: (samples, in) float32; d: (samples, out) float32; both finite.
@@ -84,16 +85,12 @@ def bit_lines(
         row_bits: (samples, out, words) uint64, filled with the row lines; row_down: (samples, out) uint8,
             1 where lr d < 0.
         row_pulses: (out,) int64, filled with the number of pulses that each row gets from these samples.
+        fire, negative: uint8, tx, td: uint64, all of length max(in, out) + 4: scratch.
     Returns: (pulses of all rows, clipped lines, lines with p > 0).
     """
     samples, n_in = x.shape
     n_out = d.shape[1]
     x_key, d_key = call_words(key, X_BITS, event), call_words(key, D_BITS, event)
-    width = max(n_in, n_out) + 4
-    fire = np.zeros(width, np.uint8)
-    tx = np.zeros(width, np.uint64)
-    td = np.zeros(width, np.uint64)
-    negative = np.zeros(width, np.uint8)
     row_bits[:] = 0
     row_pulses[:] = 0
     clipped, lines, at = 0, 0, 0

@@ -8,8 +8,8 @@ Source: Box and Muller, "A note on the generation of random normal deviates", 19
 """
 
 import numpy as np
-from numba import njit
 
+from mho.kernels.compile import kernel, loop, part
 from mho.kernels.math32 import bits_to_float, float_to_bits, log_unit32, select32, sincos_eighth32
 from mho.kernels.philox import philox
 
@@ -19,7 +19,7 @@ _RADIUS_STEP, _ANGLE_STEP, _CENTRE = _f32(2.0**-20), _f32(2.0**-12), _f32(511.5)
 _ZERO = _u32(0)
 
 
-@njit(nogil=True, fastmath=False, error_model="numpy", inline="always")
+@part
 def normal_pair(word):
     """Two independent N(0, 1) float32 numbers from a uint32 word."""
     r = np.sqrt(_MINUS_TWO * log_unit32((_f32(_i32(word >> _u32(12))) + _HALF) * _RADIUS_STEP))
@@ -33,7 +33,7 @@ def normal_pair(word):
     return r * x, r * y
 
 
-@njit(nogil=True, fastmath=False, error_model="numpy")
+@loop
 def fill_normals(z, words, first, n, k0, k1, c1, c2, c3):
     """z[p] for p < n: number p is p % 8 of counter (first + p // 8, c1, c2, c3); of those, word p % 8 // 2.
 
@@ -52,7 +52,7 @@ def fill_normals(z, words, first, n, k0, k1, c1, c2, c3):
         z[2 * m + 1] = z1
 
 
-@njit(nogil=True, fastmath=False, error_model="numpy", cache=True)
+@kernel
 def normal_plane(out, k0, k1, c2):
     """Fills out (rows, columns) float32 with N(0, 1): counter (column // 8, row, c2, 0)."""
     rows, columns = out.shape

@@ -8,8 +8,8 @@ Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3
 """
 
 import numpy as np
-from numba import njit
 
+from mho.kernels.compile import loop, part
 from mho.rng import M0, M1, ROUNDS, W0, W1
 
 _M0, _M1 = np.uint64(M0), np.uint64(M1)
@@ -18,7 +18,7 @@ _HALF = np.uint64(32)
 _WORD = np.uint64(0xFFFFFFFF)
 
 
-@njit(nogil=True, fastmath=False, error_model="numpy", inline="always")
+@part
 def philox(k0, k1, c0, c1, c2, c3):
     """The four uint32 words of counter (c0, c1, c2, c3) under key (k0, k1); all arguments are uint32.
 
@@ -38,7 +38,7 @@ def philox(k0, k1, c0, c1, c2, c3):
     return np.uint32(x0), np.uint32(x1), np.uint32(x2), np.uint32(x3)
 
 
-@njit(nogil=True, fastmath=False, error_model="numpy")
+@loop
 def call_words(key, stream, event):
     """`mho.rng.call_key` in compiled code: key = (low, high) of the tile; gives (low, high) of this use."""
     low, high, _, _ = philox(

@@ -9,9 +9,9 @@ the same bits.
 """
 
 import numpy as np
-from numba import njit
 from numba.cpython.unsafe.numbers import trailing_zeros
 
+from mho.kernels.compile import kernel, loop, part
 from mho.kernels.ideal import CHEAP, NOISY, step_down, step_up  # law: build.py puts the law's own here
 from mho.kernels.lines import X_BITS, bit_lines
 from mho.kernels.math32 import largest32
@@ -26,7 +26,7 @@ _NONE = np.uint64(0)
 _BATCH = 2048  # normal numbers made at a time: they stay in the first-level cache
 
 
-@njit(nogil=True, fastmath=False, error_model="numpy", forceinline=True)
+@part
 def pulse_columns(cells, planes, i, columns, a, b, down, z, at, scal, par, new):
     """One pulse on each of the cells columns[a:b] of row i, all up or all down; noise z[at], z[at + 1], ...
 
@@ -60,7 +60,7 @@ def pulse_columns(cells, planes, i, columns, a, b, down, z, at, scal, par, new):
         cells[i, columns[a + q]] = new[q]
 
 
-@njit(nogil=True, fastmath=False, error_model="numpy", forceinline=True)
+@part
 def pulse_slot(cells, planes, i, columns, a, m, b, down, z, at, scal, par, new, counts):
     """One slot on row i: columns[a:m] one way, columns[m:b] the other; returns how many pulses were down."""
     if m > a:
@@ -73,7 +73,7 @@ def pulse_slot(cells, planes, i, columns, a, m, b, down, z, at, scal, par, new, 
     return np.int64(m - a if down else b - m)
 
 
-@njit(nogil=True, fastmath=False, error_model="numpy", forceinline=True)
+@part
 def finish_columns(cells, i, columns, a, b, visible, reference):
     """Brings the apparent weight of columns[a:b] of row i up to date; returns whether they are finite."""
     fine = True
@@ -85,7 +85,7 @@ def finish_columns(cells, i, columns, a, b, visible, reference):
     return fine
 
 
-@njit(nogil=True, fastmath=False, error_model="numpy")
+@loop
 def finish_row(cells, i, visible, reference):
     """The same for all columns."""
     if reference.shape[0] > 0:
@@ -94,7 +94,7 @@ def finish_row(cells, i, visible, reference):
     return largest32(cells[i]) < np.inf
 
 
-@njit(nogil=True, fastmath=False, error_model="numpy", forceinline=True)
+@part
 def noise_for(p, n, limit, start, end, z, words, i, key):
     """Makes sure that z holds the noise of pulses p to p + n; returns the range [start, end) that it holds.
 
@@ -108,7 +108,7 @@ def noise_for(p, n, limit, start, end, z, words, i, key):
     return start, end
 
 
-@njit(nogil=True, fastmath=False, error_model="numpy", cache=True)
+@kernel
 def trains_rows(
     cells, planes, scal, columns, ends, row_bits, row_down, row_pulses, sent, key, event, rows, visible, reference,
     counts,
@@ -123,12 +123,26 @@ def trains_rows(
         counts: (2, out, in) int32 up and down pulses of each cell, or empty.
     Returns: (up pulses, down pulses, a row with a weight that is not finite or -1).
     """
-    samples, words_a_line = ends.shape[0], row_bits.shape[2]
-    noise_key = call_words(key, C2C, event)
-    n_in = cells.shape[1]
-    room = max(n_in, _BATCH) + 16 if NOISY else n_in + 1
+    room = max(cells.shape[1], _BATCH) + 16 if NOISY else cells.shape[1] + 1
     z, words = np.zeros(room, np.float32), np.empty(room, np.uint32)
-    par, new = np.empty((planes.shape[0], 1, n_in), np.float32), np.empty(n_in, np.float32)
+    par, new = (
+        np.empty((planes.shape[0], 1, cells.shape[1]), np.float32),
+        np.empty(cells.shape[1], np.float32),
+    )
+    return _trains_rows(
+        cells, planes, scal, columns, ends, row_bits, row_down, row_pulses, sent, call_words(key, C2C, event),
+        rows, visible, reference, counts, z, words, par, new,
+    )  # fmt: skip
+
+
+@loop
+def _trains_rows(
+    cells, planes, scal, columns, ends, row_bits, row_down, row_pulses, sent, noise_key, rows, visible, reference,
+    counts, z, words, par, new,
+):  # fmt: skip
+    """`trains_rows` with its scratch memory given: without reference counts, which cost more than a pulse."""
+    samples, words_a_line = ends.shape[0], row_bits.shape[2]
+    n_in = cells.shape[1]
     total, down, bad = 0, 0, -1
     for i in range(np.uint64(rows[0]), np.uint64(rows[1])):
         if row_pulses[i] == 0:
@@ -173,10 +187,10 @@ def trains_rows(
     return total - down, down, bad
 
 
-@njit(nogil=True, fastmath=False, error_model="numpy", cache=True)
+@kernel
 def trains_at_once(
     cells, planes, scal, x, d, lr, granularity, bl, management, key, event, columns, ends, row_bits, row_down,
-    row_pulses, sent, visible, reference, counts, most,
+    row_pulses, fire, negative, tx, td, sent, visible, reference, counts, most,
 ):  # fmt: skip
     """Lines and rows of an update in one call, for updates too small to be worth a second thread.
 
@@ -184,8 +198,9 @@ def trains_at_once(
     Returns: (up, down, a row that is not finite or -1, clipped lines, lines, all pulses).
     """
     work, clipped, lines = bit_lines(
-        x, d, lr, granularity, bl, management, key, event, 0, columns, ends, row_bits, row_down, row_pulses
-    )
+        x, d, lr, granularity, bl, management, key, event, 0, columns, ends, row_bits, row_down, row_pulses,
+        fire, negative, tx, td,
+    )  # fmt: skip
     if work == 0 or work > most:
         return 0, 0, -1, clipped, lines, work
     up, down, bad = trains_rows(
@@ -195,7 +210,7 @@ def trains_at_once(
     return up, down, bad, clipped, lines, work
 
 
-@njit(nogil=True, fastmath=False, error_model="numpy", cache=True)
+@kernel
 def rounded_rows(
     cells, planes, scal, x, d, lr, granularity, bl, key, event, rows, visible, reference, counts
 ):
@@ -206,13 +221,24 @@ def rounded_rows(
     with rounds in place of slots. Other arguments as in `trains_rows`.
     Returns: (up pulses, down pulses, a row that is not finite or -1, cells whose number of pulses was clipped).
     """
-    samples, n_in = x.shape
-    round_key, noise_key = call_words(key, X_BITS, event), call_words(key, C2C, event)
+    n_in = cells.shape[1]
     room = max(n_in, _BATCH) + 16 if NOISY else n_in + 1
     z, words = np.zeros(room, np.float32), np.empty(room, np.uint32)
     par, new = np.empty((planes.shape[0], 1, n_in), np.float32), np.empty(n_in, np.float32)
-    n_pulses = np.zeros(n_in, np.int64)
-    columns = np.empty(n_in + 1, np.uint32)
+    return _rounded_rows(
+        cells, planes, scal, x, d, lr, granularity, bl, call_words(key, X_BITS, event), call_words(key, C2C, event),
+        rows, visible, reference, counts, z, words, par, new,
+        np.zeros(n_in, np.int64), np.empty(n_in + 1, np.uint32),
+    )  # fmt: skip
+
+
+@loop
+def _rounded_rows(
+    cells, planes, scal, x, d, lr, granularity, bl, round_key, noise_key, rows, visible, reference, counts, z,
+    words, par, new, n_pulses, columns,
+):  # fmt: skip
+    """`rounded_rows` with its scratch memory given."""
+    samples, n_in = x.shape
     total, down, clipped, bad = 0, 0, 0, -1
     for i in range(np.uint64(rows[0]), np.uint64(rows[1])):
         p, start, end = 0, 0, 0

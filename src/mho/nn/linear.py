@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from mho.crossbar import Crossbar
-from mho.errors import complaint
+from mho.errors import complaint, wrong_type
 from mho.nn.matrix import AnalogMatrix
 
 
@@ -34,11 +34,7 @@ class AnalogLinear(nn.Module):
 
     def _build(self, linear: nn.Linear, hardware: Crossbar, key: int) -> None:
         if not isinstance(hardware, Crossbar):
-            raise complaint(
-                "AnalogLinear(hardware=...)",
-                f"hardware is a {type(hardware).__name__}",
-                "It must be an mho.Crossbar",
-            )
+            raise wrong_type("AnalogLinear(hardware=...)", "hardware", hardware, "an mho.Crossbar")
         self.in_features, self.out_features = linear.in_features, linear.out_features
         self.hardware = hardware
         self.matrix = AnalogMatrix(linear.weight, hardware, key)

@@ -1,0 +1,172 @@
+"""The package as a whole: what it exports, what importing it costs, and rules that keep it readable."""
+
+import ast
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import mho
+import mho.testing
+
+SOURCE = Path(mho.__file__).parent
+FILES = sorted(SOURCE.rglob("*.py"))
+TREES = {file: ast.parse(file.read_text()) for file in FILES}
+
+# From the bottom to the top: a module imports from its own line and from those above it.
+LAYERS = [
+    ("errors", "records", "rng", "threads"),
+    ("responses",),
+    ("device", "io", "pulses"),
+    ("kernels",),
+    ("mvm", "tile"),
+    ("algorithms",),
+    ("crossbar",),
+    ("nn",),
+    ("optim", "report"),
+    ("testing", "data", "training", "plot", "config"),
+    ("cli",),
+]
+HEIGHT = {name: height for height, names in enumerate(LAYERS) for name in names}
+# A device draws its cells with a compiled function, which it loads on the first draw.
+UPWARD = {("device", "kernels")}
+
+
+def name_of(file):
+    return str(file.relative_to(SOURCE))
+
+
+def is_njit(node):
+    return isinstance(node, ast.Name) and node.id == "njit"
+
+
+def imported(tree):
+    """Modules of this package that a file imports, anywhere but for type checkers: "kernels.cpu", ..."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            node.body = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "mho":
+            assert node.level == 0, "imports are absolute"
+            module = node.module.partition(".")[2]
+            yield from [module] if module else [alias.name for alias in node.names]
+        elif isinstance(node, ast.Import):
+            yield from (a.name.partition(".")[2] for a in node.names if a.name.startswith("mho."))
+
+
+# What a user sees.
+
+
+def test_public_names():
+    """A new name is a promise: add it here on purpose."""
+    assert sorted(mho.__all__) == sorted(set(mho.__all__))
+    assert set(mho.__all__) == {
+        "IO", "Algorithm", "AnalogOptimizer", "Crossbar", "Device", "Exact", "Expected", "Mapping", "MhoError",
+        "PulseCount", "Pulses", "Response", "State", "SymmetricPoint", "Term", "Tile", "UpdateInfo",
+        "algorithms", "convert_", "deterministic", "get_threads", "nn", "pulse_report", "responses",
+        "set_threads",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", mho.__all__)
+def test_public_names_exist_and_are_documented(name):
+    value = getattr(mho, name)
+    doc = inspect.getdoc(value) or ""
+    assert len(doc) > 20, f"mho.{name} has no docstring"
+    assert not doc.startswith(f"{name}("), f"mho.{name} has only the docstring that dataclasses make"
+    assert name in dir(mho)
+
+
+def test_unknown_names_are_attribute_errors():
+    with pytest.raises(AttributeError, match="no attribute 'Crosbar'"):
+        mho.Crosbar  # noqa: B018
+
+
+@pytest.mark.parametrize("cls", [*mho.testing.laws(), *mho.testing.algorithms()], ids=lambda c: c.__name__)
+def test_laws_and_algorithms_name_their_source(cls):
+    doc = inspect.getdoc(cls)
+    [source] = [line for line in doc.splitlines() if line.startswith("Source: ")]
+    assert any(letter.isdigit() for letter in source), "with a number: of an equation, a section or a table"
+    assert cls.__module__.startswith("mho.")
+    assert repr(cls()).startswith(cls.__name__ + "(")
+
+
+@pytest.mark.parametrize("module", ["mho.responses", "mho.algorithms", "mho.nn", "mho.testing", "mho.data"])
+def test_what_modules_export_exists(module):
+    __import__(module)
+    exported = sys.modules[module].__all__
+    assert exported == sorted(exported, key=lambda name: (not name.isupper(), name))
+    for name in exported:
+        assert getattr(sys.modules[module], name).__doc__ if not name.isupper() else True
+
+
+def test_every_module_says_what_it_is():
+    for file, tree in TREES.items():
+        if file.read_text().strip():
+            assert ast.get_docstring(tree), f"{name_of(file)} has no docstring"
+
+
+# What it costs.
+
+
+@pytest.mark.parametrize("code", ["import mho", "import mho; mho.Crossbar(); mho.Device; mho.Tile; mho.nn"])
+def test_importing_is_lean(code):
+    """Numba, matplotlib and the command line are loaded when they are needed."""
+    heavy = ("numba", "matplotlib", "typer", "rich", "scipy", "torchvision", "pandas")
+    script = f"{code}\nimport sys\nprint(*({{*sys.modules}} & {{*{heavy}}}))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
+# How it is built.
+
+
+def test_every_module_has_its_layer():
+    parts = {file.relative_to(SOURCE).parts[0].removesuffix(".py") for file in FILES} - {"__init__"}
+    assert parts == set(HEIGHT)
+
+
+def test_no_import_goes_up():
+    found = set()
+    for file in FILES:
+        own = file.relative_to(SOURCE).parts[0].removesuffix(".py")
+        if own == "__init__":
+            continue
+        for module in imported(ast.parse(file.read_text())):
+            other = module.partition(".")[0]
+            assert other in HEIGHT, f"{name_of(file)} imports mho.{module}, which has no layer"
+            if HEIGHT[other] > HEIGHT[own]:
+                found.add((own, other))
+    assert found == UPWARD
+
+
+def test_files_stay_short():
+    lengths = {name_of(file): len(file.read_text().splitlines()) for file in FILES}
+    assert {name: n for name, n in lengths.items() if n > 350} == {}
+
+
+def test_every_compiled_function_states_its_float_rules():
+    """Numba's default is strict, but a reader must not have to know: fastmath is written out, and False."""
+    bare, loose, compiled = [], [], 0
+    for file, tree in TREES.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef):
+                bare += [f"{name_of(file)}: {node.name}" for d in node.decorator_list if is_njit(d)]
+            if isinstance(node, ast.Call) and is_njit(node.func):
+                compiled += 1
+                values = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
+                if values.get("fastmath") != "False":
+                    loose.append(f"{name_of(file)}, line {node.lineno}: fastmath={values.get('fastmath')}")
+    assert bare == []
+    assert loose == []
+    assert compiled > 20
+
+
+def test_generated_functions_state_their_float_rules():
+    """The text of compiled functions that the package writes itself."""
+    for file in FILES:
+        for line in file.read_text().splitlines():
+            if "@njit" in line and not line.lstrip().startswith("#"):
+                assert "fastmath=False" in line, f"{name_of(file)}: {line}"

@@ -1,0 +1,387 @@
+"""Analog layers: shapes and dtypes, layouts on sub-tiles, digital scales, conversion, copies."""
+
+import copy
+import pickle
+
+import pytest
+import torch
+from torch import nn
+
+import mho
+from mho.algorithms import AnalogSGD, DigitalSGD, ResidualLearning
+from mho.nn import AnalogLinear
+from mho.rng import child_key
+
+PLAIN = mho.Mapping(out_scale="none")
+DIGITAL = mho.Crossbar(algorithm=DigitalSGD(), io=None, mapping=PLAIN)
+NOISY = mho.Device(mho.responses.SoftBounds(), sigma_c2c=0.1)
+RESIDUAL = mho.Crossbar(algorithm=ResidualLearning(fast_lr=0.1), device=NOISY)
+SGD = mho.Crossbar(algorithm=AnalogSGD(), device=NOISY)
+ALGORITHMS = pytest.mark.parametrize("hardware", [SGD, RESIDUAL], ids=["analog-sgd", "residual-learning"])
+
+
+def layer_of(hardware, n_in=6, n_out=4, key=1, **options):
+    torch.manual_seed(0)
+    return AnalogLinear(n_in, n_out, hardware=hardware, key=key, **options)
+
+
+def batch(step, n_in=6, n_out=4, samples=8):
+    g = torch.Generator().manual_seed(step)
+    return torch.randn(samples, n_in, generator=g), torch.randn(samples, n_out, generator=g)
+
+
+def train(layer, steps, lr=0.1, optimizer=None):
+    """Losses of a few steps of least squares; the whole state is in the layer and the optimizer."""
+    optimizer = optimizer or mho.AnalogOptimizer(layer, lr=lr)
+    losses = []
+    for step in steps:
+        x, y = batch(step, layer.in_features, layer.out_features)
+        optimizer.zero_grad()
+        loss = (layer(x) - y).square().mean()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    return losses
+
+
+def blocks(layer):
+    return list(layer.matrix.blocks)
+
+
+# Shapes and dtypes.
+
+
+@pytest.mark.parametrize("shape", [(6,), (1, 6), (5, 6), (2, 3, 6), (2, 1, 3, 6), (0, 6), (2, 0, 6)])
+@pytest.mark.parametrize("io", [None, mho.IO()], ids=["perfect", "converters"])
+def test_shapes(shape, io):
+    layer = layer_of(mho.Crossbar(algorithm=AnalogSGD(), io=io))
+    x = torch.rand(shape, requires_grad=True)
+    y = layer(x)
+    assert y.shape == (*shape[:-1], 4)
+    y.sum().backward()
+    assert x.grad.shape == shape
+    before = layer.weight
+    mho.AnalogOptimizer(layer, lr=0.1).step()
+    assert torch.equal(layer.weight, before) == (0 in shape), "no sample, no update"
+
+
+@pytest.mark.parametrize("mapping", [PLAIN, mho.Mapping(), mho.Mapping(max_in=4, omega=0.3)], ids=repr)
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+def test_outputs_and_gradients_keep_the_dtype_of_the_input(dtype, mapping):
+    layer = layer_of(RESIDUAL.replace(mapping=mapping, io=None))
+    x = batch(0)[0].to(dtype).requires_grad_()
+    y = layer(x)
+    assert y.dtype == dtype
+    y.square().sum().backward()
+    assert x.grad.dtype == dtype
+    expected = x.detach().float() @ layer.weight.mT + layer.bias
+    torch.testing.assert_close(y.float(), expected, rtol=0.02 if dtype == torch.bfloat16 else 1e-5, atol=0.02)
+    before = layer.weight
+    mho.AnalogOptimizer(layer, lr=0.1).step()
+    assert not torch.equal(layer.weight, before)
+
+
+def test_gradients_are_those_of_a_linear_layer():
+    """To the input, to the bias, and as factors to the weight: minus dL/dW is the sum of d x^T."""
+    layer, linear = layer_of(DIGITAL), nn.Linear(6, 4)
+    linear.load_state_dict({"weight": layer.weight, "bias": layer.bias.detach()})
+    x, y = batch(0)
+    grads = []
+    for module in (layer, linear):
+        z = x.clone().requires_grad_()
+        (module(z) - y).square().mean().backward()
+        grads.append((z.grad, module.bias.grad))
+    assert torch.equal(grads[0][0], grads[1][0])
+    assert torch.equal(grads[0][1], grads[1][1])
+    [block] = blocks(layer)
+    [factors] = block.factors
+    assert torch.equal(factors.x, x)
+    assert torch.equal(-factors.d.mT @ factors.x, linear.weight.grad)
+    assert block.weight.grad is None
+
+
+# Against torch.
+
+
+def network(bias=True):
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(20, 12, bias=bias), nn.Tanh(), nn.Linear(12, 4, bias=bias))
+
+
+def train_network(model, optimizer, micro_batches=1, steps=20):
+    """All outputs of a training, in order."""
+    outputs = []
+    for step in range(steps):
+        optimizer.zero_grad()
+        for part in range(micro_batches):
+            x, y = batch(2 * step + part, 20, 4)
+            out = model(x)
+            ((out - y).square().mean() / micro_batches).backward()
+            outputs.append(out.detach())
+        optimizer.step()
+    return torch.stack(outputs)
+
+
+def both_trainings(hardware, micro_batches=1, bias=True):
+    digital, analog = network(bias), mho.convert_(network(bias), hardware)
+    return (
+        train_network(digital, torch.optim.SGD(digital.parameters(), lr=0.1), micro_batches),
+        train_network(analog, mho.AnalogOptimizer(analog, lr=0.1), micro_batches),
+    )
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_digital_sgd_is_torch_bit_for_bit(bias):
+    expected, found = both_trainings(DIGITAL, bias=bias)
+    assert (expected[0] - expected[-1]).abs().max() > 0.1, "the network must learn"
+    assert torch.equal(expected, found)
+
+
+@pytest.mark.parametrize(
+    "hardware",
+    [
+        DIGITAL,
+        DIGITAL.replace(
+            algorithm=AnalogSGD(), device=mho.Device(mho.responses.Constant()), pulses=mho.Expected()
+        ),
+    ],
+    ids=["digital", "ideal device, expected update"],
+)
+@pytest.mark.parametrize("micro_batches", [1, 2])
+def test_ideal_training_is_torch(hardware, micro_batches):
+    """Two micro-batches: torch adds two products, a crossbar multiplies all their samples at once."""
+    expected, found = both_trainings(hardware, micro_batches)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+
+
+# Layout.
+
+
+def test_split_equals_unsplit():
+    whole, split = (
+        layer_of(DIGITAL.replace(mapping=mapping), 784, 150)
+        for mapping in (PLAIN.replace(max_in=1000, max_out=1000), PLAIN.replace(max_in=300, max_out=100))
+    )
+    assert [b.shape for b in blocks(whole)] == [(150, 784)]
+    assert [b.shape for b in blocks(split)] == [(75, 261), (75, 261), (75, 262)] * 2
+    assert torch.equal(whole.weight, split.weight)
+    x, y = batch(0, 784, 150)
+    for layer in (whole, split):
+        layer.z = x.clone().requires_grad_()
+        layer.y = layer(layer.z)
+        (layer.y - y).square().mean().backward()
+        mho.AnalogOptimizer(layer, lr=50.0).step()
+    torch.testing.assert_close(split.y, whole.y, rtol=0, atol=1e-5)
+    torch.testing.assert_close(split.z.grad, whole.z.grad, rtol=0, atol=1e-5)
+    torch.testing.assert_close(split.weight, whole.weight, rtol=0, atol=1e-5)
+    assert (whole.weight - layer_of(DIGITAL, 784, 150).weight).abs().max() > 0.1
+
+
+def test_sub_tiles_have_their_own_cells():
+    device = mho.Device(spread={"gain": 0.3})
+    mapping = mho.Mapping(max_in=3, max_out=2)
+    layer = layer_of(mho.Crossbar(algorithm=AnalogSGD(), device=device, mapping=mapping))
+    gains = [b.state.W.parameters_of_cells.gain for b in blocks(layer)]
+    assert len(gains) == 4
+    assert len({gain[0, 0].item() for gain in gains}) == 4
+
+
+# Digital scales.
+
+
+@pytest.mark.parametrize("columnwise", [True, False])
+def test_omega_keeps_outputs_and_sets_the_largest_weight(columnwise):
+    mapping = PLAIN.replace(omega=0.4, columnwise=columnwise)
+    plain, scaled = layer_of(DIGITAL), layer_of(DIGITAL.replace(mapping=mapping))
+    [block] = blocks(scaled)
+    rows = block.state.W.w.abs().amax(1)
+    assert rows.max().item() == pytest.approx(0.4)
+    assert torch.allclose(rows, torch.full((4,), 0.4)) == columnwise
+    x, _ = batch(0)
+    torch.testing.assert_close(scaled(x), plain(x), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(scaled.weight, plain.weight, rtol=1e-5, atol=1e-7)
+
+
+def test_omega_of_a_matrix_of_zeros():
+    linear = nn.Linear(3, 2)
+    nn.init.zeros_(linear.weight)
+    layer = AnalogLinear.from_digital(linear, DIGITAL.replace(mapping=PLAIN.replace(omega=0.5)))
+    assert torch.equal(layer(torch.ones(1, 3)), linear.bias[None])
+
+
+@pytest.mark.parametrize(("kind", "size"), [("scalar", 1), ("columnwise", 4)])
+def test_learned_output_scale(kind, size):
+    layer = layer_of(DIGITAL.replace(mapping=mho.Mapping(out_scale=kind)))
+    scale = blocks(layer)[0].out_scale
+    assert scale.shape == (size,)
+    assert (scale == 1).all()
+    x, y = batch(0)
+    (layer(x) - y).square().mean().backward()
+    each = (2 * (layer(x) - y) / y.numel() * (x @ layer.weight.mT)).sum(0)
+    expected = each if kind == "columnwise" else each.sum().reshape(1)
+    torch.testing.assert_close(scale.grad, expected.detach())
+    mho.AnalogOptimizer(layer, lr=0.1).step()
+    torch.testing.assert_close(scale.detach(), 1 - 0.1 * expected.detach())
+    assert layer_of(DIGITAL).matrix.blocks[0].out_scale is None
+
+
+def test_weight_contains_the_scales():
+    layer = layer_of(RESIDUAL.replace(io=None, mapping=mho.Mapping(omega=0.3, out_scale="columnwise")))
+    train(layer, range(5))
+    x, _ = batch(9)
+    torch.testing.assert_close(layer(x), x @ layer.weight.mT + layer.bias, rtol=1e-5, atol=1e-6)
+
+
+# Conversion.
+
+
+def model():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(6, 6), nn.Sequential(nn.ReLU(), nn.Linear(6, 6)), nn.Linear(6, 2))
+
+
+def kinds(converted):
+    return {
+        n: type(m).__name__ for n, m in converted.named_modules() if isinstance(m, (nn.Linear, AnalogLinear))
+    }
+
+
+@pytest.mark.parametrize(
+    ("hardware", "filter_fn", "analog"),
+    [
+        (SGD, None, {"0", "1.1", "2"}),
+        (SGD, lambda module, name: name != "0", {"1.1", "2"}),
+        (SGD, lambda module, name: module.out_features == 2, {"2"}),
+        ({"0": SGD, "1.1": RESIDUAL}, None, {"0", "1.1"}),
+        ({"0": SGD, "1.1": RESIDUAL}, lambda module, name: name != "0", {"1.1"}),
+    ],
+)
+def test_conversion_of_a_model(hardware, filter_fn, analog):
+    original = model()
+    converted = mho.convert_(original, hardware, filter_fn)
+    assert converted is original
+    found = kinds(converted)
+    assert {name for name, kind in found.items() if kind == "AnalogLinear"} == analog
+    assert len(found) == 3
+    if isinstance(hardware, dict):
+        assert all(converted.get_submodule(name).hardware == hardware[name] for name in analog)
+
+
+def test_conversion_keeps_weights_and_mode():
+    digital, analog = model().eval(), mho.convert_(model().eval(), DIGITAL)
+    x, _ = batch(0)
+    assert torch.equal(digital(x), analog(x))
+    assert not any(module.training for module in analog.modules())
+    assert analog[2].extra_repr() == "in_features=6, out_features=2, algorithm=DigitalSGD"
+
+
+def test_conversion_of_a_single_layer():
+    linear = nn.Linear(6, 4, bias=False)
+    layer = mho.convert_(linear, DIGITAL)
+    assert isinstance(layer, AnalogLinear)
+    assert layer.bias is None
+    assert torch.equal(layer.weight, linear.weight)
+
+
+def test_the_key_names_all_cells():
+    hardware = SGD.replace(device=mho.Device(spread={"gain": 0.3}))
+
+    def gains(key):
+        converted = mho.convert_(model(), hardware, key=key)
+        layers = [m for m in converted.modules() if isinstance(m, AnalogLinear)]
+        return [layer.matrix.blocks[0].state.W.parameters_of_cells.gain for layer in layers]
+
+    first, again, other = gains(3), gains(3), gains(4)
+    for a, b, c in zip(first, again, other, strict=True):
+        assert torch.equal(a, b)
+        assert not torch.isclose(a, c).any()
+    assert not torch.isclose(first[0], first[1]).any(), "layers of one size have different cells"
+
+
+def test_arrays_of_a_block_have_different_cells():
+    layer = layer_of(RESIDUAL.replace(device=mho.Device(spread={"gain": 0.3})))
+    gains = [tile.parameters_of_cells.gain for tile in blocks(layer)[0].state.tiles().values()]
+    assert not torch.isclose(*gains).any()
+    assert blocks(layer)[0].state.P.key == child_key(blocks(layer)[0].key, "P")
+
+
+# Freezing, copies, checkpoints.
+
+
+@ALGORITHMS
+def test_frozen_weights_stay(hardware):
+    layer = layer_of(hardware)
+    for block in blocks(layer):
+        block.weight.requires_grad_(False)
+    before, bias = layer.matrix.blocks[0].weight.clone(), layer.bias.clone()
+    train(layer, range(3))
+    assert torch.equal(blocks(layer)[0].weight, before)
+    assert blocks(layer)[0].factors == []
+    assert not torch.equal(layer.bias, bias), "the bias is still trained"
+
+
+def test_a_frozen_model_has_nothing_to_train():
+    layer = layer_of(SGD).requires_grad_(False)
+    with pytest.raises(mho.MhoError, match="no parameter that requires a gradient"):
+        mho.AnalogOptimizer(layer, lr=0.1)
+
+
+COPIES = {
+    "deepcopy": copy.deepcopy,
+    "pickle": lambda layer: pickle.loads(pickle.dumps(layer)),
+}
+
+
+@ALGORITHMS
+@pytest.mark.parametrize("kind", COPIES)
+def test_copies_of_a_trained_layer_continue_by_themselves(hardware, kind):
+    layer = layer_of(hardware)
+    train(layer, range(3))
+    other = COPIES[kind](layer)
+    losses = train(layer, range(3, 8))
+    after = layer.weight
+    assert train(other, range(3, 8)) == losses
+    assert torch.equal(other.weight, after)
+    train(other, range(8, 10))
+    assert torch.equal(layer.weight, after), "the copy shares no memory with the original"
+    assert not torch.equal(other.weight, after)
+
+
+@ALGORITHMS
+def test_a_checkpoint_continues_bit_for_bit(hardware):
+    layer = layer_of(hardware.replace(mapping=mho.Mapping(max_in=4, omega=0.5)))
+    train(layer, range(3))
+    saved = copy.deepcopy(layer.state_dict())
+    losses = train(layer, range(3, 8))
+    other = layer_of(hardware.replace(mapping=mho.Mapping(max_in=4, omega=0.5)), key=1)
+    train(other, range(20, 22))
+    other.load_state_dict(saved)
+    assert train(other, range(3, 8)) == losses
+    for name, value in layer.state_dict().items():
+        assert torch.equal(value, other.state_dict()[name]), name
+
+
+def test_a_checkpoint_brings_its_own_cells():
+    """The cells' parameters are part of it: the key of the layer it is loaded into does not matter for them."""
+    hardware = RESIDUAL.replace(device=mho.Device(spread={"gain": 0.3, "tau_max": 0.1}, reference_std=0.1))
+    layer, other = layer_of(hardware, key=1), layer_of(hardware, key=2)
+    train(layer, range(2))
+    train(other, range(2))
+    other.load_state_dict(layer.state_dict())
+    assert torch.equal(other.weight, layer.weight)
+    for name in ("W", "P"):
+        one, two = (getattr(blocks(m)[0].state, name) for m in (layer, other))
+        assert torch.equal(one.w, two.w)
+        assert torch.equal(one.parameters_of_cells.gain, two.parameters_of_cells.gain)
+    x, _ = batch(0)
+    outputs = [(m(x) - m.bias).detach() for m in (layer, other)]
+    assert not torch.equal(*outputs), "the noise is still that of its key"
+
+
+def test_a_missing_entry_is_an_error():
+    layer = layer_of(RESIDUAL)
+    saved = layer.state_dict()
+    assert not any(name.endswith("blocks.0.weight") for name in saved)
+    del saved["matrix.blocks.0.state.t"]
+    with pytest.raises(RuntimeError, match=r"Missing key.*state\.t"):
+        layer.load_state_dict(saved)

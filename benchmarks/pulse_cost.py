@@ -13,8 +13,8 @@ import torch
 from numba import njit
 
 import mho
-from mho.kernels.cpu import _line_space
 from mho.kernels.lines import bit_lines
+from mho.kernels.memory import Request, new_lines
 from mho.kernels.normal import fill_normals
 
 SHAPE, SAMPLES, BL, LR = (512, 512), 10, 31, 0.05
@@ -55,15 +55,14 @@ def measure(law, sigma):
     info = tile.update(x, d, LR)
     pulses = info.up + info.down
     kernels = tile._kernels
-    space = _line_space(SAMPLES, BL, SHAPE[1], SHAPE[0])
+    room = new_lines(SAMPLES, BL, SHAPE[1], SHAPE[0])
+    ask = Request(x.numpy(), d.numpy(), LR, 1e-3, BL, True, False, kernels.key, 0)
     z, words = np.zeros(4096 + 16, np.float32), np.empty(4096 + 16, np.uint32)
     law_only = ceiling_of_law(kernels.module)
     one = np.uint32(1)
     parts = {
         "update": lambda: tile.update(x, d, LR),
-        "lines": lambda: bit_lines(
-            x.numpy(), d.numpy(), LR, 1e-3, BL, (True, False), kernels.key, 0, 0, *space
-        ),
+        "lines": lambda: bit_lines(ask, 0, room),
         "noise": lambda: [
             fill_normals(z, words, 0, 4096, one, one, one, one, one) for _ in range(pulses // 4096)
         ],

@@ -93,11 +93,15 @@ class Tile(nn.Module):
         self._plane_names = tuple(planes)
         self._fields = tuple(drawn.fields)
         has_reference = isinstance(drawn.reference, torch.Tensor) or drawn.reference != 0
-        reference = _full(drawn.reference, w).clone() if has_reference else torch.empty(0, 0)
-        stacked = torch.stack(list(planes.values())) if planes else torch.empty(0, *self.shape)
+        reference = (
+            _full(drawn.reference, w).clone() if has_reference else torch.empty(0, 0, dtype=torch.float32)
+        )
+        stacked = (
+            torch.stack(list(planes.values())) if planes else torch.empty(0, *self.shape, dtype=torch.float32)
+        )
         self.register_buffer("planes", stacked)
         self.register_buffer("reference", reference)
-        self.register_buffer("cells", torch.empty(self.shape))
+        self.register_buffer("cells", torch.empty(self.shape, dtype=torch.float32))
         self.register_buffer("_apparent", torch.empty_like(reference), persistent=False)
         self.register_buffer("tally", torch.zeros(len(Tally), dtype=torch.int64))
         self.register_buffer("events", torch.zeros(max(Stream) + 1, dtype=torch.int64))
@@ -235,7 +239,8 @@ class Tile(nn.Module):
 
     def _send(self, x: torch.Tensor, d: torch.Tensor, lr: float, pulses: Pulses) -> UpdateInfo:
         if self._kernels is None:
-            from mho.kernels.cpu import Arrays, CpuKernels  # Numba: loaded with the first pulse
+            from mho.kernels.cpu import CpuKernels  # Numba: loaded with the first pulse
+            from mho.kernels.memory import Arrays
 
             buffers = (self.cells, self.planes, self._apparent, self.reference, self.counts)
             arrays = Arrays(*(b.numpy() for b in buffers))

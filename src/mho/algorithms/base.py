@@ -99,6 +99,6 @@ def next_column(s: State, tile: Tile, every: int = 1) -> int:
 
 def one_hot(j: int, n: int) -> torch.Tensor:
     """(n,) float32: the j-th unit vector, the input that addresses one column."""
-    x = torch.zeros(n)
+    x = torch.zeros(n, dtype=torch.float32)
     x[j] = 1.0
     return x

@@ -22,7 +22,7 @@ from mho.kernels.emit import lower
 from mho.records import float_fields
 
 _HERE = Path(__file__).parent
-_PARTS = ("compile.py", "math32.py", "philox.py", "normal.py", "lines.py", "template.py")
+_PARTS = ("compile.py", "math32.py", "philox.py", "normal.py", "lines.py", "memory.py", "template.py")
 _IMPORT_OF_LAW = "from mho.kernels.ideal import"
 
 

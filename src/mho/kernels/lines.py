@@ -57,11 +57,11 @@ def first_bad(values):
 
 
 @part
-def _fire(fire, thresholds, n, k0, k1, slot, sample):
+def _fire(fire, thresholds, n, key, slot, sample):
     """fire[j] = 1 where line j fires in this slot; counter (j // 4, slot, sample, 0)."""
     zero = np.uint32(0)
     for q in range((n + 3) // 4):
-        a, b, c, d = philox(k0, k1, np.uint32(q), slot, sample, zero)
+        a, b, c, d = philox(key[0], key[1], np.uint32(q), slot, sample, zero)
         fire[4 * q] = np.uint64(a) < thresholds[4 * q]
         fire[4 * q + 1] = np.uint64(b) < thresholds[4 * q + 1]
         fire[4 * q + 2] = np.uint64(c) < thresholds[4 * q + 2]
@@ -69,78 +69,66 @@ def _fire(fire, thresholds, n, k0, k1, slot, sample):
 
 
 @lean_kernel
-def bit_lines(
-    x, d, lr, granularity, bl, management, key, event, first, columns, ends, row_bits, row_down, row_pulses,
-    fire, negative, tx, td,
-):  # fmt: skip
-    """Draws the lines of a block of samples. (`_nrt=False`: reference counts would cost more than the work.)
+def bit_lines(ask, first, out):
+    """Draws the lines of a block of samples.
 
     Args:
-        x: (samples, in) float32; d: (samples, out) float32; both finite.
-        management: (update_management, bl_management).
-        key, event: of the update, see `philox.call_words`; first: index of the first sample in the update.
-        columns: uint32 list, filled with the firing columns, sample by sample and slot by slot, those with
-            x > 0 before those with x < 0; room for samples * bl * in + 1.
-        ends: (samples, bl, 3) uint64, filled with [start, end of x > 0, end] of each slot's part of `columns`.
-        row_bits: (samples, out, words) uint64, filled with the row lines; row_down: (samples, out) uint8,
-            1 where lr d < 0.
-        row_pulses: (out,) int64, filled with the number of pulses that each row gets from these samples.
-        fire, negative: uint8, tx, td: uint64, all of length max(in, out) + 4: scratch.
+        ask: a `Request` for these samples; first: index of the first of them in the whole update.
+        out: `Lines`, filled.
     Returns: (pulses of all rows, clipped lines, lines with p > 0).
     """
-    samples, n_in = x.shape
-    n_out = d.shape[1]
-    x_key, d_key = call_words(key, X_BITS, event), call_words(key, D_BITS, event)
-    row_bits[:] = 0
-    row_pulses[:] = 0
+    x, d = ask.x, ask.d
+    n_in, n_out = x.shape[1], d.shape[1]
+    x_key, d_key = call_words(ask.key, X_BITS, ask.event), call_words(ask.key, D_BITS, ask.event)
+    out.row_bits[:] = 0
+    out.row_pulses[:] = 0
     clipped, lines, at = 0, 0, 0
-    for s in range(samples):
-        x_max, d_max = largest32(x[s]), largest32(d[s])
+    for s in range(x.shape[0]):
+        x_max, d_max = float(largest32(x[s])), float(largest32(d[s]))
         length, px, pd = train(
-            float(x_max), float(d_max), abs(lr), granularity, bl, management[0], management[1]
+            x_max, d_max, abs(ask.lr), ask.granularity, ask.bl, ask.update_management, ask.bl_management
         )
         any_negative = False
         if length > 0:
             for j in range(n_in):
                 p = abs(np.float64(x[s, j])) * px
-                tx[j] = threshold(p)
-                negative[j] = x[s, j] < 0
+                out.x_threshold[j] = threshold(p)
+                out.negative[j] = x[s, j] < 0
                 any_negative |= x[s, j] < 0
                 clipped += p > 1.0 + 1e-6
                 lines += p > 0.0
             for i in range(n_out):
                 p = abs(np.float64(d[s, i])) * pd
-                td[i] = threshold(p)
-                row_down[s, i] = (d[s, i] < 0) != (lr < 0)
+                out.d_threshold[i] = threshold(p)
+                out.row_down[s, i] = (d[s, i] < 0) != (ask.lr < 0)
                 clipped += p > 1.0 + 1e-6
                 lines += p > 0.0
         sample = np.uint32(first + s)
-        for k in range(bl):
-            ends[s, k, 0] = at
+        for k in range(ask.bl):
+            start = at
+            middle = at
             if k < length:
                 slot = np.uint32(k)
-                _fire(fire, tx, n_in, x_key[0], x_key[1], slot, sample)
+                _fire(out.fire, out.x_threshold, n_in, x_key, slot, sample)
                 if any_negative:
                     for j in range(n_in):
-                        columns[at] = j
-                        at += fire[j] & (negative[j] ^ 1)
-                    ends[s, k, 1] = at
+                        out.columns[at] = j
+                        at += out.fire[j] & (out.negative[j] ^ 1)
+                    middle = at
                     for j in range(n_in):
-                        columns[at] = j
-                        at += fire[j] & negative[j]
+                        out.columns[at] = j
+                        at += out.fire[j] & out.negative[j]
                 else:
                     for j in range(n_in):
-                        columns[at] = j
-                        at += fire[j]
-                    ends[s, k, 1] = at
-                ends[s, k, 2] = at
-                active = at - np.int64(ends[s, k, 0])
-                if active > 0:
-                    _fire(fire, td, n_out, d_key[0], d_key[1], slot, sample)
+                        out.columns[at] = j
+                        at += out.fire[j]
+                    middle = at
+                if at > start:
+                    _fire(out.fire, out.d_threshold, n_out, d_key, slot, sample)
                     for i in range(n_out):
-                        row_bits[s, i, k >> 6] |= np.uint64(fire[i]) << np.uint64(k & 63)
-                        row_pulses[i] += active * fire[i]
-            else:
-                ends[s, k, 1] = at
-                ends[s, k, 2] = at
-    return row_pulses.sum(), clipped, lines
+                        out.row_bits[s, i, k >> 6] |= np.uint64(out.fire[i]) << np.uint64(k & 63)
+                        out.row_pulses[i] += (at - start) * out.fire[i]
+            out.ends[s, k, 0] = start
+            out.ends[s, k, 1] = middle
+            out.ends[s, k, 2] = at
+    return out.row_pulses.sum(), clipped, lines

@@ -15,6 +15,7 @@ from mho.kernels.compile import kernel, loop, part
 from mho.kernels.ideal import CHEAP, NOISY, step_down, step_up  # law: build.py puts the law's own here
 from mho.kernels.lines import X_BITS, bit_lines
 from mho.kernels.math32 import largest32
+from mho.kernels.memory import Scratch
 from mho.kernels.normal import fill_normals
 from mho.kernels.philox import call_words, philox
 from mho.rng import Stream
@@ -27,13 +28,14 @@ _BATCH = 2048  # normal numbers made at a time: they stay in the first-level cac
 
 
 @part
-def pulse_columns(cells, planes, i, columns, a, b, down, z, at, scal, par, new):
+def pulse_columns(arrays, i, columns, a, b, down, at, scal, scratch):
     """One pulse on each of the cells columns[a:b] of row i, all up or all down; noise z[at], z[at + 1], ...
 
-    All positions are uint64: Numba then spares the test for negative indices, and slices, which cost
-    reference counts, are not needed. A cheap law is applied cell by cell; one with exponentials is worth
-    gathering the cells first, so that it vectorises. Both give the same bits.
+    All positions are uint64: Numba then spares the test for negative indices. A cheap law is applied cell by
+    cell; one with exponentials is worth gathering the cells first, so that it vectorises. Both give the same
+    bits.
     """
+    cells, planes, z, par, new = arrays.cells, arrays.planes, scratch.z, scratch.par, scratch.new
     if CHEAP:
         if down:
             for q in range(a, b):
@@ -61,42 +63,42 @@ def pulse_columns(cells, planes, i, columns, a, b, down, z, at, scal, par, new):
 
 
 @part
-def pulse_slot(cells, planes, i, columns, a, m, b, down, z, at, scal, par, new, counts):
+def pulse_slot(arrays, i, columns, a, m, b, down, at, scal, scratch):
     """One slot on row i: columns[a:m] one way, columns[m:b] the other; returns how many pulses were down."""
     if m > a:
-        pulse_columns(cells, planes, i, columns, a, m, down, z, at, scal, par, new)
+        pulse_columns(arrays, i, columns, a, m, down, at, scal, scratch)
     if b > m:
-        pulse_columns(cells, planes, i, columns, m, b, 1 - down, z, at + (m - a), scal, par, new)
-    if counts.shape[0] > 0:
+        pulse_columns(arrays, i, columns, m, b, 1 - down, at + (m - a), scal, scratch)
+    if arrays.counts.shape[0] > 0:
         for q in range(a, b):
-            counts[down if q < m else 1 - down, i, columns[q]] += 1
+            arrays.counts[down if q < m else 1 - down, i, columns[q]] += 1
     return np.int64(m - a if down else b - m)
 
 
 @part
-def finish_columns(cells, i, columns, a, b, visible, reference):
+def finish_columns(arrays, i, columns, a, b):
     """Brings the apparent weight of columns[a:b] of row i up to date; returns whether they are finite."""
     fine = True
     for q in range(a, b):
         j = columns[q]
-        fine &= abs(cells[i, j]) < np.inf
-        if reference.shape[0] > 0:
-            visible[i, j] = cells[i, j] - reference[i, j]
+        fine &= abs(arrays.cells[i, j]) < np.inf
+        if arrays.reference.shape[0] > 0:
+            arrays.visible[i, j] = arrays.cells[i, j] - arrays.reference[i, j]
     return fine
 
 
 @loop
-def finish_row(cells, i, visible, reference):
+def finish_row(arrays, i):
     """The same for all columns."""
-    if reference.shape[0] > 0:
-        for j in range(cells.shape[1]):
-            visible[i, j] = cells[i, j] - reference[i, j]
-    return largest32(cells[i]) < np.inf
+    if arrays.reference.shape[0] > 0:
+        for j in range(arrays.cells.shape[1]):
+            arrays.visible[i, j] = arrays.cells[i, j] - arrays.reference[i, j]
+    return largest32(arrays.cells[i]) < np.inf
 
 
 @part
-def noise_for(p, n, limit, start, end, z, words, i, key):
-    """Makes sure that z holds the noise of pulses p to p + n; returns the range [start, end) that it holds.
+def noise_for(p, n, limit, start, end, scratch, i, key):
+    """Makes sure that scratch.z holds the noise of pulses p to p + n; returns the range that it holds.
 
     limit: number of the row's last pulse plus one, beyond which nothing is made.
     """
@@ -104,157 +106,101 @@ def noise_for(p, n, limit, start, end, z, words, i, key):
         return start, end
     start = p - p % 8
     end = min(start + max(n + 8, _BATCH), limit)
-    fill_normals(z, words, start // 8, end - start, key[0], key[1], np.uint32(i), _ZERO, _ZERO)
+    n_new = end - start
+    fill_normals(scratch.z, scratch.words, start // 8, n_new, key[0], key[1], np.uint32(i), _ZERO, _ZERO)
     return start, end
 
 
-@kernel
-def trains_rows(
-    cells, planes, scal, columns, ends, row_bits, row_down, row_pulses, sent, key, event, rows, visible, reference,
-    counts,
-):  # fmt: skip
-    """Applies the pulses of a block of samples (see kernels/lines.py) to rows[0] <= i < rows[1].
-
-    Args:
-        cells: (out, in) float32, hidden weights, changed in place; planes: (k, out, in) float32.
-        sent: (out,) int64, pulses that each row got from earlier blocks of this update; brought up to date.
-        key, event: of the update, see `philox.call_words`.
-        visible, reference: (out, in), or both empty where the cells have no reference.
-        counts: (2, out, in) int32 up and down pulses of each cell, or empty.
-    Returns: (up pulses, down pulses, a row with a weight that is not finite or -1).
-    """
-    room = max(cells.shape[1], _BATCH) + 16 if NOISY else cells.shape[1] + 1
-    z, words = np.zeros(room, np.float32), np.empty(room, np.uint32)
-    par, new = (
-        np.empty((planes.shape[0], 1, cells.shape[1]), np.float32),
-        np.empty(cells.shape[1], np.float32),
-    )
-    return _trains_rows(
-        cells, planes, scal, columns, ends, row_bits, row_down, row_pulses, sent, call_words(key, C2C, event),
-        rows, visible, reference, counts, z, words, par, new,
-    )  # fmt: skip
-
-
 @loop
-def _trains_rows(
-    cells, planes, scal, columns, ends, row_bits, row_down, row_pulses, sent, noise_key, rows, visible, reference,
-    counts, z, words, par, new,
-):  # fmt: skip
-    """`trains_rows` with its scratch memory given: without reference counts, which cost more than a pulse."""
-    samples, words_a_line = ends.shape[0], row_bits.shape[2]
-    n_in = cells.shape[1]
+def _send_trains(arrays, scal, lines, noise_key, sent, rows, scratch):
+    samples, words_a_line = lines.row_bits.shape[0], lines.row_bits.shape[2]
     total, down, bad = 0, 0, -1
     for i in range(np.uint64(rows[0]), np.uint64(rows[1])):
-        if row_pulses[i] == 0:
+        if lines.row_pulses[i] == 0:
             continue
         p = sent[i]
-        limit = p + row_pulses[i]
+        limit = p + lines.row_pulses[i]
         start, end = p, p
-        sparse, fine = 4 * row_pulses[i] < n_in, True
+        sparse, fine = 4 * lines.row_pulses[i] < arrays.cells.shape[1], True
         for s in range(samples):
-            d_down = np.int64(row_down[s, i])
+            d_down = np.int64(lines.row_down[s, i])
             for word in range(words_a_line):
-                bits = row_bits[s, i, word]
+                bits = lines.row_bits[s, i, word]
                 while bits != _NONE:
                     k = np.uint64(64 * word) + trailing_zeros(bits)
                     bits &= bits - _ONE
-                    a, m, b = ends[s, k, 0], ends[s, k, 1], ends[s, k, 2]
+                    a, m, b = lines.ends[s, k, 0], lines.ends[s, k, 1], lines.ends[s, k, 2]
                     n = np.int64(b - a)
-                    start, end = noise_for(p, n, limit, start, end, z, words, i, noise_key)
-                    down += pulse_slot(
-                        cells,
-                        planes,
-                        i,
-                        columns,
-                        a,
-                        m,
-                        b,
-                        d_down,
-                        z,
-                        np.uint64(p - start),
-                        scal,
-                        par,
-                        new,
-                        counts,
-                    )
+                    start, end = noise_for(p, n, limit, start, end, scratch, i, noise_key)
+                    at = np.uint64(p - start)
+                    down += pulse_slot(arrays, i, lines.columns, a, m, b, d_down, at, scal, scratch)
                     p += n
                     if sparse:
-                        fine &= finish_columns(cells, i, columns, a, b, visible, reference)
+                        fine &= finish_columns(arrays, i, lines.columns, a, b)
         total += p - sent[i]
         sent[i] = p
-        if not (fine if sparse else finish_row(cells, i, visible, reference)):
+        if not (fine if sparse else finish_row(arrays, i)):
             bad = np.int64(i)
     return total - down, down, bad
 
 
+@part
+def new_scratch(arrays):
+    """Scratch memory for one call."""
+    n_in = arrays.cells.shape[1]
+    room = max(n_in, _BATCH) + 16 if NOISY else n_in + 1
+    par = np.empty((arrays.planes.shape[0], 1, n_in), np.float32)
+    return Scratch(np.zeros(room, np.float32), np.empty(room, np.uint32), par, np.empty(n_in, np.float32))
+
+
 @kernel
-def trains_at_once(
-    cells, planes, scal, x, d, lr, granularity, bl, management, key, event, columns, ends, row_bits, row_down,
-    row_pulses, fire, negative, tx, td, sent, visible, reference, counts, most,
-):  # fmt: skip
+def trains_rows(arrays, scal, lines, ask, sent, rows):
+    """Applies the pulses of a block of samples to rows[0] <= i < rows[1].
+
+    Args:
+        arrays: `Arrays`, changed in place; scal: the numbers that all cells share.
+        lines: `Lines` of the block; ask: the `Request` they were drawn for.
+        sent: (out,) int64, pulses that each row got from earlier blocks of this update; brought up to date.
+    Returns: (up pulses, down pulses, a row with a weight that is not finite or -1).
+    """
+    return _send_trains(
+        arrays, scal, lines, call_words(ask.key, C2C, ask.event), sent, rows, new_scratch(arrays)
+    )
+
+
+@kernel
+def trains_at_once(arrays, scal, lines, ask, sent, most):
     """Lines and rows of an update in one call, for updates too small to be worth a second thread.
 
     most: pulses above which only the lines are drawn and the rows are left to the caller.
     Returns: (up, down, a row that is not finite or -1, clipped lines, lines, all pulses).
     """
-    work, clipped, lines = bit_lines(
-        x, d, lr, granularity, bl, management, key, event, 0, columns, ends, row_bits, row_down, row_pulses,
-        fire, negative, tx, td,
-    )  # fmt: skip
+    work, clipped, n_lines = bit_lines(ask, 0, lines)
     if work == 0 or work > most:
-        return 0, 0, -1, clipped, lines, work
-    up, down, bad = trains_rows(
-        cells, planes, scal, columns, ends, row_bits, row_down, row_pulses, sent, key, event,
-        (0, cells.shape[0]), visible, reference, counts,
-    )  # fmt: skip
-    return up, down, bad, clipped, lines, work
-
-
-@kernel
-def rounded_rows(
-    cells, planes, scal, x, d, lr, granularity, bl, key, event, rows, visible, reference, counts
-):
-    """Stochastic rounding instead of trains: each cell gets |lr x d| / dw_min pulses, rounded up or down at
-    random so that the mean is right, bl at most; the cells' k-th pulses are sent together, k = 0, 1, ...
-
-    Rounding uses Philox counter (column // 4, row, sample, 0) of stream X_BITS; noise is numbered as above,
-    with rounds in place of slots. Other arguments as in `trains_rows`.
-    Returns: (up pulses, down pulses, a row that is not finite or -1, cells whose number of pulses was clipped).
-    """
-    n_in = cells.shape[1]
-    room = max(n_in, _BATCH) + 16 if NOISY else n_in + 1
-    z, words = np.zeros(room, np.float32), np.empty(room, np.uint32)
-    par, new = np.empty((planes.shape[0], 1, n_in), np.float32), np.empty(n_in, np.float32)
-    return _rounded_rows(
-        cells, planes, scal, x, d, lr, granularity, bl, call_words(key, X_BITS, event), call_words(key, C2C, event),
-        rows, visible, reference, counts, z, words, par, new,
-        np.zeros(n_in, np.int64), np.empty(n_in + 1, np.uint32),
-    )  # fmt: skip
+        return 0, 0, -1, clipped, n_lines, work
+    up, down, bad = trains_rows(arrays, scal, lines, ask, sent, (0, arrays.cells.shape[0]))
+    return up, down, bad, clipped, n_lines, work
 
 
 @loop
-def _rounded_rows(
-    cells, planes, scal, x, d, lr, granularity, bl, round_key, noise_key, rows, visible, reference, counts, z,
-    words, par, new, n_pulses, columns,
-):  # fmt: skip
-    """`rounded_rows` with its scratch memory given."""
-    samples, n_in = x.shape
+def _send_rounded(arrays, scal, ask, round_key, noise_key, rows, scratch, n_pulses, columns):
+    n_in = ask.x.shape[1]
     total, down, clipped, bad = 0, 0, 0, -1
     for i in range(np.uint64(rows[0]), np.uint64(rows[1])):
         p, start, end = 0, 0, 0
-        for s in range(samples):
-            scale = abs(lr) * abs(np.float64(d[s, i])) / granularity
+        for s in range(ask.x.shape[0]):
+            scale = abs(ask.lr) * abs(np.float64(ask.d[s, i])) / ask.granularity
             if scale == 0.0:
                 continue
-            d_down = np.int64((d[s, i] < 0) != (lr < 0))
+            d_down = np.int64((ask.d[s, i] < 0) != (ask.lr < 0))
             most, fired = 0, 0
             for q in range((n_in + 3) // 4):
                 lanes = philox(round_key[0], round_key[1], np.uint32(q), np.uint32(i), np.uint32(s), _ZERO)
                 for lane in range(min(4, n_in - 4 * q)):
-                    want = scale * abs(np.float64(x[s, 4 * q + lane]))
-                    if want > bl:
+                    want = scale * abs(np.float64(ask.x[s, 4 * q + lane]))
+                    if want > ask.bl:
                         clipped += 1
-                        want = np.float64(bl)
+                        want = np.float64(ask.bl)
                     n = np.int64(want)
                     n += np.float64(lanes[lane]) < (want - n) * 4294967296.0
                     n_pulses[4 * q + lane] = n
@@ -265,18 +211,32 @@ def _rounded_rows(
                 m = 0
                 for j in range(n_in):
                     columns[m] = j
-                    m += n_pulses[j] > k and x[s, j] > 0
+                    m += n_pulses[j] > k and ask.x[s, j] > 0
                 b = m
                 for j in range(n_in):
                     columns[b] = j
-                    b += n_pulses[j] > k and x[s, j] < 0
-                start, end = noise_for(p, b, limit, start, end, z, words, i, noise_key)
-                down += pulse_slot(
-                    cells, planes, i, columns, _NONE, np.uint64(m), np.uint64(b), d_down, z, np.uint64(p - start),
-                    scal, par, new, counts,
-                )  # fmt: skip
+                    b += n_pulses[j] > k and ask.x[s, j] < 0
+                start, end = noise_for(p, b, limit, start, end, scratch, i, noise_key)
+                at, middle, last = np.uint64(p - start), np.uint64(m), np.uint64(b)
+                down += pulse_slot(arrays, i, columns, _NONE, middle, last, d_down, at, scal, scratch)
                 p += b
         total += p
-        if p > 0 and not finish_row(cells, i, visible, reference):
+        if p > 0 and not finish_row(arrays, i):
             bad = np.int64(i)
     return total - down, down, bad, clipped
+
+
+@kernel
+def rounded_rows(arrays, scal, ask, rows):
+    """Stochastic rounding instead of trains: each cell gets |lr x d| / dw_min pulses, rounded up or down at
+    random so that the mean is right, bl at most; the cells' k-th pulses are sent together, k = 0, 1, ...
+
+    Rounding uses Philox counter (column // 4, row, sample, 0) of stream X_BITS; noise is numbered as above,
+    with rounds in place of slots. Arguments as in `trains_rows`.
+    Returns: (up pulses, down pulses, a row that is not finite or -1, cells whose number of pulses was clipped).
+    """
+    n_in = arrays.cells.shape[1]
+    round_key, noise_key = call_words(ask.key, X_BITS, ask.event), call_words(ask.key, C2C, ask.event)
+    n_pulses, columns = np.zeros(n_in, np.int64), np.empty(n_in + 1, np.uint32)
+    scratch = new_scratch(arrays)
+    return _send_rounded(arrays, scal, ask, round_key, noise_key, rows, scratch, n_pulses, columns)

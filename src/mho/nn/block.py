@@ -41,7 +41,7 @@ class Block(nn.Module):
         self.register_buffer("scale", scale)
         kind = hardware.mapping.out_scale
         size = {"none": None, "scalar": 1, "columnwise": self.shape[0]}[kind]
-        self.out_scale = None if size is None else nn.Parameter(torch.ones(size))
+        self.out_scale = None if size is None else nn.Parameter(torch.ones(size, dtype=torch.float32))
         self.state = hardware.algorithm.init(self._new_tile, w0)
         self.register_buffer("events", torch.zeros(max(Stream) + 1, dtype=torch.int64))
         self.factors: list[Factors] = []
@@ -152,7 +152,7 @@ def _refresh_after_load(block: Block, keys: object) -> None:
 def _scaled(w: torch.Tensor, mapping: Mapping) -> tuple[torch.Tensor, torch.Tensor]:
     """Initial weights with largest |w| = omega, and the digital scale (out,), (1,) or empty that undoes it."""
     if mapping.omega == 0:
-        return w, torch.empty(0)
+        return w, torch.empty(0, dtype=torch.float32)
     largest = w.abs().amax(dim=1) if mapping.columnwise else w.abs().max().reshape(1)
     scale = torch.where(largest > 0, largest / mapping.omega, torch.ones_like(largest))
     return w / scale.reshape(-1, 1), scale

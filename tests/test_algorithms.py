@@ -245,6 +245,38 @@ def test_arrays_have_the_device_and_pulses_of_their_role():
     assert block.state.W.pulses.bl == 7
 
 
+def test_the_report_adds_up():
+    """One entry for each array of each sub-tile, with the counters of its tile."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(5, 2), nn.ReLU(), nn.Linear(2, 2))
+    hardware = mho.Crossbar(
+        algorithm=ResidualLearning(fast_lr=0.5),
+        device=mho.Device(SoftBounds(0.2, -0.2), dw_min=0.01),
+        mapping=mho.Mapping(max_in=3),
+        count_cells=True,
+    )
+    mho.convert_(model, {"0": hardware, "2": hardware.replace(count_cells=False)})
+    optimizer = mho.AnalogOptimizer(model, lr=0.1)
+    for _ in range(6):
+        model(torch.ones(4, 5)).square().sum().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    report = mho.pulse_report(model)
+    blocks = ["0.matrix.blocks.0", "0.matrix.blocks.1", "2.matrix.blocks.0"]
+    assert [(entry.layer, entry.array) for entry in report] == [(b, name) for b in blocks for name in "WP"]
+    assert [entry.cells for entry in report] == [4, 4, 6, 6, 4, 4]
+    assert [entry.reads for entry in report] == [0, 6] * 3
+    for entry in report:
+        tile = getattr(model.get_submodule(entry.layer).state, entry.array)
+        assert (entry.up, entry.down) == tile.pulses_sent
+        assert entry.saturated == tile.saturated()
+        assert entry.clipped <= entry.lines
+        counted = tile.counts.sum(0).max().item() if entry.layer.startswith("0") else None
+        assert entry.max_per_cell == counted
+    assert max(entry.max_per_cell or 0 for entry in report) > 20
+    assert sum(entry.up + entry.down for entry in report) > 100
+
+
 # Whole trainings.
 
 

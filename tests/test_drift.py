@@ -261,7 +261,7 @@ def test_spread_of_cells(sigma):
     for part in parts:
         assert (part > 0).all(), "a parameter keeps its sign"
         assert_mean(part.flatten(), mean, "mean")
-        assert_mean(part.flatten() ** 2, second, "second moment")
+        assert_mean((part.flatten() - mean) ** 2, second - mean**2, "variance")
     for k in range(3):
         product = (parts[k] - mean) * (parts[k - 1] - mean)
         assert_mean(product.flatten(), 0.0, "correlation of two parameters")

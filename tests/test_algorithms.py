@@ -315,6 +315,7 @@ def test_a_training_gives_the_same_bits_on_any_number_of_threads(restored_thread
         torch.set_num_threads(torchs)
         mho.set_threads(ours)
         mho.deterministic(True)
+        assert torch.get_num_threads() == 1
         runs.append(trained_on_digits())
         mho.deterministic(False)
         assert torch.get_num_threads() == torchs

@@ -62,7 +62,9 @@ def compare(device, pulses, samples=6, n_in=19, n_out=11, lr=0.05, **tile):
 @pytest.mark.parametrize("law", [*LAWS, Wavy()], ids=lambda law: type(law).__name__)
 @pytest.mark.parametrize("c2c", ["additive", "multiplicative"])
 def test_trains_equal_the_oracle(law, c2c):
-    spread = {"gain": 0.3} | {name: 0.1 for name in mho.records.float_fields(type(law)) if name.startswith("tau")}
+    spread = {"gain": 0.3} | {
+        name: 0.1 for name in mho.records.float_fields(type(law)) if name.startswith("tau")
+    }
     device = mho.Device(law, dw_min=0.01, sigma_c2c=0.3, c2c=c2c, spread=spread)
     compare(device, mho.Pulses(bl=31, bl_management=False))
 
@@ -90,7 +92,9 @@ def test_blocks_of_samples_do_not_show(monkeypatch):
 
 
 def test_reference_and_cell_counters():
-    device = mho.Device(mho.responses.SoftBounds(), dw_min=5e-3, sigma_c2c=0.3, reference_mean=0.1, reference_std=0.2)
+    device = mho.Device(
+        mho.responses.SoftBounds(), dw_min=5e-3, sigma_c2c=0.3, reference_mean=0.1, reference_std=0.2
+    )
     tile = compare(device, mho.Pulses(), count_cells=True)
     torch.testing.assert_close(tile.w, tile.cells - tile.reference, rtol=0, atol=0)
     assert tile.counts.sum(dim=(1, 2)).tolist() == list(tile.pulses_sent)

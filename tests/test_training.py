@@ -14,7 +14,7 @@ from mho import plot
 from mho.data import load
 from mho.errors import MhoError
 from mho.training import Interrupted, RunSpec, compare, summarise, train
-from mho.training.choose import choose, choose_several
+from mho.training.choose import choose, choose_several, default_hardware
 from mho.training.folder import RunFolder, whole
 from mho.training.session import Session
 from mho.training.spec import order
@@ -248,7 +248,9 @@ def test_settings_reach_the_algorithms_that_have_the_field():
     assert specs["analog-sgd"].hardware.algorithm == mho.algorithms.AnalogSGD()
     assert specs["residual-learning"].hardware.algorithm == mho.algorithms.ResidualLearning(gamma=0.1)
     assert specs["analog-sgd"].hardware.device == specs["residual-learning"].hardware.device
-    assert specs["analog-sgd"].hardware.device == mho.Device(mho.responses.Exponential(), dw_min=0.01)
+    assert specs["analog-sgd"].hardware.device == default_hardware().device.replace(
+        response=mho.responses.Exponential(), dw_min=0.01
+    )
     with pytest.raises(
         MhoError, match=r"--set algorithm.gamma=1`: none of digital, analog-sgd has this field"
     ):

@@ -14,8 +14,8 @@ class AnalogOptimizer(torch.optim.Optimizer):
     """Steps the analog blocks of a model through their algorithm, and its other parameters digitally.
 
     It is a torch optimizer: learning-rate schedulers, param groups, hooks, closures, `zero_grad` and
-    `state_dict` work. Calling backward several times before `step` accumulates; `zero_grad` forgets what was
-    accumulated.
+    `state_dict` work. Calling backward several times before `step` accumulates; the optimizer's `zero_grad`
+    forgets what was accumulated (the model's own cannot: the factors are not gradients of parameters).
 
     Args:
         model: holds analog layers and any others.

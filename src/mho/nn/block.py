@@ -91,11 +91,12 @@ class Block(nn.Module):
             self.weight.data.copy_(fused)
 
     def product(self, x: torch.Tensor, direction: str) -> torch.Tensor:
-        """x (samples, in) W^T forward, x (samples, out) W backward, as the hardware gives it."""
-        if direction == "backward":
-            stream = Stream.BACKWARD
-        else:
-            stream = Stream.FORWARD if torch.is_grad_enabled() or self.training else Stream.EVALUATE
+        """x (samples, in) W^T forward, x (samples, out) W backward, as the hardware gives it.
+
+        In eval mode the noise has a stream of its own, so that evaluations do not change training.
+        """
+        forward = Stream.FORWARD if self.training else Stream.EVALUATE
+        stream = Stream.BACKWARD if direction == "backward" else forward
         io = self.io[direction]
         if self.hardware.algorithm.mix == "shared_adc":
             return self._multiply(self.weight.detach(), x, io, direction, stream)

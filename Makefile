@@ -12,7 +12,7 @@ export OMP_WAIT_POLICY = passive
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/demo.stamp
-	$(BIN)/mho train --compare digital,residual-learning,analog-sgd --seeds 5 --seed 10 --out runs/demo
+	$(BIN)/mho train --compare digital,residual-learning,analog-sgd --seeds 5 --seed 10 --deterministic --out runs/demo
 
 test: $(VENV)/test.stamp
 	$(BIN)/ruff format --check .

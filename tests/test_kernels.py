@@ -36,7 +36,7 @@ def factors(samples, n_in, n_out, seed=0):
     return x, 0.1 * torch.randn(samples, n_out, generator=g)
 
 
-def compare(device, pulses, samples=6, n_in=19, n_out=11, lr=0.05, **tile):
+def check_against_oracle(device, pulses, samples=6, n_in=19, n_out=11, lr=0.05, **tile):
     """Runs the kernel and the oracle from the same key; asserts equal bits and equal counts."""
     g = torch.Generator().manual_seed(1)
     w0 = 0.3 * torch.randn(n_out, n_in, generator=g)
@@ -66,13 +66,13 @@ def test_trains_equal_the_oracle(law, c2c):
         name: 0.1 for name in mho.records.float_fields(type(law)) if name.startswith("tau")
     }
     device = mho.Device(law, dw_min=0.01, sigma_c2c=0.3, c2c=c2c, spread=spread)
-    compare(device, mho.Pulses(bl=31, bl_management=False))
+    check_against_oracle(device, mho.Pulses(bl=31, bl_management=False))
 
 
 @pytest.mark.parametrize("law", [*LAWS, Wavy()], ids=lambda law: type(law).__name__)
 def test_rounded_pulses_equal_the_oracle(law):
     device = mho.Device(law, dw_min=2e-3, sigma_c2c=0.3, spread={"gain": 0.3})
-    compare(device, mho.Pulses(bl=7, rounding="stochastic"))
+    check_against_oracle(device, mho.Pulses(bl=7, rounding="stochastic"))
 
 
 @pytest.mark.parametrize("sigma", [0.0, 0.3])
@@ -82,20 +82,20 @@ def test_rounded_pulses_equal_the_oracle(law):
 def test_every_kind_of_train_equals_the_oracle(sigma, lr, bl, management):
     device = mho.Device(mho.responses.SoftBounds(), dw_min=2e-3, sigma_c2c=sigma)
     pulses = mho.Pulses(bl=bl, update_management=management[0], bl_management=management[1])
-    compare(device, pulses, samples=4, lr=lr)
+    check_against_oracle(device, pulses, samples=4, lr=lr)
 
 
 def test_blocks_of_samples_do_not_show(monkeypatch):
     device = mho.Device(mho.responses.SoftBounds(), dw_min=2e-3, sigma_c2c=0.3)
     monkeypatch.setattr("mho.kernels.cpu._LIST_ROOM", 2 * 31 * 19)  # two samples a block
-    compare(device, mho.Pulses())
+    check_against_oracle(device, mho.Pulses())
 
 
 def test_reference_and_cell_counters():
     device = mho.Device(
         mho.responses.SoftBounds(), dw_min=5e-3, sigma_c2c=0.3, reference_mean=0.1, reference_std=0.2
     )
-    tile = compare(device, mho.Pulses(), count_cells=True)
+    tile = check_against_oracle(device, mho.Pulses(), count_cells=True)
     torch.testing.assert_close(tile.w, tile.cells - tile.reference, rtol=0, atol=0)
     assert tile.counts.sum(dim=(1, 2)).tolist() == list(tile.pulses_sent)
 
@@ -104,7 +104,7 @@ def test_reference_and_cell_counters():
 def test_threads_do_not_show(rounding):
     device = mho.Device(mho.responses.Power(), dw_min=1e-3, sigma_c2c=0.3, spread={"gain": 0.3})
     x, d = factors(16, 130, 70)
-    results = []
+    results, before = [], mho.get_threads()
     try:
         for threads in (1, 2, 4):
             mho.set_threads(threads)
@@ -115,7 +115,7 @@ def test_threads_do_not_show(rounding):
             tile.program(tile.w * 0.5)
             results.append([tile.w.clone(), *read])
     finally:
-        mho.set_threads(2)
+        mho.set_threads(before)
     for other in results[1:]:
         for a, b in zip(results[0], other, strict=True):
             assert torch.equal(a, b)

@@ -87,8 +87,9 @@ def test_unknown_names_are_attribute_errors():
 @pytest.mark.parametrize("cls", [*mho.testing.laws(), *mho.testing.algorithms()], ids=lambda c: c.__name__)
 def test_laws_and_algorithms_name_their_source(cls):
     doc = inspect.getdoc(cls)
-    [source] = [line for line in doc.splitlines() if line.startswith("Source: ")]
-    assert any(letter.isdigit() for letter in source), "with a number: of an equation, a section or a table"
+    sources = [line for line in doc.splitlines() if line.startswith("Source: ")]
+    assert len(sources) == 1, f"{cls.__name__}: the docstring has no line `Source: ...`, or several"
+    assert any(c.isdigit() for c in sources[0]), "with a number: of an equation, a section or a table"
     assert cls.__module__.startswith("mho.")
     assert repr(cls()).startswith(cls.__name__ + "(")
 

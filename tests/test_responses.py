@@ -10,7 +10,16 @@ import torch
 import mho.responses
 from mho.errors import MhoError
 from mho.records import Positive
-from mho.responses import Constant, Exponential, Power, Response, SoftBounds, SymmetricPoint
+from mho.responses import (
+    Constant,
+    Exponential,
+    ExpStep,
+    Power,
+    PowStep,
+    Response,
+    SoftBounds,
+    SymmetricPoint,
+)
 from mho.testing import check_response
 
 
@@ -98,6 +107,38 @@ def test_values_of_the_published_formulas():
     assert Power(tau=0.5, gamma_res=2.0).q_down(0.25) == pytest.approx(2.25)
     up = (math.exp(2 * 0.75) - 1) / (math.exp(2) - 1)
     assert Exponential(tau=0.8, gamma_res=2.0).q_up(0.2) == pytest.approx(up, rel=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("law", "first", "fifty"),
+    [
+        (Constant(), 0.01, 0.5),
+        (SoftBounds(), 0.01, 0.39499),
+        (PowStep(gamma_up=2.0), 0.0025, 0.11134),
+        (ExpStep(), 0.009834, 0.48137),
+    ],
+    ids=repr,
+)
+def test_up_pulses_add_up_as_in_aihwkit(law, first, fifty):
+    """Measured with aihwkit 1.2.0: dw_min 0.01, bounds +-1, no variation, the weight after 1 and 50 pulses."""
+    w = 0.01 * law.q_up(0.0)
+    assert w == pytest.approx(first, abs=6e-7)
+    for _ in range(49):
+        w += 0.01 * law.q_up(w)
+    assert w == pytest.approx(fifty, abs=6e-6)
+
+
+def test_steps_that_would_turn_negative_are_zero():
+    assert ExpStep(A_up=1.0).q_up(0.9) == 0.0
+    assert ExpStep(A_down=10.0).q_down(-0.9) == 0.0
+    assert PowStep(tau_max=0.6, tau_min=-0.4, gamma_up=0.7).q_up(torch.tensor([0.6, 0.61])).tolist() == [0, 0]
+
+
+def test_symmetric_point_of_the_steps():
+    [point] = ExpStep(b=0.1).symmetric_points()
+    z = math.log(0.36833 / 0.00081) / (12.44625 + 12.78785)
+    assert point.w == pytest.approx((z - 0.1) / 0.244, abs=1e-9)
+    assert PowStep(tau_max=0.8, tau_min=-0.4).central_sp() == pytest.approx(0.2)
 
 
 def test_parts_recombine():

@@ -2,8 +2,19 @@
 
 from mho.responses.base import Response, SymmetricPoint
 from mho.responses.constant import Constant
+from mho.responses.exp_step import ExpStep
 from mho.responses.exponential import Exponential
+from mho.responses.pow_step import PowStep
 from mho.responses.power import Power
 from mho.responses.soft_bounds import SoftBounds
 
-__all__ = ["Constant", "Exponential", "Power", "Response", "SoftBounds", "SymmetricPoint"]
+__all__ = [
+    "Constant",
+    "ExpStep",
+    "Exponential",
+    "PowStep",
+    "Power",
+    "Response",
+    "SoftBounds",
+    "SymmetricPoint",
+]

@@ -1,0 +1,51 @@
+"""Pulses whose size falls off exponentially near one end of the range."""
+
+from typing import Annotated
+
+import torch
+from torch import Tensor
+
+from mho.records import Negative, Positive
+from mho.responses.base import Response
+
+
+class ExpStep(Response):
+    r"""Step size is one less an exponential of the state, so pulses weaken towards one end; hard bounds.
+
+        q_up(w)   = max(0, 1 - A_up exp(gamma_up z))        z = 2 a w / (tau_max - tau_min) + b
+        q_down(w) = max(0, 1 - A_down exp(-gamma_down z))
+        symmetric point: z_sp = log(A_down/A_up) / (gamma_up + gamma_down), with the defaults w_sp near 0
+
+    Prefer for: ReRAM fitted by this form, curves that are flat in the middle. Not for: a law whose pulses must
+    vanish at the bounds: with the defaults they are still 0.65 there, and w stops dead.
+
+    Args:
+        tau_max: upper bound of w [weight units], > 0.
+        tau_min: lower bound of w [weight units], < 0.
+        A_up, A_down: strength of the exponential; negative makes pulses grow instead [relative].
+        gamma_up, gamma_down: steepness of the exponential in z, > 0 [relative].
+        a, b: slope and offset of the state z [relative].
+    Source: aihwkit 1.2.0, ExpStepDevice, with its defaults; its dw_min_std_add and dw_min_std_slope are not
+        here. It converts lr to pulses with the size of a down pulse at w = 0, this library with dw_min.
+    """
+
+    tau_max: Annotated[float, Positive] = 1.0
+    tau_min: Annotated[float, Negative] = -1.0
+    A_up: float = 0.00081
+    A_down: float = 0.36833
+    gamma_up: Annotated[float, Positive] = 12.44625
+    gamma_down: Annotated[float, Positive] = 12.78785
+    a: float = 0.244
+    b: float = 0.2425
+
+    def up(self, w: Tensor) -> Tensor:
+        return torch.clamp(1 - self.A_up * torch.exp(self.gamma_up * self._state(w)), min=0)
+
+    def down(self, w: Tensor) -> Tensor:
+        return torch.clamp(1 - self.A_down * torch.exp(-self.gamma_down * self._state(w)), min=0)
+
+    def _state(self, w: Tensor) -> Tensor:
+        return 2 * self.a / (self.tau_max - self.tau_min) * w + self.b
+
+    def bounds(self) -> tuple[float | Tensor, float | Tensor]:
+        return self.tau_min, self.tau_max

@@ -1,7 +1,10 @@
 """The converters around a crossbar: DAC, noise, ADC, and the digital scaling that keeps both in range."""
 
+import functools
 from collections.abc import Mapping
 from typing import Annotated, Literal
+
+import numpy as np
 
 from mho.errors import complaint, did_you_mean, wrong_type
 from mho.records import NonNegative, Positive, Record
@@ -46,7 +49,7 @@ class IO(Record):
                     f"IO({name}={getattr(self, name)!r})", f"{name} is {' or '.join(map(repr, known))}"
                 )
 
-    @property
+    @functools.cached_property
     def retries(self) -> int:
         """How often bound management may halve the input: up to max_bm_factor, and while a quarter of the
         DAC's range is still finer than its step (aihwkit's max_bm_res = 0.25)."""
@@ -54,6 +57,18 @@ class IO(Record):
             return 0
         limit = self.max_bm_factor if self.inp_res == 0 else min(self.max_bm_factor, 0.25 / self.inp_res)
         return max(int(limit).bit_length() - 1, 0)
+
+    @functools.cached_property
+    def numbers(self) -> tuple[np.ndarray, np.ndarray]:
+        """What kernels are told: (bound, step, sigma, abs_max) of the inputs, (bound, step, sigma) of the outputs."""
+        inward = (
+            self.inp_bound,
+            2 * self.inp_bound * self.inp_res,
+            self.sigma_inp,
+            self.noise_management == "abs_max",
+        )
+        outward = self.out_bound, 2 * self.out_bound * self.out_res, self.sigma_out
+        return np.array(inward, np.float32), np.array(outward, np.float32)
 
 
 PERFECT = IO(perfect=True)

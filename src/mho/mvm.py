@@ -1,6 +1,5 @@
 """The analog product y = W x through its converters, forward, backward or one column at a time."""
 
-import functools
 import threading
 
 import numpy as np
@@ -8,133 +7,110 @@ import torch
 
 from mho.errors import complaint
 from mho.io import IO
-from mho.rng import Use, split
+from mho.rng import Use
 
 
-def multiply(weight: torch.Tensor, x: torch.Tensor, io: IO, use: Use, where: str) -> torch.Tensor:
-    """y = x W^T as the hardware gives it.
+def multiply(
+    matrix: torch.Tensor, x: torch.Tensor, io: IO, use: Use, where: str, sign: float = 1.0
+) -> torch.Tensor:
+    """y = sign * x matrix as the hardware gives it.
 
     Args:
-        weight: (out, in) float32, what the array's currents add up to.
+        matrix: (in, out) float32, what the array's currents add up to.
         x: (samples, in) float32, contiguous.
         io: the converters; use: names the noise; where: the caller, for errors.
-    Returns: (samples, out) float32.
+        sign: 1.0 or -1.0, applied before the converters.
+    Returns: (samples, out) float32, new memory.
     Raises: MhoError if x holds NaN or infinity.
     """
+    from mho.kernels.converters import decode, encode, first_bad  # Numba: loaded with the first product
+
     if io.perfect:
-        if not torch.isfinite(x).all():
-            raise _not_finite(where, x)
-        return x @ weight.mT
-    encoded, scale = _encode(x, io, use, where, None, 0)
-    y = encoded @ weight.mT
-    over = _decode(y, scale, io, use, None, 0)
-    for attempt in range(1, io.retries + 1):
-        if over.size == 0:
+        if first_bad(x.data_ptr(), *x.shape) >= 0:
+            raise _not_finite(where, x, sign)
+        return torch.mm(x if sign == 1.0 else -x, matrix)
+    samples, width = x.shape[0], matrix.shape[1]
+    room = _room(samples, x.shape[1], width)
+    inward, outward = io.numbers
+    name = signed(use.key), int(use.stream), use.event
+    source, z, words = x.data_ptr(), room.z, room.words
+    if encode(source, sign, room.inputs, room.scale, inward, *name, room.rows, 0, z, words) >= 0:
+        raise _not_finite(where, x, sign)
+    y = torch.mm(room.encoded, matrix)
+    n_over = decode(y.data_ptr(), width, room.scale, outward, *name, room.rows, 0, room.over, z, words)
+    for attempt in range(1, io.retries + 1 if n_over else 1):
+        rows = room.over[:n_over]
+        encode(source, sign, room.inputs[:n_over], room.scale, inward, *name, rows, attempt, z, words)
+        part = torch.mm(room.encoded[:n_over], matrix)
+        index = torch.from_numpy(rows.copy())
+        n_over = decode(
+            part.data_ptr(), width, room.scale, outward, *name, rows, attempt, room.over, z, words
+        )
+        y[index] = part
+        if not n_over:
             break
-        again, new_scale = _encode(x, io, use, where, over, attempt)
-        index = torch.from_numpy(over)
-        part = torch.zeros_like(y)
-        part[index] = again[index] @ weight.mT
-        still = _decode(part, new_scale, io, use, over, attempt)
-        y[index] = part[index]
-        over = still
     return y
 
 
 def read_out(values: torch.Tensor, io: IO, use: Use) -> torch.Tensor:
     """Output converter alone: `values` (n,) are the currents of one addressed row or column."""
-    y = values.reshape(1, -1).clone()
+    y = values.clone(memory_format=torch.contiguous_format)
     if not io.perfect:
-        _decode(y, _UNSCALED, io, use, None, 0)
-    return y.reshape(-1)
+        from mho.kernels.converters import decode
+
+        room = _room(1, 1, len(y))
+        name = signed(use.key), int(use.stream), use.event
+        decode(
+            y.data_ptr(), len(y), _UNSCALED, io.numbers[1], *name, room.rows, 0, room.over, room.z, room.words
+        )
+    return y
 
 
 _UNSCALED = np.ones(1, np.float32)
 
 
-@functools.lru_cache(maxsize=256)
-def _numbers(io: IO) -> tuple[tuple, tuple]:
-    """(bound, step, sigma, managed) of the input side and (bound, step, sigma) of the output side."""
-    f = np.float32
-    inward = (
-        f(io.inp_bound),
-        f(2 * io.inp_bound * io.inp_res),
-        f(io.sigma_inp),
-        io.noise_management == "abs_max",
-    )
-    return inward, (f(io.out_bound), f(2 * io.out_bound * io.out_res), f(io.sigma_out))
+def signed(key: int) -> int:
+    """A 64-bit key as Numba takes integers: without a second compilation for those beyond 2^63."""
+    return key - (1 << 64) if key >> 63 else key
 
 
-@functools.lru_cache(maxsize=4096)
-def _words(key: int) -> tuple[np.uint32, np.uint32]:
-    low, high = split(key)
-    return np.uint32(low), np.uint32(high)
+class _Room:
+    """Scratch memory for products of one shape."""
+
+    def __init__(self, samples: int, n_in: int, n_out: int) -> None:
+        self.encoded = torch.empty(samples, n_in, dtype=torch.float32)
+        self.inputs = self.encoded.numpy()
+        self.scale = np.empty(samples, np.float32)
+        self.rows, self.over = np.arange(samples), np.empty(samples, np.int64)
+        n = max(n_in, n_out) + 8
+        self.z, self.words = np.empty(n, np.float32), np.empty(n, np.uint32)
 
 
-@functools.lru_cache(maxsize=64)
-def _all_rows(n: int) -> np.ndarray:
-    return np.arange(n)
-
-
+_KEPT = 1 << 20  # numbers: larger rooms, which are made in no time compared with their product, are not kept
 _local = threading.local()
 
 
-def _scratch(n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Memory of the calling thread for at least n normal numbers and their words."""
-    if getattr(_local, "room", 0) < n:
-        _local.room = n
-        _local.scratch = np.empty(n, np.float32), np.empty(n, np.uint32)
-    return _local.scratch
+def _room(samples: int, n_in: int, n_out: int) -> _Room:
+    """The calling thread's room for this shape: no product of small layers allocates more than its result."""
+    shape = samples, n_in, n_out
+    try:
+        return _local.rooms[shape]
+    except AttributeError:
+        _local.rooms = {}
+    except KeyError:
+        if len(_local.rooms) > 64:
+            _local.rooms.clear()
+    room = _Room(*shape)
+    if samples * n_in <= _KEPT:
+        _local.rooms[shape] = room
+    return room
 
 
-def _encode(x, io: IO, use: Use, where: str, rows, attempt: int):
-    from mho.kernels.converters import encode
-
-    out = torch.empty_like(x)
-    scale = np.empty(len(x), np.float32)
-    rows = _all_rows(len(x)) if rows is None else rows
-    bad = encode(
-        x.numpy(),
-        out.numpy(),
-        scale,
-        _numbers(io)[0],
-        _words(use.key),
-        int(use.stream),
-        use.event,
-        rows,
-        attempt,
-        *_scratch(x.shape[1] + 8),
-    )
-    if bad >= 0:
-        raise _not_finite(where, x)
-    return out, scale
-
-
-def _decode(y, scale, io: IO, use: Use, rows, attempt: int) -> np.ndarray:
-    from mho.kernels.converters import decode
-
-    rows = _all_rows(len(y)) if rows is None else rows
-    over = np.empty(len(rows), np.int64)
-    n = decode(
-        y.numpy(),
-        scale,
-        _numbers(io)[1],
-        _words(use.key),
-        int(use.stream),
-        use.event,
-        rows,
-        attempt,
-        over,
-        *_scratch(y.shape[1] + 8),
-    )
-    return over[:n]
-
-
-def _not_finite(where: str, x: torch.Tensor):
+def _not_finite(where: str, x: torch.Tensor, sign: float):
     row, column = (~torch.isfinite(x)).nonzero()[0].tolist()
     return complaint(
         where,
-        f"the input holds {x[row, column].item()} at sample {row}, line {column}",
+        f"the input holds {sign * x[row, column].item()} at sample {row}, line {column}",
         "Inputs must be finite",
         "look for a division by zero or an overflow before this layer, or lower the learning rate",
     )

@@ -213,7 +213,7 @@ class Tile(nn.Module):
             raise self._wrong_shape(direction, x, "in" if direction == "forward" else "out")
         flat = x.detach().reshape(-1, x.shape[-1]).to(torch.float32).contiguous()
         use = Use(self.key, stream, self._next_event(stream))
-        y = multiply(weight, flat, self.io[direction], use, f"Tile.{direction}")
+        y = multiply(weight.mT, flat, self.io[direction], use, f"Tile.{direction}")
         return y.reshape(*x.shape[:-1], weight.shape[0])
 
     def _factors(self, x: torch.Tensor, d: torch.Tensor, lr: float) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,11 +1,14 @@
 """The periphery as two passes over the data: `encode` before the product, `decode` after it.
 
-Noise: Philox counter (column // 8, 2 * attempt (+ 1 at the output), row of the call, 0), under the call's key.
+Samples are given by the address of a contiguous float32 matrix (see `kernels.address`), everything that is kept
+between calls as an array. Noise: Philox counter (column // 8, 2 * attempt (+ 1 at the output), row of the call,
+0), under the call's key.
 """
 
 import numpy as np
 
-from mho.kernels.compile import lean_kernel
+from mho.kernels.address import floats_at
+from mho.kernels.compile import lean_kernel, part
 from mho.kernels.math32 import largest32
 from mho.kernels.normal import fill_normals
 from mho.kernels.philox import call_words
@@ -13,72 +16,91 @@ from mho.kernels.philox import call_words
 _ZERO = np.uint32(0)
 
 
+@part
+def _words(key, stream, event):
+    """`call_words` of a 64-bit key that came as a signed integer."""
+    return call_words((np.uint32(key & 0xFFFFFFFF), np.uint32((key >> 32) & 0xFFFFFFFF)), stream, event)
+
+
 @lean_kernel
-def encode(x, out, scale, numbers, key, stream, event, rows, attempt, z, words):
-    """DAC: out = clip(round(x / scale)) + noise, for the samples in `rows`.
+def encode(x, sign, out, scale, numbers, key, stream, event, rows, attempt, z, words):
+    """DAC: out = clip(round(sign * x / scale)) + noise, for the samples in `rows`.
 
     Args:
-        x, out: (samples, in) float32.
-        scale: (samples,) float32, set to max |x| if `abs_max`, else 1; times 2^attempt. A zero sample scaled
+        x: address of (samples, in) float32; sign: 1.0 or -1.0.
+        out: (len(rows), in) float32, one row for each of `rows`.
+        scale: (len(rows),) float32, set to max |x| if `abs_max`, else 1; times 2^attempt. A zero sample scaled
             by its maximum gets scale 0: nothing is applied, and nothing, not even noise, comes back.
-        numbers: (bound, step, sigma, abs_max): three float32, a bool; step 0 does not quantise.
-        key: (low, high) of the tile; stream, event: see `philox.call_words`.
+        numbers: (bound, step, sigma, abs_max), a float32 array; step 0 does not quantise.
+        key: of the tile, as a signed integer; stream, event: see `philox.call_words`.
         rows: int64 indices of the samples to encode; attempt: of bound management.
         z, words: scratch, float32 and uint32 of length in + 8 or more.
     Returns: the index of a sample with NaN or infinity, or -1.
     """
-    bound, step, sigma, abs_max = numbers
-    key = call_words(key, stream, event)
-    n = x.shape[1]
-    one = np.float32(1.0)
-    for r in rows:
-        top = largest32(x[r])
+    bound, step, sigma, abs_max = numbers[0], numbers[1], numbers[2], numbers[3] != 0
+    key = _words(key, stream, event)
+    n = out.shape[1]
+    one, sign = np.float32(1.0), np.float32(sign)
+    for i in range(len(rows)):
+        r = rows[i]
+        line = floats_at(x + 4 * n * r, n)
+        top = largest32(line)
         if not np.isfinite(top):
             return r
         size = (top if abs_max and top > 0 else one) * np.float32(2.0**attempt)
-        scale[r] = size if top > 0 or not abs_max else np.float32(0.0)
+        scale[i] = size if top > 0 or not abs_max else np.float32(0.0)
         if step > 0:
             for j in range(n):
-                v = np.rint(x[r, j] / size / step) * step
-                out[r, j] = min(max(v, -bound), bound)
+                v = np.rint(sign * line[j] / size / step) * step
+                out[i, j] = min(max(v, -bound), bound)
         else:
             for j in range(n):
-                out[r, j] = min(max(x[r, j] / size, -bound), bound)
+                out[i, j] = min(max(sign * line[j] / size, -bound), bound)
         if sigma > 0:
             fill_normals(z, words, 0, n, key[0], key[1], np.uint32(2 * attempt), np.uint32(r), _ZERO)
             for j in range(n):
-                out[r, j] += sigma * z[j]
+                out[i, j] += sigma * z[j]
     return -1
 
 
 @lean_kernel
-def decode(y, scale, numbers, key, stream, event, rows, attempt, over, z, words):
-    """ADC, in place: y = scale * clip(round(y + noise)), for the samples in `rows`.
+def decode(y, n, scale, numbers, key, stream, event, rows, attempt, over, z, words):
+    """ADC, in place: y = scale * clip(round(y + noise)).
 
     Args:
-        y: (samples, out) float32; scale: (samples,) float32 of `encode`.
-        numbers: (bound, step, sigma), float32; key, stream, event, rows, attempt: as in `encode`.
-        over: (samples,) int64, filled from the front with the samples that reached the bound.
-        z, words: scratch, of length out + 8 or more.
+        y: address of (len(rows), n) float32; scale: (len(rows),) float32 of `encode`.
+        numbers: (bound, step, sigma), a float32 array; key, stream, event, rows, attempt: as in `encode`.
+        over: (samples,) int64, filled from the front with those of `rows` that reached the bound.
+        z, words: scratch, of length n + 8 or more.
     Returns: how many did.
     """
-    bound, step, sigma = numbers
-    key = call_words(key, stream, event)
-    n = y.shape[1]
+    bound, step, sigma = numbers[0], numbers[1], numbers[2]
+    key = _words(key, stream, event)
     n_over = 0
-    for r in rows:
+    for i in range(len(rows)):
+        r = rows[i]
+        line = floats_at(y + 4 * n * i, n)
         if sigma > 0:
             fill_normals(z, words, 0, n, key[0], key[1], np.uint32(2 * attempt + 1), np.uint32(r), _ZERO)
             for j in range(n):
-                y[r, j] += sigma * z[j]
-        size = scale[r]
+                line[j] += sigma * z[j]
+        size = scale[i]
         if step > 0:
             for j in range(n):
-                y[r, j] = np.rint(y[r, j] / step) * step
-        top = largest32(y[r])
+                line[j] = np.rint(line[j] / step) * step
+        top = largest32(line)
         for j in range(n):
-            y[r, j] = min(max(y[r, j], -bound), bound) * size
+            line[j] = min(max(line[j], -bound), bound) * size
         if top >= bound:
             over[n_over] = r
             n_over += 1
     return n_over
+
+
+@lean_kernel
+def first_bad(x, samples, n):
+    """Index of the first row with NaN or infinity of the (samples, n) float32 at address x, or -1."""
+    for r in range(samples):
+        if not np.isfinite(largest32(floats_at(x + 4 * n * r, n))):
+            return r
+    return -1

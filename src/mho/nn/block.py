@@ -109,7 +109,7 @@ class Block(nn.Module):
     def _multiply(
         self, weight: torch.Tensor, x: torch.Tensor, io, direction: str, stream: Stream
     ) -> torch.Tensor:
-        matrix = weight if direction != "backward" else weight.mT
+        matrix = weight.mT if direction != "backward" else weight
         use = Use(self.key, stream, next_event(self.events, stream))
         return multiply(matrix, x, io, use, f"{direction} pass")
 

@@ -29,7 +29,7 @@ LAYERS = [
     ("crossbar",),
     ("nn",),
     ("optim", "report"),
-    ("testing", "data", "training", "plot", "config"),
+    ("testing", "data", "training", "plot", "config", "bench"),
     ("cli",),
 ]
 HEIGHT = {name: height for height, names in enumerate(LAYERS) for name in names}

@@ -7,7 +7,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch: idle OpenMP
 
 import typer
 
-from mho.cli import data, train
+from mho.cli import bench, data, train
 from mho.errors import MhoError
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("train")(train.train)
+app.command("bench")(bench.bench)
 app.add_typer(data.app, name="data")
 
 

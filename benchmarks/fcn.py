@@ -1,0 +1,34 @@
+"""The training iteration that contenders share: forward, loss, backward, step, zero_grad of a small network."""
+
+import torch
+from torch import nn
+
+WIDTHS = (784, 256, 128, 10)
+BATCH, LR, ITERATIONS = 10, 0.05, 50
+GAMMA, FAST_LR = 0.4, 0.01
+DW_MIN, TAU, C2C, GAIN_SPREAD = 1e-3, 0.6, 0.3, 0.3  # soft bounds
+
+
+def model() -> nn.Sequential:
+    """784-256-128-10 with sigmoids, the same initial weights for everyone."""
+    torch.manual_seed(0)
+    layers: list[nn.Module] = []
+    for n_in, out in zip(WIDTHS, WIDTHS[1:], strict=False):
+        layers += [nn.Linear(n_in, out), nn.Sigmoid()]
+    return nn.Sequential(*layers[:-1])
+
+
+class Iterations:
+    """ITERATIONS mini-batches of random images and labels, one pass a call; the weights go on from call to call."""
+
+    def __init__(self, network: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        generator = torch.Generator().manual_seed(1)
+        self.network, self.optimizer, self.loss = network, optimizer, nn.CrossEntropyLoss()
+        self.x = torch.rand(ITERATIONS, BATCH, WIDTHS[0], generator=generator)
+        self.y = torch.randint(WIDTHS[-1], (ITERATIONS, BATCH), generator=generator)
+
+    def __call__(self) -> None:
+        for x, y in zip(self.x, self.y, strict=True):
+            self.loss(self.network(x), y).backward()
+            self.optimizer.step()
+            self.optimizer.zero_grad()

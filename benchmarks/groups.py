@@ -1,0 +1,52 @@
+"""What is measured: groups of cases, and which contenders take part."""
+
+from typing import Any, NamedTuple
+
+from mho import bench
+
+ALL = ("mho", "aihwkit", "eager", "digital")
+
+
+class Group(NamedTuple):
+    """Cases that make one table; `blocks` have a fresh process a contender each, so that memory is comparable."""
+
+    name: str
+    contenders: tuple[str, ...]
+    blocks: list[list[dict[str, Any]]]
+    threads: int = 2
+
+
+def groups(quick: bool) -> list[Group]:
+    """All groups in the order of the page."""
+    updates = [
+        Group("update", ALL, _updates(quick)),
+        Group("update-without-c2c", ("mho", "aihwkit", "digital"), _updates(quick, sigma_c2c=0.0)),
+        Group("update-bl-management", ("mho", "aihwkit"), _updates(quick, bl_management=True)),
+    ]
+    if bench.can_aggregate():
+        last = _updates(quick, aggregate=True)[-1:]
+        updates.append(Group("update-aggregated", ("mho", "aihwkit"), last))
+    algorithms = [{"kind": "fcn", "algorithm": a} for a in ("analog-sgd", "ttv1", "ttv2", "agad")]
+    fcn = Group("fcn", ("mho", "aihwkit", "digital"), [algorithms[:1]] if quick else [algorithms])
+    return [*updates, fcn, Group("linear", ("mho",), [_linear(quick)], threads=1)]
+
+
+def _updates(quick: bool, **options: Any) -> list[list[dict[str, Any]]]:
+    """One block a shape: its laws."""
+    shapes = [(16, 24, 3), (24, 16, 5)] if quick else bench.SHAPES
+    return [[_case(law, shape, **options) for law in bench.LAWS] for shape in shapes]
+
+
+def _case(law: str, shape: tuple[int, int, int], **options: Any) -> dict[str, Any]:
+    return {"kind": "update"} | bench.Case(law, *shape, **options)._asdict()
+
+
+def _linear(quick: bool) -> list[dict[str, Any]]:
+    """Three decades of cells at 64 samples, and three of samples at 256 x 256 cells."""
+    sides, samples = (32, 64, 128, 256, 512, 1024), (4, 13, 40, 128, 404, 1280, 4000)
+    if quick:
+        sides, samples = (16, 32, 64), (2, 8, 32)
+    law, side, n = "soft-bounds", 32 if quick else 256, 8 if quick else 64
+    by_cells = [_case(law, (s, s, n)) | {"axis": "cells"} for s in sides]
+    by_samples = [_case(law, (side, side, s)) | {"axis": "samples"} for s in samples]
+    return by_cells + by_samples

@@ -1,0 +1,100 @@
+"""The side of a contender: a process that prepares cases and times single repetitions, as the driver asks.
+
+Messages are lines of JSON. Asked {"do": "prepare", "case": ...} it builds a `Job` and warms it up; "time" runs
+one repetition of it; "release" drops it and says how much memory it took. What libraries print goes to stderr.
+"""
+
+import ctypes
+import gc
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from mho.bench import calls_needed, timed
+
+
+class Job(NamedTuple):
+    """Something to time.
+
+    run: one call. reset: brings the state before a call back, outside the timer. scale: factor on the time, if
+    only a part of the samples is computed. moved: mean |w| after the present call, to compare the work done.
+    """
+
+    run: Callable[[], Any]
+    reset: Callable[[], None] = lambda: None
+    scale: float = 1.0
+    moved: Callable[[], float | None] = lambda: None
+
+
+class Unsupported(Exception):
+    """This contender has no such case; the message says why."""
+
+
+def serve(prepare: Callable[[dict], Job], versions: dict[str, str]) -> None:
+    """Answers until stdin ends. `prepare` turns a case into a job; the caller has warmed up its libraries."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+
+    def answer(**reply: Any) -> None:
+        print(json.dumps(reply), file=answers, flush=True)
+
+    gc.collect()
+    engine = memory("VmRSS")
+    answer(versions=versions, engine_mib=engine)
+    job, calls = None, 1
+    for line in sys.stdin:
+        ask = json.loads(line)
+        try:
+            if ask["do"] == "prepare":
+                forget_peak()
+                job = prepare(ask["case"])
+                calls = calls_needed(job.run, job.reset)
+                answer(calls=calls, moved=_moved(job))
+            elif ask["do"] == "time":
+                assert job is not None
+                answer(seconds=job.scale * timed(job.run, job.reset, calls))
+            else:
+                peak = memory("VmHWM")
+                job = None
+                _give_back()
+                answer(peak_mib=None if peak is None or engine is None else max(peak - engine, 0.0))
+        except Unsupported as reason:
+            answer(skip=str(reason))
+        except Exception:
+            answer(error=traceback.format_exc())
+
+
+def _moved(job: Job) -> float | None:
+    job.reset()
+    job.run()
+    return job.moved()
+
+
+def memory(what: str) -> float | None:
+    """MiB of this process: VmRSS now, VmHWM at most since `forget_peak`. None where /proc does not tell."""
+    try:
+        with open("/proc/self/status") as status:
+            lines = dict(line.split(":", 1) for line in status)
+        return int(lines[what].split()[0]) / 1024
+    except (OSError, KeyError):
+        return None
+
+
+def forget_peak() -> None:
+    """VmHWM starts again from the present memory (Linux)."""
+    try:
+        with open("/proc/self/clear_refs", "w") as control:
+            control.write("5")
+    except OSError:
+        pass
+
+
+def _give_back() -> None:
+    gc.collect()
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+    except (OSError, AttributeError):
+        pass

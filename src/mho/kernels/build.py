@@ -112,10 +112,13 @@ _MODULES: dict[str, ModuleType] = {}
 
 def kernels_for(device: Device, layout: Layout) -> ModuleType:
     """The compiled module of a device: `trains_rows`, `rounded_rows`, and the scalar `up`, `down`, `step_*`."""
-    source = source_of(device, layout)
-    digest = hashlib.sha256((_kernel_digest() + source).encode()).hexdigest()[:20]
-    if digest not in _MODULES:
-        name = f"mho_law_{digest}"
+    return module_of("mho_law", source_of(device, layout), _kernel_digest())
+
+
+def module_of(prefix: str, source: str, digest: str = "") -> ModuleType:
+    """Writes source to the cache folder, under a name that its content and `digest` determine; imports it."""
+    name = f"{prefix}_{hashlib.sha256((digest + source).encode()).hexdigest()[:20]}"
+    if name not in _MODULES:
         path = cache_folder() / f"{name}.py"
         if not path.exists():
             draft = path.with_suffix(f".{os.getpid()}.tmp")
@@ -126,5 +129,5 @@ def kernels_for(device: Device, layout: Layout) -> ModuleType:
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module
         spec.loader.exec_module(module)
-        _MODULES[digest] = module
-    return _MODULES[digest]
+        _MODULES[name] = module
+    return _MODULES[name]

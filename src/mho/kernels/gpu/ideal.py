@@ -1,0 +1,28 @@
+"""One pulse on an ideal cell: the pattern that `kernels/gpu/build.py` writes for every other law.
+
+`par` is what `parameters` loaded for the cells at hand: a tuple of numbers and blocks.
+"""
+
+import triton
+import triton.language as tl
+
+
+@triton.jit
+def parameters(planes, scal, at, live, size):
+    """The parameters of the cells at offsets `at` of planes of `size` cells; scal = (dw_min,)."""
+    return (tl.load(scal),)
+
+
+@triton.jit
+def step_up(w, z, par):
+    """The weight after one up pulse; z is the pulse's standard normal number."""
+    return w + par[0]
+
+
+@triton.jit
+def step_down(w, z, par):
+    """The weight after one down pulse."""
+    return w - par[0]
+
+
+NOISY = tl.constexpr(False)

@@ -1,0 +1,124 @@
+"""Stochastic bit lines on the GPU: the words, thresholds and slots of `mho.kernels.lines`.
+
+Three kernels, each over all samples of a block: `measure` finds a train's length and probabilities, `columns`
+and `rows` draw the lines. For every slot `columns` keeps each column's rank among those that fire, because
+a row numbers its pulses by it, and all rows share it.
+"""
+
+import triton
+import triton.language as tl
+
+from mho.kernels.gpu.philox import word_of
+
+# Places in an update's totals; at BAD is the number of a row, counted from 1, whose law ran away, or 0.
+UP, DOWN, BAD, CLIPPED, LINES = (tl.constexpr(n) for n in range(5))
+FULL = tl.constexpr(4294967296.0)  # a threshold that every 32-bit word is below
+SLOTS = tl.constexpr(32)  # slots in one word of a row's bits
+
+
+@triton.jit
+def _largest(values, n, BLOCK: tl.constexpr):
+    """max |v| of n float32 numbers, as float64."""
+    top = tl.full((), 0.0, tl.float32)
+    for first in range(0, n, BLOCK):
+        at = first + tl.arange(0, BLOCK)
+        top = tl.maximum(top, tl.max(tl.abs(tl.load(values + at, mask=at < n, other=0.0))))
+    return top.to(tl.float64)
+
+
+@triton.jit
+def _count(values, n, factor, totals, BLOCK: tl.constexpr):
+    """Adds to the totals how many lines have p > 1 (they are clipped), and how many p > 0."""
+    clipped = tl.full((), 0, tl.int64)
+    lines = tl.full((), 0, tl.int64)
+    for first in range(0, n, BLOCK):
+        at = first + tl.arange(0, BLOCK)
+        p = tl.abs(tl.load(values + at, mask=at < n, other=0.0)).to(tl.float64) * factor
+        clipped += tl.sum((p > 1.0 + 1e-6).to(tl.int64))
+        lines += tl.sum((p > 0.0).to(tl.int64))
+    tl.atomic_add(totals + CLIPPED, clipped)
+    tl.atomic_add(totals + LINES, lines)
+
+
+@triton.jit
+def measure(x, d, numbers, length, factors, totals, n_in, n_out, bl, MANAGED: tl.constexpr,
+            BL_MANAGED: tl.constexpr, BLOCK: tl.constexpr):  # fmt: skip
+    """One program a sample: its train, as `mho.kernels.lines.train`.
+
+    numbers: (|lr|, dw_min) float64. Writes length (samples,) int32 and factors (samples, 2) float64, which
+    turn |x| and |d| into probabilities; adds to the totals.
+    """
+    s = tl.program_id(0)
+    x += s.to(tl.int64) * n_in
+    d += s.to(tl.int64) * n_out
+    x_max, d_max = _largest(x, n_in, BLOCK), _largest(d, n_out, BLOCK)
+    lr, granularity = tl.load(numbers), tl.load(numbers + 1)
+    k = lr * x_max * d_max / granularity
+    slots = tl.full((), 0, tl.int32) + bl
+    if BL_MANAGED:
+        slots = tl.where(k < bl, tl.minimum(tl.ceil(k), bl).to(tl.int32), slots)
+    slots = tl.where(k == 0.0, 0, slots)
+    tl.store(length + s, slots)
+    if k > 0.0:
+        scale = tl.sqrt(lr / (granularity * slots.to(tl.float64)))
+        px = scale
+        pd = scale
+        if MANAGED:
+            d_max = tl.where(k > bl, d_max * bl / k, d_max)
+            px = scale * tl.sqrt(d_max / x_max)
+            pd = scale * tl.sqrt(x_max / d_max)
+        tl.store(factors + 2 * s, px)
+        tl.store(factors + 2 * s + 1, pd)
+        _count(x, n_in, px, totals, BLOCK)
+        _count(d, n_out, pd, totals, BLOCK)
+
+
+@triton.jit
+def _fires(value, factor, line, slot, sample, low, high):
+    """Whether lines fire in a slot: a random word below the threshold of |value| factor."""
+    threshold = tl.minimum(tl.abs(value).to(tl.float64) * factor * FULL, FULL).to(tl.int64)
+    return word_of(low, high, line, slot, sample).to(tl.int64) < threshold
+
+
+@triton.jit(do_not_specialize=["low", "high", "first_sample"])
+def columns(x, length, factors, low, high, first_sample, order, fired, n_in, bl, BLOCK: tl.constexpr):
+    """One program a sample and slot: which columns fire, and in which order.
+
+    order (samples, bl, in) int32: 0, or r + 1 for the r-th firing column with x > 0, or -(r + 1) for the r-th
+    with x < 0; fired (samples, bl, 2) int32: how many of each. Slots beyond the train's length only get 0, 0.
+    """
+    at_slot = tl.program_id(0).to(tl.int64)
+    s, slot = at_slot // bl, at_slot % bl
+    above = tl.full((), 0, tl.int32)
+    below = tl.full((), 0, tl.int32)
+    if slot < tl.load(length + s):
+        factor = tl.load(factors + 2 * s)
+        for first in range(0, n_in, BLOCK):
+            j = first + tl.arange(0, BLOCK)
+            value = tl.load(x + s * n_in + j, mask=j < n_in, other=0.0)
+            fire = _fires(value, factor, j, slot, s + first_sample, low, high)
+            up = (fire & (value > 0.0)).to(tl.int32)
+            down = (fire & (value < 0.0)).to(tl.int32)
+            rank = up * (above + tl.cumsum(up, 0)) - down * (below + tl.cumsum(down, 0))
+            tl.store(order + at_slot * n_in + j, rank, mask=j < n_in)
+            above += tl.sum(up)
+            below += tl.sum(down)
+    tl.store(fired + 2 * at_slot, above)
+    tl.store(fired + 2 * at_slot + 1, below)
+
+
+@triton.jit(do_not_specialize=["low", "high", "first_sample"])
+def rows(d, length, factors, low, high, first_sample, bits, n_out, bl, BLOCK: tl.constexpr):
+    """One program a sample and block of rows: bits (samples, out, ceil(bl / 32)) int32, bit k % 32 of word
+    k // 32 being set where the row fires in slot k."""
+    s = tl.program_id(0).to(tl.int64)
+    i = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    value = tl.load(d + s * n_out + i, mask=i < n_out, other=0.0)
+    slots, factor = tl.load(length + s), tl.load(factors + 2 * s + 1)
+    words = (bl + SLOTS - 1) // SLOTS
+    for word in range(words):
+        found = tl.zeros((BLOCK,), tl.int32)
+        for bit in range(tl.minimum(slots - word * SLOTS, SLOTS)):
+            fire = _fires(value, factor, i, word * SLOTS + bit, s + first_sample, low, high)
+            found |= fire.to(tl.int32) << bit
+        tl.store(bits + (s * n_out + i) * words + word, found, mask=i < n_out)

@@ -1,0 +1,163 @@
+"""The pulsed update on the GPU. `kernels/gpu/build.py` joins this text to each law's step functions; as it
+stands, with the ideal cell, it is an ordinary module.
+
+Cells are independent once their pulses are numbered, so a program owns a block of columns of one row and
+keeps its weights in registers through all samples and slots. Numbers, order and noise are those of
+`mho.kernels.template`.
+"""
+
+import triton
+import triton.language as tl
+
+from mho.kernels.gpu.ideal import NOISY, parameters, step_down, step_up  # build.py: the law's own
+from mho.kernels.gpu.lines import BAD, CLIPPED, DOWN, FULL, SLOTS, UP
+from mho.kernels.gpu.philox import normal_of, word_of
+
+
+@triton.jit
+def _pulse(w, par, order, above, n_up, n_down, row_down, p, low, high, i):
+    """One slot: a pulse on every column with order != 0 (see `lines.columns`), p pulses having been sent.
+
+    Returns: the weights after it.
+    """
+    z = tl.zeros_like(w)
+    if NOISY:
+        rank = tl.where(order > 0, order - 1, above - order - 1)
+        z = normal_of(low, high, p + rank.to(tl.int64), i, i * 0)
+    down = (order < 0) != row_down
+    if n_up > 0:
+        w = tl.where((order != 0) & (down == 0), step_up(w, z, par), w)
+    if n_down > 0:
+        w = tl.where((order != 0) & down, step_down(w, z, par), w)
+    return w
+
+
+@triton.jit
+def _finish(w, cells, visible, reference, totals, at, live, i, HAS_REFERENCE: tl.constexpr):
+    """Writes the weights back and the apparent ones; notes the row if one of them is not finite."""
+    tl.store(cells + at, w, mask=live)
+    if HAS_REFERENCE:
+        tl.store(visible + at, w - tl.load(reference + at, mask=live, other=0.0), mask=live)
+    broken = live & ((tl.abs(w) < float("inf")) == 0)
+    if tl.sum(broken.to(tl.int32)) > 0:
+        tl.atomic_max(totals + BAD, i + 1)
+
+
+@triton.jit
+def _count(ups, downs, order, row_down):
+    """Pulses of each cell in one slot, added to blocks of counters."""
+    down = (order < 0) != row_down
+    return ups + ((order != 0) & (down == 0)).to(tl.int32), downs + ((order != 0) & down).to(tl.int32)
+
+
+@triton.jit
+def _add(counts, pulses, live):
+    """Adds pulses to the cells' counters."""
+    tl.store(counts, tl.load(counts, mask=live, other=0) + pulses, mask=live)
+
+
+@triton.jit(do_not_specialize=["low", "high"])
+def send_trains(cells, planes, visible, reference, counts, scal, d, order, fired, bits, before, after, totals,
+                low, high, samples, n_in, n_out, bl, REVERSED: tl.constexpr, HAS_REFERENCE: tl.constexpr,
+                COUNTS: tl.constexpr, BLOCK: tl.constexpr):  # fmt: skip
+    """One program a row and block of columns: all pulses of a block of samples.
+
+    order, fired, bits: the lines, see `mho.kernels.gpu.lines`; before, after: (out,) int64, pulses that each
+    row got in this update before and after this block of samples; REVERSED: lr < 0.
+    """
+    i = tl.program_id(0).to(tl.int64)
+    j = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    live = j < n_in
+    at = i * n_in + j
+    size = (i * 0 + n_out) * n_in
+    w = tl.load(cells + at, mask=live, other=0.0)
+    par = parameters(planes, scal, at, live, size)
+    start = tl.load(before + i)
+    p = start
+    all_down = start * 0
+    ups = tl.zeros((BLOCK,), tl.int32)
+    downs = tl.zeros((BLOCK,), tl.int32)
+    words = (bl + SLOTS - 1) // SLOTS
+    for s in range(samples):
+        line = tl.full((), 0, tl.int64) + s
+        row_down = (tl.load(d + line * n_out + i) < 0.0) != REVERSED
+        for word in range(words):
+            row_bits = tl.load(bits + (line * n_out + i) * words + word)
+            if row_bits != 0:
+                for bit in range(SLOTS):
+                    if (row_bits >> bit) & 1 != 0:
+                        slot = line * bl + word * SLOTS + bit
+                        above = tl.load(fired + 2 * slot)
+                        below = tl.load(fired + 2 * slot + 1)
+                        n_down = tl.where(row_down, above, below)
+                        n = above + below
+                        if n > 0:
+                            mine = tl.load(order + slot * n_in + j, mask=live, other=0)
+                            w = _pulse(w, par, mine, above, n - n_down, n_down, row_down, p, low, high, i)
+                            if COUNTS:
+                                ups, downs = _count(ups, downs, mine, row_down)
+                            p += n
+                            all_down += n_down
+    if p > start:
+        _finish(w, cells, visible, reference, totals, at, live, i, HAS_REFERENCE)
+        if COUNTS:
+            _add(counts + at, ups, live)
+            _add(counts + size + at, downs, live)
+    if tl.program_id(1) == 0:
+        tl.store(after + i, p)
+        tl.atomic_add(totals + UP, p - start - all_down)
+        tl.atomic_add(totals + DOWN, all_down)
+
+
+@triton.jit(do_not_specialize=["low", "high", "round_low", "round_high"])
+def send_rounded(cells, planes, visible, reference, counts, scal, x, d, numbers, totals, round_low, round_high,
+                 low, high, samples, n_in, n_out, bl, REVERSED: tl.constexpr, HAS_REFERENCE: tl.constexpr,
+                 COUNTS: tl.constexpr, BLOCK: tl.constexpr):  # fmt: skip
+    """Stochastic rounding, one program a row, BLOCK >= n_in: see `mho.kernels.template.rounded_rows`.
+
+    numbers: (|lr|, dw_min) float64.
+    """
+    i = tl.program_id(0).to(tl.int64)
+    j = tl.arange(0, BLOCK)
+    live = j < n_in
+    at = i * n_in + j
+    size = (i * 0 + n_out) * n_in
+    w = tl.load(cells + at, mask=live, other=0.0)
+    par = parameters(planes, scal, at, live, size)
+    p = i * 0
+    all_down = i * 0
+    clipped = i * 0
+    ups = tl.zeros((BLOCK,), tl.int32)
+    downs = tl.zeros((BLOCK,), tl.int32)
+    for s in range(samples):
+        line = tl.full((), 0, tl.int64) + s
+        error = tl.load(d + line * n_out + i)
+        scale = tl.load(numbers) * tl.abs(error).to(tl.float64) / tl.load(numbers + 1)
+        if scale != 0.0:
+            row_down = (error < 0.0) != REVERSED
+            value = tl.load(x + line * n_in + j, mask=live, other=0.0)
+            want = scale * tl.abs(value).to(tl.float64)
+            clipped += tl.sum((want > bl).to(tl.int64))
+            want = tl.where(want > bl, want * 0.0 + bl, want)
+            n = want.to(tl.int32)
+            rest = (want - n.to(tl.float64)) * FULL
+            n += (word_of(round_low, round_high, j, i, line).to(tl.float64) < rest).to(tl.int32)
+            for k in range(tl.max(n)):
+                fire_above = ((n > k) & (value > 0.0)).to(tl.int32)
+                fire_below = ((n > k) & (value < 0.0)).to(tl.int32)
+                above, below = tl.sum(fire_above), tl.sum(fire_below)
+                n_down = tl.where(row_down, above, below)
+                order = fire_above * tl.cumsum(fire_above, 0) - fire_below * tl.cumsum(fire_below, 0)
+                w = _pulse(w, par, order, above, above + below - n_down, n_down, row_down, p, low, high, i)
+                if COUNTS:
+                    ups, downs = _count(ups, downs, order, row_down)
+                p += above + below
+                all_down += n_down
+    tl.atomic_add(totals + CLIPPED, clipped)
+    if p > 0:
+        _finish(w, cells, visible, reference, totals, at, live, i, HAS_REFERENCE)
+        tl.atomic_add(totals + UP, p - all_down)
+        tl.atomic_add(totals + DOWN, all_down)
+        if COUNTS:
+            _add(counts + at, ups, live)
+            _add(counts + size + at, downs, live)

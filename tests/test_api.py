@@ -24,7 +24,7 @@ LAYERS = [
     ("responses",),
     ("device", "io", "pulses"),
     ("kernels",),
-    ("mvm", "tile"),
+    ("views", "checks", "arithmetic", "mvm", "tile"),
     ("algorithms",),
     ("crossbar",),
     ("nn",),

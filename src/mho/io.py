@@ -60,7 +60,7 @@ class IO(Record):
 
     @functools.cached_property
     def numbers(self) -> tuple[np.ndarray, np.ndarray]:
-        """What kernels are told: (bound, step, sigma, abs_max) of the inputs, (bound, step, sigma) of the outputs."""
+        """For kernels: (bound, step, sigma, abs_max) of the inputs, (bound, step, sigma) of the outputs."""
         inward = (
             self.inp_bound,
             2 * self.inp_bound * self.inp_res,

@@ -52,21 +52,18 @@ def multiply(
     return y
 
 
-def read_out(values: torch.Tensor, io: IO, use: Use) -> torch.Tensor:
-    """Output converter alone: `values` (n,) are the currents of one addressed row or column."""
-    y = values.clone(memory_format=torch.contiguous_format)
-    if not io.perfect:
-        from mho.kernels.converters import decode
+def read_line(lines: torch.Tensor, where: int, io: IO, use: Use) -> torch.Tensor:
+    """lines[where] through the output converters alone; `lines` (lines, n) float32 may be a transposed matrix."""
+    from mho.kernels.converters import read
 
-        room = _room(1, 1, len(y))
-        name = signed(use.key), int(use.stream), use.event
-        decode(
-            y.data_ptr(), len(y), _UNSCALED, io.numbers[1], *name, room.rows, 0, room.over, room.z, room.words
-        )
+    n = lines.shape[1]
+    y = torch.empty(n, dtype=torch.float32)
+    step, stride = lines.stride()
+    room = _room(1, 1, n)
+    name = signed(use.key), int(use.stream), use.event
+    start = lines.data_ptr() + 4 * step * where
+    read(start, stride, y.data_ptr(), n, io.numbers[1], not io.perfect, *name, room.z, room.words)
     return y
-
-
-_UNSCALED = np.ones(1, np.float32)
 
 
 def signed(key: int) -> int:

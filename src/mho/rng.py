@@ -8,6 +8,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
 
 M0, M1 = 0xD2511F53, 0xCD9E8D57  # multipliers and key increments of Philox4x32 (Salmon et al. 2011, table 2)
@@ -66,11 +67,10 @@ class Use(NamedTuple):
     event: int
 
 
-def next_event(events: "torch.Tensor", stream: Stream) -> int:
-    """The event of the next use of a stream; `events` is an int64 buffer with one counter a stream."""
-    counters = events.numpy()
-    event = int(counters[stream])
-    counters[stream] = event + 1
+def next_event(events: "np.ndarray | torch.Tensor", stream: Stream) -> int:
+    """The event of the next use of a stream; `events` holds one int64 counter a stream."""
+    event = int(events[stream])
+    events[stream] = event + 1
     return event
 
 

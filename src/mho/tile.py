@@ -3,16 +3,16 @@
 from enum import IntEnum
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
 import torch
-from torch import nn
 
+from mho import arithmetic, checks
 from mho.device import Cells, Device
 from mho.errors import complaint, wrong_type
 from mho.io import IO, by_direction
-from mho.mvm import multiply, read_out
-from mho.pulses import Exact, Expected, Pulses, PulseScheme
+from mho.mvm import multiply, read_line
+from mho.pulses import Expected, Pulses, PulseScheme
 from mho.rng import Stream, Use, next_event
+from mho.views import Viewed
 
 if TYPE_CHECKING:
     from mho.kernels.cpu import CpuKernels
@@ -29,6 +29,11 @@ class Tally(IntEnum):
     PROGRAMS = 5
 
 
+_UP, _DOWN, _READS, _CLIPPED, _LINES = map(
+    int, list(Tally)[:5]
+)  # an index as int costs a tenth of an IntEnum's
+
+
 class UpdateInfo(NamedTuple):
     """What one update sent: pulses up and down, and how many of its bit lines were clipped at p = 1."""
 
@@ -38,7 +43,7 @@ class UpdateInfo(NamedTuple):
     lines: int
 
 
-class Tile(nn.Module):
+class Tile(Viewed):
     """A crossbar of shape (out, in); row i is an output line, column j an input line.
 
     Args:
@@ -88,13 +93,15 @@ class Tile(nn.Module):
         self.shape = (w.shape[0], w.shape[1])
         drawn = device.draw(self.shape, key)
         values = _parameters(drawn)
-        planes = {n: _full(v, w) for n, v in values.items() if isinstance(v, torch.Tensor)}
+        planes = {n: arithmetic.full(v, w) for n, v in values.items() if isinstance(v, torch.Tensor)}
         self._scalars = {n: v for n, v in values.items() if n not in planes}
         self._plane_names = tuple(planes)
         self._fields = tuple(drawn.fields)
         has_reference = isinstance(drawn.reference, torch.Tensor) or drawn.reference != 0
         reference = (
-            _full(drawn.reference, w).clone() if has_reference else torch.empty(0, 0, dtype=torch.float32)
+            arithmetic.full(drawn.reference, w).clone()
+            if has_reference
+            else torch.empty(0, 0, dtype=torch.float32)
         )
         stacked = (
             torch.stack(list(planes.values())) if planes else torch.empty(0, *self.shape, dtype=torch.float32)
@@ -134,18 +141,21 @@ class Tile(nn.Module):
         """How many cells sit at one of their bounds."""
         p = self.parameters_of_cells
         return int(
-            ((self.cells <= _full(p.lower, self.cells)) | (self.cells >= _full(p.upper, self.cells))).sum()
+            (
+                (self.cells <= arithmetic.full(p.lower, self.cells))
+                | (self.cells >= arithmetic.full(p.upper, self.cells))
+            ).sum()
         )
 
     # -- reading
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """x (..., in) -> y (..., out), through the forward converters."""
-        return self._product(self.w, x, "forward", Stream.FORWARD)
+        return self._product(self.w.mT, x, "forward", Stream.FORWARD)
 
     def backward(self, d: torch.Tensor) -> torch.Tensor:
         """d (..., out) -> (..., in), through the backward converters."""
-        return self._product(self.w.mT, d, "backward", Stream.BACKWARD)
+        return self._product(self.w, d, "backward", Stream.BACKWARD)
 
     def read(self, column: int | None = None, *, row: int | None = None) -> torch.Tensor:
         """One column (out,), one row (in,), or without arguments all columns (out, in), through the transfer
@@ -157,9 +167,9 @@ class Tile(nn.Module):
         kind, where, n = ("row", row, self.shape[0]) if column is None else ("column", column, self.shape[1])
         if where is None or not -n <= where < n:
             raise complaint("Tile.read", f"there is no {kind} {where}", f"This tile has {n}, counted from 0")
-        line = self.w[:, where] if kind == "column" else self.w[where]
-        self.tally.numpy()[Tally.READS] += 1
-        return read_out(line, self.io["transfer"], Use(self.key, Stream.READ, self._next_event(Stream.READ)))
+        self.view("tally")[_READS] += 1
+        use = Use(self.key, Stream.READ, next_event(self.view("events"), Stream.READ))
+        return read_line(self.w if kind == "row" else self.w.mT, where % n, self.io["transfer"], use)
 
     # -- writing
 
@@ -173,13 +183,14 @@ class Tile(nn.Module):
             that drove a weight to NaN.
         """
         lr = float(lr)
-        x, d = self._factors(x, d, lr)
+        x, d = checks.factors(x, d, lr, self.shape)
         if isinstance(self.pulses, Pulses):
-            info = self._send(x, d, lr, self.pulses)
-        else:
-            self._arithmetic(x, d, lr, self.pulses)
-            info = UpdateInfo(0, 0, 0, 0)
-        return info
+            return self._send(x, d, lr, self.pulses)
+        arithmetic.add(self.cells, x, d, lr, self.pulses, self.device.response, self.parameters_of_cells)
+        if isinstance(self.pulses, Expected) and not torch.isfinite(self.cells).all():
+            raise checks.runaway(self.cells, self.device.response)
+        self.refresh()
+        return UpdateInfo(0, 0, 0, 0)
 
     def program(self, w: torch.Tensor) -> None:
         """Writes the apparent weight (out, in), exactly but clipped to the bounds of the cells."""
@@ -195,9 +206,8 @@ class Tile(nn.Module):
     # -- inside
 
     def _write(self, w: torch.Tensor) -> None:
-        p = self.parameters_of_cells
         hidden = w.detach().to(torch.float32) + (self.reference if self.reference.numel() else 0.0)
-        self.cells.copy_(_clip(hidden, p))
+        self.cells.copy_(arithmetic.clip(hidden, self.parameters_of_cells))
         self.refresh()
 
     def refresh(self) -> None:
@@ -205,106 +215,44 @@ class Tile(nn.Module):
         if self.reference.numel():
             torch.sub(self.cells, self.reference, out=self._apparent)
 
-    def _next_event(self, stream: Stream) -> int:
-        return next_event(self.events, stream)
-
-    def _product(self, weight: torch.Tensor, x: torch.Tensor, direction: str, stream: Stream) -> torch.Tensor:
-        if x.shape[-1:] != weight.shape[1:]:
-            raise self._wrong_shape(direction, x, "in" if direction == "forward" else "out")
-        flat = x.detach().reshape(-1, x.shape[-1]).to(torch.float32).contiguous()
-        use = Use(self.key, stream, self._next_event(stream))
-        y = multiply(weight.mT, flat, self.io[direction], use, f"Tile.{direction}")
-        return y.reshape(*x.shape[:-1], weight.shape[0])
-
-    def _factors(self, x: torch.Tensor, d: torch.Tensor, lr: float) -> tuple[torch.Tensor, torch.Tensor]:
-        if not np.isfinite(lr):
-            raise complaint("Tile.update", f"lr is {lr}", "It must be finite")
-        if x.shape[-1:] != self.shape[1:]:
-            raise self._wrong_shape("update", x, "in")
-        if d.shape[-1:] != self.shape[:1]:
-            raise self._wrong_shape("update", d, "out")
-        x = x.detach().reshape(-1, self.shape[1]).to(torch.float32).contiguous()
-        d = d.detach().reshape(-1, self.shape[0]).to(torch.float32).contiguous()
-        if len(x) != len(d):
-            raise complaint("Tile.update", f"x has {len(x)} samples and d has {len(d)}", "They must agree")
-        from mho.kernels.lines import first_bad  # Numba: loaded with the first update
-
-        for name, value in (("x", x), ("d", d)):
-            sample = first_bad(value.numpy())
-            if sample >= 0:
-                raise complaint(
-                    "Tile.update", f"{name} holds NaN or infinity in sample {sample}", "Both must be finite"
-                )
-        return x, d
+    def _product(self, matrix: torch.Tensor, x: torch.Tensor, direction: str, stream: Stream) -> torch.Tensor:
+        if x.shape[-1:] != matrix.shape[:1]:
+            raise checks.wrong_shape(direction, x, "in" if direction == "forward" else "out", self.shape)
+        use = Use(self.key, stream, next_event(self.view("events"), stream))
+        y = multiply(matrix, checks.lines(x), self.io[direction], use, f"Tile.{direction}")
+        return y.reshape(*x.shape[:-1], matrix.shape[1])
 
     def _send(self, x: torch.Tensor, d: torch.Tensor, lr: float, pulses: Pulses) -> UpdateInfo:
-        if self._kernels is None:
-            from mho.kernels.cpu import CpuKernels  # Numba: loaded with the first pulse
-            from mho.kernels.memory import Arrays
-
-            buffers = (self.cells, self.planes, self._apparent, self.reference, self.counts)
-            arrays = Arrays(*(b.numpy() for b in buffers))
-            self._kernels = CpuKernels(self.device, self.parameters_of_cells, arrays, self.key)
-        sent = self._kernels.update(x.numpy(), d.numpy(), float(lr), pulses, self._next_event(Stream.C2C))
+        event = next_event(self.view("events"), Stream.C2C)
+        sent = (self._kernels or self._load()).update(x.numpy(), d.numpy(), lr, pulses, event)
         if sent.bad >= 0:
-            raise self._runaway()
-        tally = self.tally.numpy()
-        tally[Tally.UP] += sent.up
-        tally[Tally.DOWN] += sent.down
-        tally[Tally.CLIPPED] += sent.clipped
-        tally[Tally.LINES] += sent.lines
+            raise checks.runaway(self.cells, self.device.response)
+        tally = self.view("tally")
+        tally[_UP] += sent.up
+        tally[_DOWN] += sent.down
+        tally[_CLIPPED] += sent.clipped
+        tally[_LINES] += sent.lines
         return UpdateInfo(sent.up, sent.down, sent.clipped, sent.lines)
 
-    def _arithmetic(self, x: torch.Tensor, d: torch.Tensor, lr: float, scheme: Expected | Exact) -> None:
-        if isinstance(scheme, Exact):
-            self.cells.add_(d.mT @ x, alpha=lr)  # not addmm_: these are the bits of torch.optim.SGD
-        elif scheme.per_sample:
-            for one_x, one_d in zip(x, d, strict=True):
-                self._expect(lr * torch.outer(one_d, one_x))
-        else:
-            self._expect(lr * (d.mT @ x))
-        self.refresh()
+    def _load(self) -> "CpuKernels":
+        """The compiled update for the device that the cells' memory is on; only the CPU so far."""
+        from mho.kernels.cpu import CpuKernels  # Numba: loaded with the first pulse
+        from mho.kernels.memory import Arrays
 
-    def _expect(self, dw: torch.Tensor) -> None:
-        p = self.parameters_of_cells
-        law = self.device.response.with_fields(**p.fields)
-        change = dw * law.F(self.cells) - dw.abs() * law.G(self.cells)
-        self.cells.copy_(_clip(self.cells + p.gain * change, p))
-        if not torch.isfinite(self.cells).all():
-            raise self._runaway()
+        arrays = Arrays(*(self.view(n) for n in ("cells", "planes", "_apparent", "reference", "counts")))
+        self._kernels = CpuKernels(self.device, self.parameters_of_cells, arrays, self.key)
+        return self._kernels
 
-    def _runaway(self):
-        row, column = (~torch.isfinite(self.cells)).nonzero()[0].tolist()
-        return complaint(
-            f"{type(self.device.response).__name__}.up/down",
-            f"the law drove cell ({row}, {column}) to {self.cells[row, column].item()}",
-            "A response must be finite everywhere between its bounds",
-            "check it with mho.testing.check_response",
-        )
-
-    def _wrong_shape(self, verb: str, value: torch.Tensor, line: str):
-        n = self.shape[1] if line == "in" else self.shape[0]
-        letter = "x" if line == "in" else "d"
-        return complaint(
-            f"Tile.{verb}",
-            f"{letter} has shape {tuple(value.shape)} but this tile is (out={self.shape[0]}, in={self.shape[1]})",
-            f"{letter} must be (..., {line}) = (..., {n})",
-            "pass the layer input, not its output"
-            if line == "in"
-            else "pass the error at the layer's output",
-        )
+    def forget(self) -> None:
+        super().forget()
+        self._kernels = None  # they point into the old memory
 
     def _load_from_state_dict(self, *args, **kwargs) -> None:
         super()._load_from_state_dict(*args, **kwargs)
-        self._kernels = None
         self.refresh()
 
-    def _apply(self, fn, recurse=True):
-        self._kernels = None  # it points into the old memory
-        return super()._apply(fn, recurse)
-
     def __getstate__(self) -> dict:
-        return self.__dict__ | {"_kernels": None}
+        return super().__getstate__() | {"_kernels": None}
 
     def extra_repr(self) -> str:
         return f"out={self.shape[0]}, in={self.shape[1]}, device={self.device}"
@@ -312,11 +260,3 @@ class Tile(nn.Module):
 
 def _parameters(cells: Cells) -> dict[str, "float | torch.Tensor"]:
     return {**cells.fields, "gain": cells.gain, "lower": cells.lower, "upper": cells.upper}
-
-
-def _full(value: "float | torch.Tensor", like: torch.Tensor) -> torch.Tensor:
-    return torch.as_tensor(value, dtype=torch.float32).expand(like.shape)
-
-
-def _clip(w: torch.Tensor, p: Cells) -> torch.Tensor:
-    return torch.minimum(torch.maximum(w, _full(p.lower, w)), _full(p.upper, w))

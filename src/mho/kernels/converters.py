@@ -8,7 +8,7 @@ between calls as an array. Noise: Philox counter (column // 8, 2 * attempt (+ 1 
 import numpy as np
 
 from mho.kernels.address import floats_at
-from mho.kernels.compile import lean_kernel, part
+from mho.kernels.compile import lean_kernel, loop, part
 from mho.kernels.math32 import largest32
 from mho.kernels.normal import fill_normals
 from mho.kernels.philox import call_words
@@ -63,6 +63,24 @@ def encode(x, sign, out, scale, numbers, key, stream, event, rows, attempt, z, w
     return -1
 
 
+@loop
+def _convert(line, size, numbers, key, row, attempt, z, words):
+    """One sample's outputs through the ADC, in place; returns whether one of them reached the bound."""
+    bound, step, sigma = numbers[0], numbers[1], numbers[2]
+    n = len(line)
+    if sigma > 0:
+        fill_normals(z, words, 0, n, key[0], key[1], np.uint32(2 * attempt + 1), np.uint32(row), _ZERO)
+        for j in range(n):
+            line[j] += sigma * z[j]
+    if step > 0:
+        for j in range(n):
+            line[j] = np.rint(line[j] / step) * step
+    top = largest32(line)
+    for j in range(n):
+        line[j] = min(max(line[j], -bound), bound) * size
+    return top >= bound
+
+
 @lean_kernel
 def decode(y, n, scale, numbers, key, stream, event, rows, attempt, over, z, words):
     """ADC, in place: y = scale * clip(round(y + noise)).
@@ -74,27 +92,25 @@ def decode(y, n, scale, numbers, key, stream, event, rows, attempt, over, z, wor
         z, words: scratch, of length n + 8 or more.
     Returns: how many did.
     """
-    bound, step, sigma = numbers[0], numbers[1], numbers[2]
     key = _words(key, stream, event)
     n_over = 0
     for i in range(len(rows)):
         r = rows[i]
-        line = floats_at(y + 4 * n * i, n)
-        if sigma > 0:
-            fill_normals(z, words, 0, n, key[0], key[1], np.uint32(2 * attempt + 1), np.uint32(r), _ZERO)
-            for j in range(n):
-                line[j] += sigma * z[j]
-        size = scale[i]
-        if step > 0:
-            for j in range(n):
-                line[j] = np.rint(line[j] / step) * step
-        top = largest32(line)
-        for j in range(n):
-            line[j] = min(max(line[j], -bound), bound) * size
-        if top >= bound:
+        if _convert(floats_at(y + 4 * n * i, n), scale[i], numbers, key, r, attempt, z, words):
             over[n_over] = r
             n_over += 1
     return n_over
+
+
+@lean_kernel
+def read(source, stride, y, n, numbers, converted, key, stream, event, z, words):
+    """y (n,) = every `stride`-th number from address `source`, through the ADC if `converted`."""
+    line = floats_at(y, n)
+    column = floats_at(source, (n - 1) * stride + 1)
+    for j in range(n):
+        line[j] = column[j * stride]
+    if converted:
+        _convert(line, np.float32(1.0), numbers, _words(key, stream, event), 0, 0, z, words)
 
 
 @lean_kernel

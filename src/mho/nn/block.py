@@ -8,13 +8,15 @@ from mho.crossbar import Crossbar, Mapping
 from mho.device import Device
 from mho.io import by_direction
 from mho.mvm import multiply
+from mho.nn.product import Product
 from mho.pulses import Exact
 from mho.responses import Constant
 from mho.rng import Stream, Use, child_key, next_event
 from mho.tile import Tile
+from mho.views import Viewed
 
 
-class Block(nn.Module):
+class Block(Viewed):
     """An (out, in) analog matrix on one set of arrays: y = scale * out_scale * (x W^T).
 
     `weight` is what the network sees: the sum of the algorithm's visible terms, kept up to date after each
@@ -50,13 +52,9 @@ class Block(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """x (..., in) -> y (..., out) through the converters; records (x, d) in the backward pass."""
-        flat = x.reshape(-1, self.shape[1])
-        y = _Product.apply(flat, self.weight, self)
-        if self.scale.numel():
-            y = y * self.scale.to(y.dtype)
-        if self.out_scale is not None:
-            y = y * self.out_scale.to(y.dtype)
-        return y.reshape(*x.shape[:-1], self.shape[0])
+        if x.dtype is torch.float32:
+            return Product.apply(x, self.weight, self.out_scale, self)
+        return Product.apply(x.to(torch.float32), self.weight, self.out_scale, self).to(x.dtype)
 
     def scaled_weight(self) -> torch.Tensor:
         """(out, in): `weight` with the digital scales; a copy."""
@@ -90,8 +88,8 @@ class Block(nn.Module):
         if fused.data_ptr() != self.weight.data_ptr():
             self.weight.data.copy_(fused)
 
-    def product(self, x: torch.Tensor, direction: str) -> torch.Tensor:
-        """x (samples, in) W^T forward, x (samples, out) W backward, as the hardware gives it.
+    def product(self, x: torch.Tensor, direction: str, sign: float = 1.0) -> torch.Tensor:
+        """sign * x (samples, in) W^T forward, sign * x (samples, out) W backward, as the hardware gives it.
 
         In eval mode the noise has a stream of its own, so that evaluations do not change training.
         """
@@ -99,19 +97,19 @@ class Block(nn.Module):
         stream = Stream.BACKWARD if direction == "backward" else forward
         io = self.io[direction]
         if self.hardware.algorithm.mix == "shared_adc":
-            return self._multiply(self.weight.detach(), x, io, direction, stream)
+            return self._multiply(self.weight.detach(), x, io, direction, stream, sign)
         parts = [
-            self._multiply(term.weight(), x, io, direction, stream)
+            self._multiply(term.weight(), x, io, direction, stream, sign)
             for term in self.hardware.algorithm.visible(self.state)
         ]
         return sum(parts[1:], parts[0])
 
     def _multiply(
-        self, weight: torch.Tensor, x: torch.Tensor, io, direction: str, stream: Stream
+        self, weight: torch.Tensor, x: torch.Tensor, io, direction: str, stream: Stream, sign: float
     ) -> torch.Tensor:
-        matrix = weight.mT if direction != "backward" else weight
-        use = Use(self.key, stream, next_event(self.events, stream))
-        return multiply(matrix, x, io, use, f"{direction} pass")
+        matrix = weight if direction == "backward" else weight.mT
+        use = Use(self.key, stream, next_event(self.view("events"), stream))
+        return multiply(matrix, x, io, use, f"{direction} pass", sign)
 
     def _fused(self) -> torch.Tensor:
         terms = self.hardware.algorithm.visible(self.state)
@@ -160,23 +158,3 @@ def _scaled(w: torch.Tensor, mapping: Mapping) -> tuple[torch.Tensor, torch.Tens
 
 
 _UNBOUNDED = Device(Constant(tau_max=3e38, tau_min=-3e38))
-
-
-class _Product(torch.autograd.Function):
-    """y = x W^T; backward gives dL/dx = g W, and leaves (x, -g) with the block instead of dL/dW."""
-
-    @staticmethod
-    def forward(ctx, x: torch.Tensor, weight: torch.Tensor, block: Block) -> torch.Tensor:
-        lines = x.detach().to(torch.float32).contiguous()
-        ctx.save_for_backward(lines)
-        ctx.block = block
-        return block.product(lines, "forward").to(x.dtype)
-
-    @staticmethod
-    def backward(ctx, g: torch.Tensor):
-        [lines] = ctx.saved_tensors
-        wants_x, wants_weight, _ = ctx.needs_input_grad
-        error = g.detach().to(torch.float32).contiguous()
-        if wants_weight:
-            ctx.block.factors.append(Factors(lines, -error))
-        return ctx.block.product(error, "backward").to(g.dtype) if wants_x else None, None, None

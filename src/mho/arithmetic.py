@@ -1,0 +1,42 @@
+"""Updates in arithmetic instead of pulses (`Expected`, `Exact`), and what a tile computes about its cells."""
+
+import torch
+
+from mho.device import Cells
+from mho.pulses import Exact, Expected
+from mho.responses import Response
+
+
+def add(
+    cells: torch.Tensor,
+    x: torch.Tensor,
+    d: torch.Tensor,
+    lr: float,
+    scheme: Expected | Exact,
+    law: Response,
+    p: Cells,
+) -> None:
+    """cells (out, in) += lr d x^T, exactly or with the change that pulses make on average."""
+    if isinstance(scheme, Exact):
+        cells.add_(d.mT @ x, alpha=lr)  # not addmm_: these are the bits of torch.optim.SGD
+    elif scheme.per_sample:
+        for one_x, one_d in zip(x, d, strict=True):
+            _expect(cells, lr * torch.outer(one_d, one_x), law, p)
+    else:
+        _expect(cells, lr * (d.mT @ x), law, p)
+
+
+def _expect(cells: torch.Tensor, dw: torch.Tensor, law: Response, p: Cells) -> None:
+    law = law.with_fields(**p.fields)
+    change = dw * law.F(cells) - dw.abs() * law.G(cells)
+    cells.copy_(clip(cells + p.gain * change, p))
+
+
+def clip(w: torch.Tensor, p: Cells) -> torch.Tensor:
+    """w between the bounds of the cells."""
+    return torch.minimum(torch.maximum(w, full(p.lower, w)), full(p.upper, w))
+
+
+def full(value: "float | torch.Tensor", like: torch.Tensor) -> torch.Tensor:
+    """A parameter of the cells as a plane."""
+    return torch.as_tensor(value, dtype=torch.float32).expand(like.shape)

@@ -1,0 +1,64 @@
+"""What a tile checks about vectors that come in and weights that come out, and how it complains."""
+
+import math
+
+import torch
+
+from mho.errors import MhoError, complaint
+
+
+def factors(
+    x: torch.Tensor, d: torch.Tensor, lr: float, shape: tuple[int, int]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """(samples, in) and (samples, out), float32 and contiguous, of an update's arguments; raises what is wrong."""
+    if not math.isfinite(lr):
+        raise complaint("Tile.update", f"lr is {lr}", "It must be finite")
+    if x.shape[-1:] != shape[1:]:
+        raise wrong_shape("update", x, "in", shape)
+    if d.shape[-1:] != shape[:1]:
+        raise wrong_shape("update", d, "out", shape)
+    x, d = lines(x), lines(d)
+    if x.shape[0] != d.shape[0]:
+        what = f"x has {x.shape[0]} samples and d has {d.shape[0]}"
+        raise complaint("Tile.update", what, "They must agree")
+    from mho.kernels.converters import first_bad  # Numba: loaded with the first update
+
+    for name, value in (("x", x), ("d", d)):
+        sample = first_bad(value.data_ptr(), *value.shape)
+        if sample >= 0:
+            what = f"{name} holds NaN or infinity in sample {sample}"
+            raise complaint("Tile.update", what, "Both must be finite")
+    return x, d
+
+
+def lines(x: torch.Tensor) -> torch.Tensor:
+    """x (..., n) as (samples, n), detached, float32 and contiguous; the same memory if that is what it is."""
+    if x.ndim != 2:
+        x = x.reshape(-1, x.shape[-1])
+    if x.dtype is not torch.float32:
+        x = x.to(torch.float32)
+    return x.detach().contiguous()
+
+
+def wrong_shape(verb: str, value: torch.Tensor, line: str, shape: tuple[int, int]) -> MhoError:
+    """The complaint about a vector whose last dimension is not the number of `line` ("in" or "out") lines."""
+    out, n_in = shape
+    n = n_in if line == "in" else out
+    letter = "x" if line == "in" else "d"
+    return complaint(
+        f"Tile.{verb}",
+        f"{letter} has shape {tuple(value.shape)} but this tile is (out={out}, in={n_in})",
+        f"{letter} must be (..., {line}) = (..., {n})",
+        "pass the layer input, not its output" if line == "in" else "pass the error at the layer's output",
+    )
+
+
+def runaway(cells: torch.Tensor, law: object) -> MhoError:
+    """The complaint about a law that drove a weight to NaN or infinity."""
+    row, column = (~torch.isfinite(cells)).nonzero()[0].tolist()
+    return complaint(
+        f"{type(law).__name__}.up/down",
+        f"the law drove cell ({row}, {column}) to {cells[row, column].item()}",
+        "A response must be finite everywhere between its bounds",
+        "check it with mho.testing.check_response",
+    )

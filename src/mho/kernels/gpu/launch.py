@@ -69,7 +69,7 @@ class GpuKernels:
             samples = len(part_x)
             measure[(samples,)](
                 part_x, part_d, numbers, length, factors, totals, n_in, n_out, bl,
-                MANAGED=managed, BL_MANAGED=pulses.bl_management, BLOCK=_block(max(n_in, n_out), 1024), **EXACT,
+                MANAGED=managed, BL_MANAGED=pulses.bl_management, BLOCK=block_for(max(n_in, n_out), 1024), **EXACT,
             )  # fmt: skip
             columns[(samples * bl,)](
                 part_x,
@@ -81,14 +81,14 @@ class GpuKernels:
                 fired,
                 n_in,
                 bl,
-                BLOCK=_block(n_in, 1024),
+                BLOCK=block_for(n_in, 1024),
                 **EXACT,
             )
-            width = _block(n_out, _BLOCK)
+            width = block_for(n_out, _BLOCK)
             rows[(samples, -(-n_out // width))](
                 part_d, length, factors, *d_key, first, bits, n_out, bl, BLOCK=width, **EXACT
             )
-            width = _block(n_in, _BLOCK)
+            width = block_for(n_in, _BLOCK)
             self.module.send_trains[(n_out, -(-n_in // width))](
                 *self._memory(), part_d, order, fired, bits, before, after, totals, *c2c_key,
                 samples, n_in, n_out, bl, **self._kind(lr), BLOCK=width, **EXACT,
@@ -103,7 +103,7 @@ class GpuKernels:
                 "Tile.update", wrong, f"A GPU can round rows of up to {_WIDEST}", "use smaller tiles"
             )
         keys = *self._words(Stream.X_BITS, event), *self._words(Stream.C2C, event)
-        width = _block(n_in, _WIDEST)
+        width = block_for(n_in, _WIDEST)
         self.module.send_rounded[(n_out,)](
             *self._memory(), x, d, self._numbers(lr), totals, *keys, len(x), n_in, n_out, pulses.bl,
             **self._kind(lr), BLOCK=width, num_warps=min(max(width // 512, 4), 16), **EXACT,
@@ -149,6 +149,6 @@ def signed_words(key: int) -> tuple[int, int]:
     return low, high
 
 
-def _block(n: int, most: int) -> int:
+def block_for(n: int, most: int) -> int:
     """The smallest power of two that holds n, from 16 to `most`."""
     return min(max(16, 1 << (n - 1).bit_length()), most)

@@ -306,7 +306,8 @@ def trained_on_digits(key=0):
 
 
 def test_a_training_gives_the_same_bits_on_any_number_of_threads(restored_threads, monkeypatch):
-    monkeypatch.setattr("mho.kernels.cpu._WORTH_THREADS", 50)  # so that these small updates are divided
+    monkeypatch.setattr("mho.kernels.cpu._WORTH_DRAWS", 50)  # so that these small updates are divided
+    monkeypatch.setattr("mho.kernels.cpu._WORTH_PULSES", 50)
     shared = []
     monkeypatch.setattr("mho.kernels.cpu.over_rows", counting_blocks(shared))
     runs = []

@@ -29,6 +29,12 @@ class Wavy(mho.Response):
         return -self.tau, self.tau
 
 
+@pytest.fixture(autouse=True, params=[1, 1 << 30], ids=["marks", "lists"])
+def one_way_of_keeping_lines(request, monkeypatch):
+    """Every test runs with all firing columns kept as marks, and with all kept as lists."""
+    monkeypatch.setattr("mho.kernels.cpu.CpuKernels._list_below", lambda self, n_in: request.param)
+
+
 def factors(samples, n_in, n_out, seed=0):
     g = torch.Generator().manual_seed(seed)
     x = torch.randn(samples, n_in, generator=g)
@@ -87,7 +93,8 @@ def test_every_kind_of_train_equals_the_oracle(sigma, lr, bl, management):
 
 def test_blocks_of_samples_do_not_show(monkeypatch):
     device = mho.Device(mho.responses.SoftBounds(), dw_min=2e-3, sigma_c2c=0.3)
-    monkeypatch.setattr("mho.kernels.cpu._LIST_ROOM", 2 * 31 * 19)  # two samples a block
+    monkeypatch.setattr("mho.kernels.cpu._WORTH_DRAWS", 0)
+    monkeypatch.setattr("mho.kernels.cpu._BLOCK", 2 * 31 * 19)  # two samples a block
     check_against_oracle(device, mho.Pulses())
 
 

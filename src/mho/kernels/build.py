@@ -10,6 +10,7 @@ import functools
 import hashlib
 import importlib.util
 import os
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -22,7 +23,16 @@ from mho.kernels.emit import lower
 from mho.records import float_fields
 
 _HERE = Path(__file__).parent
-_PARTS = ("compile.py", "math32.py", "philox.py", "normal.py", "lines.py", "memory.py", "template.py")
+_PARTS = (
+    "compile.py",
+    "math32.py",
+    "philox.py",
+    "normal.py",
+    "lines.py",
+    "memory.py",
+    "vector.py",
+    "template.py",
+)
 _IMPORT_OF_LAW = "from mho.kernels.ideal import"
 
 
@@ -55,10 +65,24 @@ def source_of(device: Device, layout: Layout) -> str:
     """Source of the kernel module of this device."""
     law = lower(device.response, varying=device.varying)
     cheap = "32(" not in law.source.partition("def ")[2]
-    flags = f"NOISY = {layout.noise != 'none'}\nCHEAP = {cheap}"
+    noisy = layout.noise != "none"
+    flags = f"NOISY = {noisy}\nCHEAP = {cheap}\nSHARE = {_share(law.source, noisy)}"
     steps = "\n\n\n".join(_step(direction, sign, layout) for direction, sign in (("up", "+"), ("down", "-")))
     head, tail = _split_template()
     return f"{head}\n{law.source}\n\n{flags}\n\n\n{steps}\n\n{tail}"
+
+
+def _share(law: str, noisy: bool) -> float:
+    """The share of a row's cells from which it is quicker to compute all of them, 16 at a time, than to visit
+    those that get a pulse: measured by `benchmarks/pulse_cost.py` with AVX-512."""
+    for helpers, share in (
+        (r"pow32\(", 0.6),
+        (r"(exp|log|tanh|sigmoid|softplus)\w*\(", 0.4),
+        (r"sqrt32\(", 0.2),
+    ):
+        if re.search(helpers, law.partition("def ")[2]):
+            return share
+    return 0.17 if noisy else 0.07
 
 
 def _step(direction: str, sign: str, layout: Layout) -> str:

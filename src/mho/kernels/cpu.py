@@ -9,12 +9,14 @@ from mho.device import Cells, Device
 from mho.kernels.build import Layout, kernels_for
 from mho.kernels.lines import bit_lines
 from mho.kernels.memory import Arrays, Lines, Request, new_lines
+from mho.kernels.vector import can_spread
 from mho.pulses import Pulses
 from mho.rng import split
 from mho.threads import get_threads, over_rows
 
-_LIST_ROOM = 1 << 20  # most entries of a block's column lists (4 MiB): decides how many samples a block has
-_WORTH_THREADS = 30_000  # pulses below which waking a second thread costs more than it saves
+_BLOCK = 1 << 20  # most column marks of a block of samples (1 MiB)
+_WORTH_DRAWS = 100_000  # random words and pulses below which waking a second thread costs more than it saves
+_WORTH_PULSES = 30_000
 _local = threading.local()
 
 
@@ -36,6 +38,7 @@ class CpuKernels:
         self.module = kernels_for(device, layout)
         self.scal = layout.scal(device)
         self.arrays = arrays
+        self.list_below = self._list_below(arrays.cells.shape[1])
         self.granularity = float(device.dw_min)
         low, high = split(key)
         self.key = np.uint32(low), np.uint32(high)
@@ -52,15 +55,16 @@ class CpuKernels:
             pulses.bl_management,
             self.key,
             event,
+            self.list_below,
         )
         if pulses.rounding == "stochastic":
             return self._rounded(ask)
         sent = np.zeros(len(self.arrays.cells), np.int64)
-        block = max(1, min(len(x), _LIST_ROOM // (pulses.bl * x.shape[1])))
-        if block < len(x):
-            return self._blocks(ask, sent, block)
+        draws = len(x) * pulses.bl * (x.shape[1] + d.shape[1])
+        if draws > _WORTH_DRAWS:
+            return self._blocks(ask, sent)
         lines = _lines_for(ask)
-        most = _WORTH_THREADS if get_threads() > 1 else 1 << 62
+        most = _WORTH_PULSES if get_threads() > 1 else 1 << 62
         up, down, bad, clipped, n_lines, work = self.module.trains_at_once(
             self.arrays, self.scal, lines, ask, sent, most
         )
@@ -68,15 +72,27 @@ class CpuKernels:
             up, down, bad = self._rows(lines, ask, sent, True)
         return Sent(up, down, bad, clipped, n_lines)
 
-    def _blocks(self, ask: Request, sent: np.ndarray, block: int) -> Sent:
-        """The same for many samples: block by block, so that the lines stay in the cache."""
+    def _list_below(self, n_in: int) -> int:
+        """How many columns must fire in a slot before it is quicker to go over all of them."""
+        if self.module.NOISY and not can_spread():
+            return n_in + 1
+        return max(8, int(n_in * self.module.SHARE * (1 if can_spread() else 2)))
+
+    def _blocks(self, ask: Request, sent: np.ndarray) -> Sent:
+        """The same for many bit lines: drawn by all threads, block by block so that they stay in the cache."""
         up = down = clipped = n_lines = 0
         bad = -1
-        for first in range(0, len(ask.x), block):
+        samples = len(ask.x)
+        block = max(1, min(samples, _BLOCK // (ask.bl * ask.x.shape[1])))
+        for first in range(0, samples, block):
             part = ask._replace(x=ask.x[first : first + block], d=ask.d[first : first + block])
             lines = _lines_for(part)
-            work, more_clipped, more_lines = bit_lines(part, first, lines)
-            more_up, more_down, bad_row = self._rows(lines, part, sent, work > _WORTH_THREADS)
+
+            def draw(span, part=part, first=first, lines=lines):
+                return bit_lines(part, first, span, lines)
+
+            work, more_clipped, more_lines = map(sum, zip(*over_rows(draw, len(part.x), True), strict=True))
+            more_up, more_down, bad_row = self._rows(lines, part, sent, work > _WORTH_PULSES)
             up, down, bad = up + more_up, down + more_down, max(bad, bad_row)
             clipped, n_lines = clipped + more_clipped, n_lines + more_lines
         return Sent(up, down, bad, clipped, n_lines)
@@ -93,7 +109,7 @@ class CpuKernels:
             return self.module.rounded_rows(self.arrays, self.scal, ask, span)
 
         work = self.arrays.cells.size * len(ask.x)
-        parts = over_rows(rows, len(self.arrays.cells), work > _WORTH_THREADS)
+        parts = over_rows(rows, len(self.arrays.cells), work > _WORTH_PULSES)
         up, down, bad, clipped = zip(*parts, strict=True)
         return Sent(sum(up), sum(down), max(bad), sum(clipped), work)
 

@@ -21,3 +21,4 @@ def step_down(w, z, par, i, q, scal):
 
 NOISY = False
 CHEAP = True
+SHARE = 0.07

@@ -6,6 +6,7 @@ returns the value. The text uses only operators and the functions of `mho.kernel
 
 import dataclasses
 import math
+import operator
 from collections.abc import Callable
 
 import numpy as np
@@ -22,7 +23,9 @@ class Value:
 
     text: str
     condition: bool = False  # a truth value, not a number
-    known: float | None = None
+    known: float | None = (
+        None  # if it has a text too: a field that all cells share, or what follows from such
+    )
 
 
 class Writer:
@@ -92,9 +95,17 @@ _ALIASES = {
 
 
 def _operator(symbol: str, swapped: bool = False) -> Callable[..., Value]:
+    arithmetic = {"+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv}[symbol]
+
     def write(writer: Writer, input: Value, other: Value) -> Value:
-        a, b = (other, input) if swapped else (input, other)
-        return writer.assign(f"{writer.number(a).text} {symbol} {writer.number(b).text}")
+        a, b = (writer.number(v) for v in ((other, input) if swapped else (input, other)))
+        if symbol == "/" and a.known is None and b.known is not None and 1e-30 < abs(b.known) < 1e30:
+            inverse = writer.assign(f"{writer.constant(1.0)} / {b.text}")  # the same for all cells: made once
+            return writer.assign(f"{a.text} * {inverse.text}")
+        result = writer.assign(f"{a.text} {symbol} {b.text}")
+        if a.known is None or b.known is None or (symbol == "/" and b.known == 0):
+            return result
+        return dataclasses.replace(result, known=float(arithmetic(a.known, b.known)))
 
     return write
 

@@ -27,38 +27,37 @@ class Request(NamedTuple):
     bl_management: bool
     key: tuple[np.uint32, np.uint32]  # low and high word of the tile's key
     event: int
+    list_below: int  # a group with fewer firing columns is kept as a list, a fuller one as marks alone
 
 
 class Lines(NamedTuple):
-    """The bit lines of a block of samples, and scratch memory to draw them."""
+    """The bit lines of a block of samples. Columns come in two groups: those with x > 0, then those with x < 0."""
 
-    columns: (
+    marks: (
         np.ndarray
-    )  # uint32: firing columns, by sample and slot, those with x > 0 before those with x < 0
-    ends: np.ndarray  # (samples, bl, 3) uint64: each slot's part of `columns`: [start, end of x > 0, end]
+    )  # (samples, bl, in rounded up to 16) uint8: 1 or 2, its group, where a column fires; else 0
+    fired: np.ndarray  # (samples, bl, 2) uint64: how many columns of each group fire
+    columns: np.ndarray  # (samples * bl * in) uint32: slot by slot the columns that fire, if a group is short
     row_bits: np.ndarray  # (samples, out, ceil(bl / 64)) uint64: the slots in which a row fires
     row_down: np.ndarray  # (samples, out) uint8: 1 where lr d < 0
-    row_pulses: np.ndarray  # (out,) int64: pulses that each row gets from this block
-    fire: np.ndarray  # uint8, and so on: scratch of length max(in, out) + 4
-    negative: np.ndarray  # uint8
-    x_threshold: np.ndarray  # uint64
-    d_threshold: np.ndarray  # uint64
+    row_pulses: np.ndarray  # (samples, out) int64: pulses of each row
 
 
 def new_lines(samples: int, bl: int, n_in: int, n_out: int) -> Lines:
     """Room for the bit lines of a block."""
-    width = max(n_in, n_out) + 4
     return Lines(
+        marks=np.zeros((samples, bl, padded(n_in)), np.uint8),
+        fired=np.empty((samples, bl, 2), np.uint64),
         columns=np.empty(samples * bl * n_in + 1, np.uint32),
-        ends=np.empty((samples, bl, 3), np.uint64),
         row_bits=np.empty((samples, n_out, (bl + 63) // 64), np.uint64),
         row_down=np.empty((samples, n_out), np.uint8),
-        row_pulses=np.empty(n_out, np.int64),
-        fire=np.zeros(width, np.uint8),
-        negative=np.zeros(width, np.uint8),
-        x_threshold=np.zeros(width, np.uint64),
-        d_threshold=np.zeros(width, np.uint64),
+        row_pulses=np.empty((samples, n_out), np.int64),
     )
+
+
+def padded(n: int) -> int:
+    """n rounded up to whole vectors of 16."""
+    return (n + 15) // 16 * 16
 
 
 class Scratch(NamedTuple):
@@ -66,5 +65,6 @@ class Scratch(NamedTuple):
 
     z: np.ndarray  # float32: noise of the next pulses
     words: np.ndarray  # uint32: what it is made from
+    wide: np.ndarray  # (in rounded up to 16,) float32: noise of one slot, column by column
     par: np.ndarray  # (k, 1, in) float32: parameters of the cells at hand
     new: np.ndarray  # (in,) float32: their weights

@@ -12,6 +12,7 @@ import numpy as np
 from mho.kernels.compile import kernel, loop, part
 from mho.kernels.math32 import bits_to_float, float_to_bits, log_unit32, select32, sincos_eighth32
 from mho.kernels.philox import philox
+from mho.kernels.vector import wide
 
 _f32, _i32, _u32 = np.float32, np.int32, np.uint32
 _HALF, _MINUS_TWO = _f32(0.5), _f32(-2.0)
@@ -39,6 +40,7 @@ def fill_normals(z, words, first, n, k0, k1, c1, c2, c3):
 
     z and words (scratch, uint32) have room for n rounded up to a multiple of 8.
     """
+    wide()
     blocks = (n + 7) // 8
     for q in range(blocks):
         a, b, c, d = philox(k0, k1, _u32(first + q), c1, c2, c3)

@@ -14,16 +14,18 @@ from numba.cpython.unsafe.numbers import trailing_zeros
 from mho.kernels.compile import kernel, loop, part
 from mho.kernels.ideal import CHEAP, NOISY, step_down, step_up  # law: build.py puts the law's own here
 from mho.kernels.lines import X_BITS, bit_lines
-from mho.kernels.math32 import largest32
+from mho.kernels.math32 import largest32, select32
 from mho.kernels.memory import Scratch
 from mho.kernels.normal import fill_normals
 from mho.kernels.philox import call_words, philox
+from mho.kernels.vector import LANES, spread, wide
 from mho.rng import Stream
 
 C2C = int(Stream.C2C)
 _ONE = np.uint64(1)
 _ZERO = np.uint32(0)
 _NONE = np.uint64(0)
+_LANES = np.uint64(LANES)
 _BATCH = 2048  # normal numbers made at a time: they stay in the first-level cache
 
 
@@ -62,17 +64,44 @@ def pulse_columns(arrays, i, columns, a, b, down, at, scal, scratch):
         cells[i, columns[a + q]] = new[q]
 
 
+@loop
+def pulse_marked(cells, planes, i, marks, mark, down, z, scal):
+    """The same for the cells of row i with marks[j] == mark, noise z[j]: all cells are computed, those kept."""
+    wide()
+    n = np.uint64(cells.shape[1])
+    if down:
+        for j in range(n):
+            new = step_down(cells[i, j], z[j if NOISY else _NONE], planes, i, j, scal)
+            cells[i, j] = select32(marks[j] == mark, new, cells[i, j])
+    else:
+        for j in range(n):
+            new = step_up(cells[i, j], z[j if NOISY else _NONE], planes, i, j, scal)
+            cells[i, j] = select32(marks[j] == mark, new, cells[i, j])
+
+
 @part
-def pulse_slot(arrays, i, columns, a, m, b, down, at, scal, scratch):
-    """One slot on row i: columns[a:m] one way, columns[m:b] the other; returns how many pulses were down."""
-    if m > a:
-        pulse_columns(arrays, i, columns, a, m, down, at, scal, scratch)
-    if b > m:
-        pulse_columns(arrays, i, columns, m, b, 1 - down, at + (m - a), scal, scratch)
+def spread_noise(scratch, at, lines, s, k, mark):
+    """scratch.wide[j] = the noise, from scratch.z[at] on, of the columns with this mark in slot k of sample s."""
+    width = np.uint64(lines.marks.shape[2])
+    start = (s * np.uint64(lines.marks.shape[1]) + k) * width
+    for j in range(_NONE, width, _LANES):
+        at += spread(scratch.z, at, lines.marks, start + j, mark, scratch.wide, j)
+
+
+@part
+def count_columns(arrays, i, columns, a, b, down):
+    """Adds the pulses to the counters of the cells, where there are any."""
     if arrays.counts.shape[0] > 0:
         for q in range(a, b):
-            arrays.counts[down if q < m else 1 - down, i, columns[q]] += 1
-    return np.int64(m - a if down else b - m)
+            arrays.counts[down, i, columns[q]] += 1
+
+
+@part
+def count_marked(arrays, i, marks, mark, down):
+    """The same for marked columns."""
+    if arrays.counts.shape[0] > 0:
+        for j in range(np.uint64(arrays.cells.shape[1])):
+            arrays.counts[down, i, j] += marks[j] == mark
 
 
 @part
@@ -112,36 +141,67 @@ def noise_for(p, n, limit, start, end, scratch, i, key):
 
 
 @loop
-def _send_trains(arrays, scal, lines, noise_key, sent, rows, scratch):
-    samples, words_a_line = lines.row_bits.shape[0], lines.row_bits.shape[2]
-    total, down, bad = 0, 0, -1
+def _send_trains(arrays, scal, lines, list_below, noise_key, sent, rows, scratch):
+    wide()
+    samples, slots, words_a_line = lines.marks.shape[0], lines.marks.shape[1], lines.row_bits.shape[2]
+    n_in = arrays.cells.shape[1]
+    total, downs, bad = 0, 0, -1
     for i in range(np.uint64(rows[0]), np.uint64(rows[1])):
-        if lines.row_pulses[i] == 0:
+        due = np.int64(0)
+        for s in range(samples):
+            due += lines.row_pulses[s, i]
+        if due == 0:
             continue
         p = sent[i]
-        limit = p + lines.row_pulses[i]
+        limit = p + due
         start, end = p, p
-        sparse, fine = 4 * lines.row_pulses[i] < arrays.cells.shape[1], True
-        for s in range(samples):
-            d_down = np.int64(lines.row_down[s, i])
+        check_all, fine = 4 * due >= n_in, True
+        for s in range(np.uint64(samples)):
+            row_down = np.int64(lines.row_down[s, i])
             for word in range(words_a_line):
                 bits = lines.row_bits[s, i, word]
                 while bits != _NONE:
                     k = np.uint64(64 * word) + trailing_zeros(bits)
                     bits &= bits - _ONE
-                    a, m, b = lines.ends[s, k, 0], lines.ends[s, k, 1], lines.ends[s, k, 2]
-                    n = np.int64(b - a)
-                    start, end = noise_for(p, n, limit, start, end, scratch, i, noise_key)
-                    at = np.uint64(p - start)
-                    down += pulse_slot(arrays, i, lines.columns, a, m, b, d_down, at, scal, scratch)
-                    p += n
-                    if sparse:
-                        fine &= finish_columns(arrays, i, lines.columns, a, b)
-        total += p - sent[i]
+                    a = (s * np.uint64(slots) + k) * np.uint64(n_in)
+                    for group in range(2):
+                        n = np.int64(lines.fired[s, k, group])
+                        if n == 0:
+                            continue
+                        down = row_down ^ group
+                        start, end = noise_for(p, n, limit, start, end, scratch, i, noise_key)
+                        at = np.uint64(p - start)
+                        if n < list_below:
+                            b = a + np.uint64(n)
+                            pulse_columns(arrays, i, lines.columns, a, b, down, at, scal, scratch)
+                            count_columns(arrays, i, lines.columns, a, b, down)
+                            if not check_all:
+                                fine &= finish_columns(arrays, i, lines.columns, a, b)
+                            a = b
+                        else:
+                            mark = np.uint8(1 + group)
+                            if NOISY:
+                                spread_noise(scratch, at, lines, s, k, mark)
+                            pulse_marked(
+                                arrays.cells,
+                                arrays.planes,
+                                i,
+                                lines.marks[s, k],
+                                mark,
+                                down,
+                                scratch.wide,
+                                scal,
+                            )
+                            count_marked(arrays, i, lines.marks[s, k], mark, down)
+                            check_all = True
+                            a += np.uint64(n)
+                        p += n
+                        downs += n * down
+        total += due
         sent[i] = p
-        if not (fine if sparse else finish_row(arrays, i)):
+        if not (finish_row(arrays, i) if check_all else fine):
             bad = np.int64(i)
-    return total - down, down, bad
+    return total - downs, downs, bad
 
 
 @part
@@ -149,8 +209,13 @@ def new_scratch(arrays):
     """Scratch memory for one call."""
     n_in = arrays.cells.shape[1]
     room = max(n_in, _BATCH) + 16 if NOISY else n_in + 1
+    z, words, wide_z = (
+        np.zeros(room, np.float32),
+        np.empty(room, np.uint32),
+        np.zeros((n_in + 15) // 16 * 16, np.float32),
+    )
     par = np.empty((arrays.planes.shape[0], 1, n_in), np.float32)
-    return Scratch(np.zeros(room, np.float32), np.empty(room, np.uint32), par, np.empty(n_in, np.float32))
+    return Scratch(z, words, wide_z, par, np.empty(n_in, np.float32))
 
 
 @kernel
@@ -163,9 +228,8 @@ def trains_rows(arrays, scal, lines, ask, sent, rows):
         sent: (out,) int64, pulses that each row got from earlier blocks of this update; brought up to date.
     Returns: (up pulses, down pulses, a row with a weight that is not finite or -1).
     """
-    return _send_trains(
-        arrays, scal, lines, call_words(ask.key, C2C, ask.event), sent, rows, new_scratch(arrays)
-    )
+    noise_key = call_words(ask.key, C2C, ask.event)
+    return _send_trains(arrays, scal, lines, ask.list_below, noise_key, sent, rows, new_scratch(arrays))
 
 
 @kernel
@@ -175,7 +239,7 @@ def trains_at_once(arrays, scal, lines, ask, sent, most):
     most: pulses above which only the lines are drawn and the rows are left to the caller.
     Returns: (up, down, a row that is not finite or -1, clipped lines, lines, all pulses).
     """
-    work, clipped, n_lines = bit_lines(ask, 0, lines)
+    work, clipped, n_lines = bit_lines(ask, 0, (0, ask.x.shape[0]), lines)
     if work == 0 or work > most:
         return 0, 0, -1, clipped, n_lines, work
     up, down, bad = trains_rows(arrays, scal, lines, ask, sent, (0, arrays.cells.shape[0]))
@@ -184,6 +248,7 @@ def trains_at_once(arrays, scal, lines, ask, sent, most):
 
 @loop
 def _send_rounded(arrays, scal, ask, round_key, noise_key, rows, scratch, n_pulses, columns):
+    wide()
     n_in = ask.x.shape[1]
     total, down, clipped, bad = 0, 0, 0, -1
     for i in range(np.uint64(rows[0]), np.uint64(rows[1])):
@@ -218,7 +283,11 @@ def _send_rounded(arrays, scal, ask, round_key, noise_key, rows, scratch, n_puls
                     b += n_pulses[j] > k and ask.x[s, j] < 0
                 start, end = noise_for(p, b, limit, start, end, scratch, i, noise_key)
                 at, middle, last = np.uint64(p - start), np.uint64(m), np.uint64(b)
-                down += pulse_slot(arrays, i, columns, _NONE, middle, last, d_down, at, scal, scratch)
+                pulse_columns(arrays, i, columns, _NONE, middle, d_down, at, scal, scratch)
+                pulse_columns(arrays, i, columns, middle, last, 1 - d_down, at + middle, scal, scratch)
+                count_columns(arrays, i, columns, _NONE, middle, d_down)
+                count_columns(arrays, i, columns, middle, last, 1 - d_down)
+                down += m if d_down else b - m
                 p += b
         total += p
         if p > 0 and not finish_row(arrays, i):

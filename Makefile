@@ -8,7 +8,7 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 export OMP_WAIT_POLICY = passive
 
-.PHONY: demo test clean
+.PHONY: demo test bench clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/demo.stamp
@@ -19,6 +19,10 @@ test: $(VENV)/test.stamp
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
+
+# AIHWKIT_PYTHON names an interpreter that has aihwkit, see benchmarks/README.md; BENCH holds options
+bench: $(VENV)/demo.stamp
+	$(BIN)/python benchmarks/run.py $(BENCH)
 
 # torch comes first and by itself, so that TORCH can name another version or another index
 $(VENV)/torch.stamp:

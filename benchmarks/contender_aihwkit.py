@@ -1,4 +1,4 @@
-"""aihwkit as a contender: its simulator's tiles and its layers, by its public interface. Runs in its own environment."""
+"""aihwkit as a contender, by its public interface: its simulator's tiles and its layers, in its own environment."""
 
 import aihwkit
 import fcn
@@ -40,9 +40,8 @@ LAWS = {
 }
 
 
-def prepare(case: dict) -> protocol.Job:
-    kind = case.pop("kind")
-    torch.set_num_threads(case.pop("threads"))
+def prepare(kind: str, threads: int, **case) -> protocol.Job:
+    torch.set_num_threads(threads)
     return iteration(**case) if kind == "fcn" else update(bench.Case(**case))
 
 
@@ -89,6 +88,7 @@ def config_of(algorithm: str):
         config = UnitCellRPUConfig(device=arrays)
     else:
         config = build_config(algorithm, device)
+        config.device.units_in_mbatch = True
     config.forward, config.backward, config.update = IOParameters(), IOParameters(), UpdateParameters()
     config.mapping = MappingParameter(learn_out_scaling=True, max_input_size=512, max_output_size=512)
     return config

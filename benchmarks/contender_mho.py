@@ -17,9 +17,9 @@ ALGORITHMS = {
 }
 
 
-def prepare(case: dict) -> protocol.Job:
-    kind = case.pop("kind")
-    mho.set_threads(case.pop("threads"))
+def prepare(kind: str, threads: int, **case) -> protocol.Job:
+    torch.set_num_threads(threads)
+    mho.set_threads(threads)
     return iteration(**case) if kind == "fcn" else update(**case)
 
 
@@ -54,7 +54,6 @@ def iteration(algorithm: str) -> protocol.Job:
 
 
 if __name__ == "__main__":
-    torch.set_num_threads(mho.get_threads())
     bench.TileUpdate(bench.Case("soft-bounds", 8, 8, 2))()
     protocol.serve(
         prepare, {"torch": torch.__version__, "numpy": numpy.__version__, "numba": numba.__version__}

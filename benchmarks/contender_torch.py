@@ -55,31 +55,26 @@ class EagerUpdate:
         self.w.zero_()
 
 
-def prepare_eager(case: dict) -> protocol.Job:
-    if case.pop("kind") == "fcn":
-        raise protocol.Unsupported("a whole iteration is not written in eager torch")
-    torch.set_num_threads(case.pop("threads"))
+def prepare_eager(kind: str, threads: int, **case) -> protocol.Job:
+    torch.set_num_threads(threads)
     job = EagerUpdate(bench.Case(**case))
     part = len(job.x) / job.case.samples
     moved = (lambda: job.w.abs().mean().item()) if part == 1 else (lambda: None)
     return protocol.Job(job, job.reset, 1 / part, moved)
 
 
-def prepare_digital(case: dict) -> protocol.Job:
-    kind = case.pop("kind")
-    torch.set_num_threads(case.pop("threads"))
+def prepare_digital(kind: str, threads: int, **case) -> protocol.Job:
+    torch.set_num_threads(threads)
     if kind == "fcn":
         network = fcn.model()
         passes = fcn.Iterations(network, torch.optim.SGD(network.parameters(), lr=fcn.LR))
         return protocol.Job(passes, scale=1 / fcn.ITERATIONS)
-    case = bench.Case(**case)
-    x, d = bench.inputs(case)
-    w = torch.zeros(case.out, case.n_in)
+    x, d = bench.inputs(bench.Case(**case))
+    w = torch.zeros(d.shape[1], x.shape[1])
     return protocol.Job(lambda: w.addmm_(d.T, x, alpha=bench.LR), w.zero_)
 
 
 if __name__ == "__main__":
     prepare = {"eager": prepare_eager, "digital": prepare_digital}[sys.argv[1]]
-    first = bench.Case("soft-bounds", 8, 8, 2)._asdict() | {"kind": "update", "threads": 1}
-    prepare(first).run()
+    prepare("update", 1, **bench.Case("soft-bounds", 8, 8, 2)._asdict()).run()
     protocol.serve(prepare, {"torch": torch.__version__})

@@ -1,4 +1,4 @@
-"""Keeps one process a contender alive and asks them in turn for one repetition, so that all meet the same machine."""
+"""One living process a contender, asked in turn for one repetition, so that all meet the same machine."""
 
 import json
 import os
@@ -47,6 +47,7 @@ class Contender:
     def close(self) -> None:
         self.process.stdin.close()
         self.process.wait()
+        self.process.stdout.close()
 
 
 def available(threads: int, names: list[str] | None = None) -> dict[str, Contender]:
@@ -61,9 +62,7 @@ def available(threads: int, names: list[str] | None = None) -> dict[str, Contend
     for name in names or list(commands):
         command = commands[name]
         if not command[0] or not Path(command[0]).exists():
-            print(
-                f"{name} is left out: AIHWKIT_PYTHON names no interpreter that has it; see benchmarks/README.md"
-            )
+            print(f"{name} is left out: AIHWKIT_PYTHON names no interpreter; see benchmarks/README.md")
             continue
         started[name] = Contender(name, *command, threads=threads)
     for name, contender in list(started.items()):

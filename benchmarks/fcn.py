@@ -1,5 +1,7 @@
 """The training iteration that contenders share: forward, loss, backward, step, zero_grad of a small network."""
 
+from itertools import pairwise
+
 import torch
 from torch import nn
 
@@ -13,7 +15,7 @@ def model() -> nn.Sequential:
     """784-256-128-10 with sigmoids, the same initial weights for everyone."""
     torch.manual_seed(0)
     layers: list[nn.Module] = []
-    for n_in, out in zip(WIDTHS, WIDTHS[1:], strict=False):
+    for n_in, out in pairwise(WIDTHS):
         layers += [nn.Linear(n_in, out), nn.Sigmoid()]
     return nn.Sequential(*layers[:-1])
 

@@ -8,11 +8,11 @@ ALL = ("mho", "aihwkit", "eager", "digital")
 
 
 class Group(NamedTuple):
-    """Cases that make one table; `blocks` have a fresh process a contender each, so that memory is comparable."""
+    """Cases that make one table, run by one process a contender."""
 
     name: str
     contenders: tuple[str, ...]
-    blocks: list[list[dict[str, Any]]]
+    cases: list[dict[str, Any]]
     threads: int = 2
 
 
@@ -24,17 +24,17 @@ def groups(quick: bool) -> list[Group]:
         Group("update-bl-management", ("mho", "aihwkit"), _updates(quick, bl_management=True)),
     ]
     if bench.can_aggregate():
-        last = _updates(quick, aggregate=True)[-1:]
+        last = _updates(quick, aggregate=True)[-len(bench.LAWS) :]
         updates.append(Group("update-aggregated", ("mho", "aihwkit"), last))
     algorithms = [{"kind": "fcn", "algorithm": a} for a in ("analog-sgd", "ttv1", "ttv2", "agad")]
-    fcn = Group("fcn", ("mho", "aihwkit", "digital"), [algorithms[:1]] if quick else [algorithms])
-    return [*updates, fcn, Group("linear", ("mho",), [_linear(quick)], threads=1)]
+    fcn = Group("fcn", ("mho", "aihwkit", "digital"), algorithms)
+    return [*updates, fcn, Group("linear", ("mho",), _linear(quick), threads=1)]
 
 
-def _updates(quick: bool, **options: Any) -> list[list[dict[str, Any]]]:
-    """One block a shape: its laws."""
+def _updates(quick: bool, **options: Any) -> list[dict[str, Any]]:
+    """Every law on every shape."""
     shapes = [(16, 24, 3), (24, 16, 5)] if quick else bench.SHAPES
-    return [[_case(law, shape, **options) for law in bench.LAWS] for shape in shapes]
+    return [_case(law, shape, **options) for shape in shapes for law in bench.LAWS]
 
 
 def _case(law: str, shape: tuple[int, int, int], **options: Any) -> dict[str, Any]:
@@ -43,7 +43,7 @@ def _case(law: str, shape: tuple[int, int, int], **options: Any) -> dict[str, An
 
 def _linear(quick: bool) -> list[dict[str, Any]]:
     """Three decades of cells at 64 samples, and three of samples at 256 x 256 cells."""
-    sides, samples = (32, 64, 128, 256, 512, 1024), (4, 13, 40, 128, 404, 1280, 4000)
+    sides, samples = (64, 128, 256, 512, 1024, 2048), (4, 13, 40, 128, 404, 1280, 4000)
     if quick:
         sides, samples = (16, 32, 64), (2, 8, 32)
     law, side, n = "soft-bounds", 32 if quick else 256, 8 if quick else 64

@@ -1,9 +1,11 @@
 """The side of a contender: a process that prepares cases and times single repetitions, as the driver asks.
 
-Messages are lines of JSON. Asked {"do": "prepare", "case": ...} it builds a `Job` and warms it up; "time" runs
-one repetition of it; "release" drops it and says how much memory it took. What libraries print goes to stderr.
+Messages are lines of JSON. Asked {"do": "prepare", "case": ...} it runs the case with two samples, so that what
+is compiled or loaded late counts neither as time nor as memory of the case, then builds it and warms it up. "time"
+runs one repetition; "release" drops the job and says how much memory it took. What libraries print goes to stderr.
 """
 
+import contextlib
 import ctypes
 import gc
 import json
@@ -33,44 +35,40 @@ class Unsupported(Exception):
     """This contender has no such case; the message says why."""
 
 
-def serve(prepare: Callable[[dict], Job], versions: dict[str, str]) -> None:
-    """Answers until stdin ends. `prepare` turns a case into a job; the caller has warmed up its libraries."""
+def serve(prepare: Callable[..., Job], versions: dict[str, str]) -> None:
+    """Answers until stdin ends; `prepare(kind, threads, **case)` makes a job of a case."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
 
     def answer(**reply: Any) -> None:
         print(json.dumps(reply), file=answers, flush=True)
 
-    gc.collect()
-    engine = memory("VmRSS")
-    answer(versions=versions, engine_mib=engine)
-    job, calls = None, 1
+    answer(versions=versions, engine_mib=memory("VmRSS"))
+    job, calls, before = None, 1, None
     for line in sys.stdin:
         ask = json.loads(line)
         try:
             if ask["do"] == "prepare":
+                case = ask["case"]
+                prepare(**case | ({"samples": 2} if "samples" in case else {})).run()
+                _give_back()
+                before = memory("VmRSS")
                 forget_peak()
-                job = prepare(ask["case"])
+                job = prepare(**case)
                 calls = calls_needed(job.run, job.reset)
-                answer(calls=calls, moved=_moved(job))
+                answer(calls=calls, moved=job.moved())
             elif ask["do"] == "time":
                 assert job is not None
                 answer(seconds=job.scale * timed(job.run, job.reset, calls))
             else:
                 peak = memory("VmHWM")
                 job = None
-                _give_back()
-                answer(peak_mib=None if peak is None or engine is None else max(peak - engine, 0.0))
+                answer(peak_mib=None if peak is None or before is None else max(peak - before, 0.0))
         except Unsupported as reason:
             answer(skip=str(reason))
-        except Exception:
-            answer(error=traceback.format_exc())
-
-
-def _moved(job: Job) -> float | None:
-    job.reset()
-    job.run()
-    return job.moved()
+        except Exception as failure:
+            traceback.print_exc()
+            answer(error=f"{type(failure).__name__}: {failure}")
 
 
 def memory(what: str) -> float | None:
@@ -85,16 +83,11 @@ def memory(what: str) -> float | None:
 
 def forget_peak() -> None:
     """VmHWM starts again from the present memory (Linux)."""
-    try:
-        with open("/proc/self/clear_refs", "w") as control:
-            control.write("5")
-    except OSError:
-        pass
+    with contextlib.suppress(OSError), open("/proc/self/clear_refs", "w") as control:
+        control.write("5")
 
 
 def _give_back() -> None:
     gc.collect()
-    try:
+    with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
-    except (OSError, AttributeError):
-        pass

@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+import fcn
 from ratios import axes, bars, exponent, geometric_mean, ratio, ratios
 
 from mho import bench
@@ -26,7 +27,7 @@ def page(found: dict[str, Any]) -> str:
     parts += [_group(name, groups[name]) for name in TITLES if name in groups]
     parts += [_linear(groups["linear"])] if "linear" in groups else []
     parts += [_first_calls(groups["first-call"])] if "first-call" in groups else []
-    return "\n\n".join([*parts, _notes()]) + "\n"
+    return "\n\n".join([*parts, _notes(found)]) + "\n"
 
 
 def table(head: list[str], rows: list[list[str]], left: int = 1) -> str:
@@ -37,23 +38,21 @@ def table(head: list[str], rows: list[list[str]], left: int = 1) -> str:
 
 def _header(found: dict[str, Any]) -> str:
     machine = found["machine"]
-    versions = {"mho": found["versions"], **{n: a["versions"] for n, a in found["contenders"].items()}}
-    software = "; ".join(
-        f"{n}: " + ", ".join(f"{p} {v}" for p, v in of.items()) for n, of in versions.items()
-    )
+    rivals = {p: v for about in found["contenders"].values() for p, v in about["versions"].items()}
+    software = ", ".join(f"{p} {v}" for p, v in (found["versions"] | rivals).items())
     quick = " **A quick run: tiny sizes, no measurement.**" if found["quick"] else ""
     return (
-        f"Written by `make bench`, {found['date']}, commit {found['commit'] or 'unknown'}.{quick} "
+        f"Written by `make bench`, {found['date']}, commit {(found['commit'] or 'unknown')[:10]}.{quick} "
         f"{machine['processor']}, {machine['cores']} cores, {machine['system']}; load before the run "
         f"{machine['load']:.1f}; the run took {found['minutes']} minutes. {software}."
     )
 
 
 def _bars(groups: dict[str, Any]) -> str:
-    rows = [
-        [b.what, "" if b.value is None else f"{b.value:.3g}", f"{'>=' if b.at_least else '<='} {b.limit:g}", b.verdict]
-        for b in bars(groups)
-    ]  # fmt: skip
+    rows = []
+    for bar in bars(groups):
+        measured = "" if bar.value is None else f"{bar.value:.3g}"
+        rows.append([bar.what, measured, f"{'>=' if bar.at_least else '<='} {bar.limit:g}", bar.verdict])
     return "## Bars\n\n" + table(["what", "measured", "bar", "verdict"], rows)
 
 
@@ -144,23 +143,27 @@ def _first_calls(calls: dict[str, dict]) -> str:
     return f"## First call\n\n{note}\n\n" + table(["what", "s", "processes"], lines)
 
 
-def _notes() -> str:
+def _notes(found: dict[str, Any]) -> str:
+    engines = {LABELS[n]: about["engine_mib"] for n, about in found["contenders"].items()}
+    resident = ", ".join(f"{label} {mib:.0f}" for label, mib in engines.items() if mib is not None)
     return f"""## How it is measured
 
 Each contender is a process that stays alive; the driver asks them in turn for one repetition of the same case.
 Times are medians and, in brackets, quartiles. Weights go back to zero before each update, outside the timer.
 A call shorter than {1e3 * bench.QUIET:.0f} ms is repeated within a repetition, after one that is not timed.
 
-Updates: dw_min {bench.DW_MIN:g}, gain spread {bench.GAIN_SPREAD:g}, bounds +-{bench.TAU:g}, lr {bench.LR:g}, update \
-management, x uniform in [0, 1], d normal with
-standard deviation 0.05; cycle-to-cycle noise is multiplicative, 0.3. aihwkit counts lr in steps at w = 0, mho in
-dw_min: mho gets lr / q(0), and so the same number of pulses. In aihwkit the spread of bounds, of up-down and of
-the power's exponent is 0, and the simulator's `tile.update` is called without layer or optimizer. *torch eager*
-is the same pulsed update in torch operations (rows and columns that fire, slot by slot), not seeded by a key, timed
-on the first 32 samples and scaled up. *torch digital* is `w.addmm_(d.T, x)`, without a device.
+Updates: dw_min {bench.DW_MIN:g}, gain spread {bench.GAIN_SPREAD:g}, bounds +-{bench.TAU:g}, lr {bench.LR:g},
+update management, x uniform in [0, 1], d normal with standard deviation 0.05; cycle-to-cycle noise is
+multiplicative, 0.3. aihwkit counts lr in steps at w = 0, mho in dw_min: mho gets lr / q(0), and so the same number
+of pulses. In aihwkit the spread of bounds, of up-down and of the power's exponent is 0, and the simulator's
+`tile.update` is called without layer or optimizer. *torch eager* is the same pulsed update in torch operations
+(rows and columns that fire, slot by slot), not seeded by a key, timed on the first 32 samples and scaled up.
+*torch digital* is `w.addmm_(d.T, x)`, without a device.
 
 Networks: cross-entropy, sub-tiles of at most 512 x 512, learned output scale, soft bounds, both papers' converters,
-50 iterations a repetition. TTv2 and AGAD have the defaults of their classes or of aihwkit's `build_config`.
+{fcn.ITERATIONS} iterations a repetition; the weights go on from one repetition to the next. TTv2 and AGAD have the
+defaults of their classes, in aihwkit those of `build_config`, with one transfer a mini-batch.
 
-Peak memory: largest resident memory while a case is built and run, less that after all imports and one small update
-(Linux: VmHWM, reset for each case). A process keeps what it compiled for earlier cases of the same table."""
+Peak memory: largest resident memory while a case is built and run, less that before, when the same case had run
+once with two samples (Linux: VmHWM, reset for each case). It holds the tile, the inputs and all working memory; code and libraries
+are not in it: resident after import and a first small update, {resident} MiB."""

@@ -64,15 +64,14 @@ def run(chosen: list[str], quick: bool, repetitions: int) -> dict:
         if group.name not in chosen:
             continue
         rows = []
-        for block in group.blocks:
-            contenders = available(group.threads, list(group.contenders))
-            for case in block:
-                asked = {name: value for name, value in case.items() if name != "axis"}
-                print(f"[{time.perf_counter() - start:4.0f} s] {group.name}: {_title(case)}", flush=True)
-                rows.append({"case": case, "of": measure(contenders, asked, repetitions)})
-            for name, contender in contenders.items():
-                found["contenders"].setdefault(name, contender.about)
-                contender.close()
+        contenders = available(group.threads, list(group.contenders))
+        for case in group.cases:
+            asked = {name: value for name, value in case.items() if name != "axis"}
+            print(f"[{time.perf_counter() - start:4.0f} s] {group.name}: {_title(case)}", flush=True)
+            rows.append({"case": case, "of": measure(contenders, asked, repetitions)})
+        for name, contender in contenders.items():
+            found["contenders"].setdefault(name, contender.about)
+            contender.close()
         found["groups"][group.name] = {"threads": group.threads, "rows": rows}
     if FIRST in chosen:
         print(f"[{time.perf_counter() - start:4.0f} s] first calls", flush=True)

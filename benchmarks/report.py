@@ -165,5 +165,5 @@ Networks: cross-entropy, sub-tiles of at most 512 x 512, learned output scale, s
 defaults of their classes, in aihwkit those of `build_config`, with one transfer a mini-batch.
 
 Peak memory: largest resident memory while a case is built and run, less that before, when the same case had run
-once with two samples (Linux: VmHWM, reset for each case). It holds the tile, the inputs and all working memory; code and libraries
-are not in it: resident after import and a first small update, {resident} MiB."""
+once with two samples (Linux: VmHWM, reset for each case). It holds the tile, the inputs and all working memory;
+code and libraries are not in it: resident after import and a first small update, {resident} MiB."""

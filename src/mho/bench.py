@@ -51,7 +51,8 @@ class TileUpdate:
     """
 
     def __init__(self, case: Case) -> None:
-        from mho import Device, Tile
+        from mho.device import Device
+        from mho.tile import Tile
 
         law = law_of(case)
         device = Device(
@@ -84,7 +85,7 @@ def law_of(case: Case) -> Any:
 
 def pulses_of(case: Case) -> Any:
     """The pulse scheme of a case; update management is on, as it is by default in both programs."""
-    from mho import Pulses
+    from mho.pulses import Pulses
 
     options: dict[str, Any] = {"aggregate": True} if case.aggregate else {}
     return Pulses(bl=BL, bl_management=case.bl_management, **options)
@@ -92,7 +93,7 @@ def pulses_of(case: Case) -> Any:
 
 def can_aggregate() -> bool:
     """Whether this version has the aggregated update."""
-    from mho import Pulses
+    from mho.pulses import Pulses
     from mho.records import field_rules
 
     return "aggregate" in field_rules(Pulses)

@@ -5,6 +5,7 @@ import math
 import torch
 
 from mho.errors import MhoError, complaint
+from mho.mvm import converters
 
 
 def factors(
@@ -13,18 +14,19 @@ def factors(
     """(samples, in) and (samples, out), float32 and contiguous, of an update's arguments; raises what is wrong."""
     if not math.isfinite(lr):
         raise complaint("Tile.update", f"lr is {lr}", "It must be finite")
-    if x.shape[-1:] != shape[1:]:
+    out, n_in = shape
+    if not x.shape or x.shape[-1] != n_in:
         raise wrong_shape("update", x, "in", shape)
-    if d.shape[-1:] != shape[:1]:
+    if not d.shape or d.shape[-1] != out:
         raise wrong_shape("update", d, "out", shape)
     x, d = lines(x), lines(d)
-    if x.shape[0] != d.shape[0]:
-        what = f"x has {x.shape[0]} samples and d has {d.shape[0]}"
+    samples = x.shape[0]
+    if samples != d.shape[0]:
+        what = f"x has {samples} samples and d has {d.shape[0]}"
         raise complaint("Tile.update", what, "They must agree")
-    from mho.kernels.converters import first_bad  # Numba: loaded with the first update
-
-    for name, value in (("x", x), ("d", d)):
-        sample = first_bad(value.data_ptr(), *value.shape)
+    first_bad = converters().first_bad
+    for name, address, n in (("x", x.data_ptr(), n_in), ("d", d.data_ptr(), out)):
+        sample = first_bad(address, samples, n)
         if sample >= 0:
             what = f"{name} holds NaN or infinity in sample {sample}"
             raise complaint("Tile.update", what, "Both must be finite")
@@ -37,7 +39,9 @@ def lines(x: torch.Tensor) -> torch.Tensor:
         x = x.reshape(-1, x.shape[-1])
     if x.dtype is not torch.float32:
         x = x.to(torch.float32)
-    return x.detach().contiguous()
+    if x.requires_grad:
+        x = x.detach()
+    return x.contiguous()
 
 
 def wrong_shape(verb: str, value: torch.Tensor, line: str, shape: tuple[int, int]) -> MhoError:

@@ -1,6 +1,8 @@
 """The analog product y = W x through its converters, forward, backward or one column at a time."""
 
+import functools
 import threading
+from types import ModuleType
 
 import numpy as np
 import torch
@@ -23,10 +25,9 @@ def multiply(
     Returns: (samples, out) float32, new memory.
     Raises: MhoError if x holds NaN or infinity.
     """
-    from mho.kernels.converters import decode, encode, first_bad  # Numba: loaded with the first product
-
+    compiled = converters()
     if io.perfect:
-        if first_bad(x.data_ptr(), *x.shape) >= 0:
+        if compiled.first_bad(x.data_ptr(), *x.shape) >= 0:
             raise _not_finite(where, x, sign)
         return torch.mm(x if sign == 1.0 else -x, matrix)
     samples, width = x.shape[0], matrix.shape[1]
@@ -34,16 +35,20 @@ def multiply(
     inward, outward = io.numbers
     name = signed(use.key), int(use.stream), use.event
     source, z, words = x.data_ptr(), room.z, room.words
-    if encode(source, sign, room.inputs, room.scale, inward, *name, room.rows, 0, z, words) >= 0:
+    if compiled.encode(source, sign, room.inputs, room.scale, inward, *name, room.rows, 0, z, words) >= 0:
         raise _not_finite(where, x, sign)
     y = torch.mm(room.encoded, matrix)
-    n_over = decode(y.data_ptr(), width, room.scale, outward, *name, room.rows, 0, room.over, z, words)
+    n_over = compiled.decode(
+        y.data_ptr(), width, room.scale, outward, *name, room.rows, 0, room.over, z, words
+    )
     for attempt in range(1, io.retries + 1 if n_over else 1):
         rows = room.over[:n_over]
-        encode(source, sign, room.inputs[:n_over], room.scale, inward, *name, rows, attempt, z, words)
+        compiled.encode(
+            source, sign, room.inputs[:n_over], room.scale, inward, *name, rows, attempt, z, words
+        )
         part = torch.mm(room.encoded[:n_over], matrix)
         index = torch.from_numpy(rows.copy())
-        n_over = decode(
+        n_over = compiled.decode(
             part.data_ptr(), width, room.scale, outward, *name, rows, attempt, room.over, z, words
         )
         y[index] = part
@@ -52,18 +57,26 @@ def multiply(
     return y
 
 
-def read_line(lines: torch.Tensor, where: int, io: IO, use: Use) -> torch.Tensor:
-    """lines[where] through the output converters alone; `lines` (lines, n) float32 may be a transposed matrix."""
-    from mho.kernels.converters import read
-
-    n = lines.shape[1]
+def read_line(w: torch.Tensor, dim: int, where: int, io: IO, use: Use) -> torch.Tensor:
+    """Row (dim 0) or column (dim 1) number `where` of w, through the output converters alone."""
+    step, stride = w.stride(dim), w.stride(1 - dim)
+    n = w.shape[1 - dim]
     y = torch.empty(n, dtype=torch.float32)
-    step, stride = lines.stride()
     room = _room(1, 1, n)
     name = signed(use.key), int(use.stream), use.event
-    start = lines.data_ptr() + 4 * step * where
-    read(start, stride, y.data_ptr(), n, io.numbers[1], not io.perfect, *name, room.z, room.words)
+    start = w.data_ptr() + 4 * step * where
+    converters().read(
+        start, stride, y.data_ptr(), n, io.numbers[1], not io.perfect, *name, room.z, room.words
+    )
     return y
+
+
+@functools.cache
+def converters() -> ModuleType:
+    """The compiled converters. Numba is loaded with the first product, not by `import mho`."""
+    import mho.kernels.converters
+
+    return mho.kernels.converters
 
 
 def signed(key: int) -> int:

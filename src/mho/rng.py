@@ -8,7 +8,6 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    import numpy as np
     import torch
 
 M0, M1 = 0xD2511F53, 0xCD9E8D57  # multipliers and key increments of Philox4x32 (Salmon et al. 2011, table 2)
@@ -67,7 +66,7 @@ class Use(NamedTuple):
     event: int
 
 
-def next_event(events: "np.ndarray | torch.Tensor", stream: Stream) -> int:
+def next_event(events: "memoryview | torch.Tensor", stream: Stream) -> int:
     """The event of the next use of a stream; `events` holds one int64 counter a stream."""
     event = int(events[stream])
     events[stream] = event + 1

@@ -160,16 +160,17 @@ class Tile(Viewed):
     def read(self, column: int | None = None, *, row: int | None = None) -> torch.Tensor:
         """One column (out,), one row (in,), or without arguments all columns (out, in), through the transfer
         converters: one output conversion a line."""
+        out, n_in = self.shape
+        if row is None and column is not None and -n_in <= column < n_in:
+            return self._read(1, column % n_in)
+        if column is None and row is not None and -out <= row < out:
+            return self._read(0, row % out)
         if column is None and row is None:
-            return torch.stack([self.read(j) for j in range(self.shape[1])], dim=1)
+            return torch.stack([self._read(1, j) for j in range(n_in)], dim=1)
         if column is not None and row is not None:
             raise complaint("Tile.read", "both a column and a row are given", "It reads one line")
-        kind, where, n = ("row", row, self.shape[0]) if column is None else ("column", column, self.shape[1])
-        if where is None or not -n <= where < n:
-            raise complaint("Tile.read", f"there is no {kind} {where}", f"This tile has {n}, counted from 0")
-        self.view("tally")[_READS] += 1
-        use = Use(self.key, Stream.READ, next_event(self.view("events"), Stream.READ))
-        return read_line(self.w if kind == "row" else self.w.mT, where % n, self.io["transfer"], use)
+        kind, where, n = ("row", row, out) if column is None else ("column", column, n_in)
+        raise complaint("Tile.read", f"there is no {kind} {where}", f"This tile has {n}, counted from 0")
 
     # -- writing
 
@@ -215,19 +216,24 @@ class Tile(Viewed):
         if self.reference.numel():
             torch.sub(self.cells, self.reference, out=self._apparent)
 
+    def _read(self, dim: int, where: int) -> torch.Tensor:
+        self.counters("tally")[_READS] += 1
+        use = Use(self.key, Stream.READ, next_event(self.counters("events"), Stream.READ))
+        return read_line(self.w, dim, where, self.io["transfer"], use)
+
     def _product(self, matrix: torch.Tensor, x: torch.Tensor, direction: str, stream: Stream) -> torch.Tensor:
         if x.shape[-1:] != matrix.shape[:1]:
             raise checks.wrong_shape(direction, x, "in" if direction == "forward" else "out", self.shape)
-        use = Use(self.key, stream, next_event(self.view("events"), stream))
+        use = Use(self.key, stream, next_event(self.counters("events"), stream))
         y = multiply(matrix, checks.lines(x), self.io[direction], use, f"Tile.{direction}")
         return y.reshape(*x.shape[:-1], matrix.shape[1])
 
     def _send(self, x: torch.Tensor, d: torch.Tensor, lr: float, pulses: Pulses) -> UpdateInfo:
-        event = next_event(self.view("events"), Stream.C2C)
+        event = next_event(self.counters("events"), Stream.C2C)
         sent = (self._kernels or self._load()).update(x.numpy(), d.numpy(), lr, pulses, event)
         if sent.bad >= 0:
             raise checks.runaway(self.cells, self.device.response)
-        tally = self.view("tally")
+        tally = self.counters("tally")
         tally[_UP] += sent.up
         tally[_DOWN] += sent.down
         tally[_CLIPPED] += sent.clipped
@@ -239,7 +245,8 @@ class Tile(Viewed):
         from mho.kernels.cpu import CpuKernels  # Numba: loaded with the first pulse
         from mho.kernels.memory import Arrays
 
-        arrays = Arrays(*(self.view(n) for n in ("cells", "planes", "_apparent", "reference", "counts")))
+        buffers = (self.cells, self.planes, self._apparent, self.reference, self.counts)
+        arrays = Arrays(*(b.numpy() for b in buffers))
         self._kernels = CpuKernels(self.device, self.parameters_of_cells, arrays, self.key)
         return self._kernels
 

@@ -1,27 +1,26 @@
-"""Modules that touch their own memory without torch, whose operations take microseconds on a single number."""
+"""Modules that touch single numbers of their buffers without torch, which takes microseconds for each."""
 
-import numpy as np
 import torch
 from torch import nn
 
 
 class Viewed(nn.Module):
-    """A module with numpy views of its buffers, made when they are first asked for and forgotten when the memory
-    may have moved: `.to`, `load_state_dict`, copies.
+    """A module with views of its buffers, made when they are first asked for and forgotten when the memory may
+    have moved: `.to`, `load_state_dict`, copies.
 
     What else points into that memory is forgotten in `forget`, which a subclass may extend.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self._views: dict[str, tuple[torch.Tensor, np.ndarray]] = {}
+        self._views: dict[str, tuple[torch.Tensor, memoryview]] = {}
 
-    def view(self, name: str) -> np.ndarray:
-        """The buffer of this name as an array: the same memory."""
+    def counters(self, name: str) -> memoryview:
+        """The int64 buffer of this name: the same memory, flat, read and written as Python integers."""
         buffer: torch.Tensor = self._buffers[name]  # type: ignore[assignment]
         kept = self._views.get(name)
         if kept is None or kept[0] is not buffer:  # the first time, or someone assigned another tensor
-            kept = self._views[name] = buffer, buffer.numpy()
+            kept = self._views[name] = buffer, memoryview(buffer.numpy().reshape(-1))
         return kept[1]
 
     def forget(self) -> None:

@@ -90,14 +90,14 @@ class Algorithm(Record):
 
 def due(s: State, every: int) -> bool:
     """Counts a mini-batch in s.t (int64 buffer); true on every `every`-th."""
-    t = s.view("t")
-    t += 1
-    return int(t) % every == 0
+    t = s.counters("t")
+    t[0] += 1
+    return t[0] % every == 0
 
 
 def next_column(s: State, tile: Tile, every: int = 1) -> int:
     """The column whose turn it is: 0, 1, ..., in - 1, 0, ..., one at each transfer that is due."""
-    return (int(s.view("t")) // every - 1) % tile.shape[1]
+    return (s.counters("t")[0] // every - 1) % tile.shape[1]
 
 
 def one_hot(j: int, n: int) -> torch.Tensor:

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from mho.algorithms.base import Factors, State
+from mho.algorithms.base import Factors, State, Term
 from mho.crossbar import Crossbar, Mapping
 from mho.device import Device
 from mho.io import by_direction
@@ -47,7 +47,8 @@ class Block(Viewed):
         self.state = hardware.algorithm.init(self._new_tile, w0)
         self.register_buffer("events", torch.zeros(max(Stream) + 1, dtype=torch.int64))
         self.factors: list[Factors] = []
-        self.weight = nn.Parameter(self._fused())
+        self._kept: tuple[torch.Tensor, torch.Tensor] | None = None
+        self.weight = nn.Parameter(_fused(hardware.algorithm.visible(self.state)))
         self.register_load_state_dict_post_hook(_refresh_after_load)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -78,48 +79,40 @@ class Block(Viewed):
 
     def refresh(self) -> None:
         """Brings `weight` up to date with the arrays."""
-        terms = self.hardware.algorithm.visible(self.state)
-        if len(terms) == 2 and all(t.row_signs is None and t.column_signs is None for t in terms):
-            first, second = terms
-            if first.coefficient == 1.0:
-                torch.add(first.tile.w, second.tile.w, alpha=second.coefficient, out=self.weight.data)
-                return
-        fused = self._fused()
-        if fused.data_ptr() != self.weight.data_ptr():
-            self.weight.data.copy_(fused)
+        weight, terms = self._matrices()[0], self.hardware.algorithm.visible(self.state)
+        if len(terms) == 2 and _is_plain(terms[0]) and terms[1].row_signs is terms[1].column_signs is None:
+            torch.add(terms[0].tile.w, terms[1].tile.w, alpha=terms[1].coefficient, out=weight)
+            return
+        fused = _fused(terms)
+        if fused.data_ptr() != weight.data_ptr():
+            weight.copy_(fused)
 
     def product(self, x: torch.Tensor, direction: str, sign: float = 1.0) -> torch.Tensor:
         """sign * x (samples, in) W^T forward, sign * x (samples, out) W backward, as the hardware gives it.
 
         In eval mode the noise has a stream of its own, so that evaluations do not change training.
         """
-        forward = Stream.FORWARD if self.training else Stream.EVALUATE
-        stream = Stream.BACKWARD if direction == "backward" else forward
-        io = self.io[direction]
+        backward = direction == "backward"
+        stream = Stream.BACKWARD if backward else Stream.FORWARD if self.training else Stream.EVALUATE
         if self.hardware.algorithm.mix == "shared_adc":
-            return self._multiply(self.weight.detach(), x, io, direction, stream, sign)
-        parts = [
-            self._multiply(term.weight(), x, io, direction, stream, sign)
-            for term in self.hardware.algorithm.visible(self.state)
-        ]
+            return self._multiply(self._matrices()[not backward], x, direction, stream, sign)
+        weights = [term.weight() for term in self.hardware.algorithm.visible(self.state)]
+        parts = [self._multiply(w if backward else w.mT, x, direction, stream, sign) for w in weights]
         return sum(parts[1:], parts[0])
 
     def _multiply(
-        self, weight: torch.Tensor, x: torch.Tensor, io, direction: str, stream: Stream, sign: float
+        self, matrix: torch.Tensor, x: torch.Tensor, direction: str, stream: Stream, sign: float
     ) -> torch.Tensor:
-        matrix = weight if direction == "backward" else weight.mT
-        use = Use(self.key, stream, next_event(self.view("events"), stream))
-        return multiply(matrix, x, io, use, f"{direction} pass", sign)
+        use = Use(self.key, stream, next_event(self.counters("events"), stream))
+        return multiply(matrix, x, self.io[direction], use, direction + " pass", sign)
 
-    def _fused(self) -> torch.Tensor:
-        terms = self.hardware.algorithm.visible(self.state)
-        if (
-            len(terms) == 1
-            and terms[0].coefficient == 1.0
-            and terms[0].row_signs is terms[0].column_signs is None
-        ):
-            return terms[0].tile.w
-        return torch.stack([term.weight() for term in terms]).sum(0)
+    def _matrices(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """The visible weight as (out, in) and as (in, out), kept: making the two costs microseconds a product."""
+        weight, kept = self._parameters["weight"], self._kept
+        if kept is None or kept[0].data_ptr() != weight.data_ptr():  # type: ignore[union-attr]
+            w = weight.data  # type: ignore[union-attr]
+            kept = self._kept = w, w.mT
+        return kept
 
     def _new_tile(self, name: str, w: torch.Tensor, pulses: str = "update", digital: bool = False) -> Tile:
         key = child_key(self.key, name)
@@ -135,6 +128,13 @@ class Block(Viewed):
             count_cells=hardware.count_cells,
         )
 
+    def forget(self) -> None:
+        super().forget()
+        self._kept = None
+
+    def __getstate__(self) -> dict:
+        return super().__getstate__() | {"_kept": None}
+
     def _save_to_state_dict(self, destination, prefix, keep_vars) -> None:
         super()._save_to_state_dict(destination, prefix, keep_vars)
         del destination[prefix + "weight"]  # it follows from the arrays
@@ -146,6 +146,17 @@ class Block(Viewed):
 def _refresh_after_load(block: Block, keys: object) -> None:
     """The tiles are loaded after the block's own buffers: only now can its weight follow from them."""
     block.refresh()
+
+
+def _is_plain(term: Term) -> bool:
+    return term.coefficient == 1.0 and term.row_signs is term.column_signs is None
+
+
+def _fused(terms: list[Term]) -> torch.Tensor:
+    """The weight that the network sees; one array's own memory where that is what it sees."""
+    if len(terms) == 1 and _is_plain(terms[0]):
+        return terms[0].tile.w
+    return torch.stack([term.weight() for term in terms]).sum(0)
 
 
 def _scaled(w: torch.Tensor, mapping: Mapping) -> tuple[torch.Tensor, torch.Tensor]:

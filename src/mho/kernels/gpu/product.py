@@ -40,9 +40,9 @@ def multiply(
     return y
 
 
-def read_line(lines: torch.Tensor, where: int, io: IO, use: Use) -> torch.Tensor:
-    """lines[where] (n,) through the output converters alone; see `mho.mvm.read_line`."""
-    y = lines[where].clone(memory_format=torch.contiguous_format)
+def read_line(w: torch.Tensor, dim: int, where: int, io: IO, use: Use) -> torch.Tensor:
+    """Row (dim 0) or column (dim 1) number `where` of w, through the output converters alone."""
+    y = w.select(dim, where).clone(memory_format=torch.contiguous_format)
     if not io.perfect:
         over, status = _int32(y, 1), _status(y)
         with torch.cuda.device_of(y):

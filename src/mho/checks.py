@@ -11,7 +11,7 @@ from mho.mvm import converters
 def factors(
     x: torch.Tensor, d: torch.Tensor, lr: float, shape: tuple[int, int]
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """(samples, in) and (samples, out), float32 and contiguous, of an update's arguments; raises what is wrong."""
+    """An update's arguments as contiguous float32; raises what is wrong with them."""
     if not math.isfinite(lr):
         raise complaint("Tile.update", f"lr is {lr}", "It must be finite")
     out, n_in = shape
@@ -19,14 +19,13 @@ def factors(
         raise wrong_shape("update", x, "in", shape)
     if not d.shape or d.shape[-1] != out:
         raise wrong_shape("update", d, "out", shape)
-    x, d = lines(x), lines(d)
-    samples = x.shape[0]
-    if samples != d.shape[0]:
-        what = f"x has {samples} samples and d has {d.shape[0]}"
+    x, d = numbers(x), numbers(d)
+    samples, others = x.numel() // n_in, d.numel() // out
+    if samples != others:
+        what = f"x has {samples} samples and d has {others}"
         raise complaint("Tile.update", what, "They must agree")
-    first_bad = converters().first_bad
-    for name, address, n in (("x", x.data_ptr(), n_in), ("d", d.data_ptr(), out)):
-        sample = first_bad(address, samples, n)
+    for name, value, n in (("x", x, n_in), ("d", d, out)):
+        sample = converters(value).first_bad(value.data_ptr(), samples, n)
         if sample >= 0:
             what = f"{name} holds NaN or infinity in sample {sample}"
             raise complaint("Tile.update", what, "Both must be finite")
@@ -35,8 +34,11 @@ def factors(
 
 def lines(x: torch.Tensor) -> torch.Tensor:
     """x (..., n) as (samples, n), detached, float32 and contiguous; the same memory if that is what it is."""
-    if x.ndim != 2:
-        x = x.reshape(-1, x.shape[-1])
+    return numbers(x if x.ndim == 2 else x.reshape(-1, x.shape[-1]))
+
+
+def numbers(x: torch.Tensor) -> torch.Tensor:
+    """x detached, float32 and contiguous; x itself if that is what it is."""
     if x.dtype is not torch.float32:
         x = x.to(torch.float32)
     if x.requires_grad:

@@ -25,7 +25,7 @@ def multiply(
     Returns: (samples, out) float32, new memory.
     Raises: MhoError if x holds NaN or infinity.
     """
-    compiled = converters()
+    compiled = converters(x)
     if io.perfect:
         if compiled.first_bad(x.data_ptr(), *x.shape) >= 0:
             raise _not_finite(where, x, sign)
@@ -65,15 +65,24 @@ def read_line(w: torch.Tensor, dim: int, where: int, io: IO, use: Use) -> torch.
     room = _room(1, 1, n)
     name = signed(use.key), int(use.stream), use.event
     start = w.data_ptr() + 4 * step * where
-    converters().read(
+    converters(w).read(
         start, stride, y.data_ptr(), n, io.numbers[1], not io.perfect, *name, room.z, room.words
     )
     return y
 
 
+def converters(x: torch.Tensor) -> ModuleType:
+    """The compiled converters for the device that x is on."""
+    if not x.is_cpu:  # the place to choose others: these take addresses
+        raise complaint(
+            "mho", f"a tensor is on the device {x.device}", "Products, reads and updates need the CPU"
+        )
+    return _on_cpu()
+
+
 @functools.cache
-def converters() -> ModuleType:
-    """The compiled converters. Numba is loaded with the first product, not by `import mho`."""
+def _on_cpu() -> ModuleType:
+    """Numba is loaded with the first product, not by `import mho`."""
     import mho.kernels.converters
 
     return mho.kernels.converters

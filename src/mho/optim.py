@@ -42,6 +42,7 @@ class AnalogOptimizer(torch.optim.Optimizer):
         if not analog and not others:
             raise complaint("AnalogOptimizer(model)", "the model has no parameter that requires a gradient")
         self._digital = digital(others, lr=lr, **options) if others else None  # type: ignore[call-arg]
+        self._step_digital = _without_profiler(digital.step)
         self._n_analog_groups = 1 if analog else 0
         groups = [{"params": analog}] if analog else []
         super().__init__(groups or others, {"lr": lr})
@@ -67,7 +68,7 @@ class AnalogOptimizer(torch.optim.Optimizer):
             for weight in group["params"]:
                 self._blocks[weight].step(lr)
         if self._digital is not None:
-            self._digital.step()
+            self._step_digital(self._digital)
         return loss
 
     def zero_grad(self, set_to_none: bool = True) -> None:
@@ -82,3 +83,9 @@ class AnalogOptimizer(torch.optim.Optimizer):
         if self._digital is not None:
             self._digital.param_groups = self.param_groups[self._n_analog_groups :]
             self._digital.state = self.state
+
+
+def _without_profiler(step: Callable[..., Any]) -> Callable[..., Any]:
+    """An optimizer's step without the profiler's record and the hooks around it, which this one's step has itself:
+    25 us of a small network's iteration."""
+    return step.__wrapped__ if getattr(step, "hooked", False) else step  # type: ignore[attr-defined]

@@ -187,6 +187,7 @@ class Tile(Viewed):
         x, d = checks.factors(x, d, lr, self.shape)
         if isinstance(self.pulses, Pulses):
             return self._send(x, d, lr, self.pulses)
+        x, d = x.reshape(-1, self.shape[1]), d.reshape(-1, self.shape[0])
         arithmetic.add(self.cells, x, d, lr, self.pulses, self.device.response, self.parameters_of_cells)
         if isinstance(self.pulses, Expected) and not torch.isfinite(self.cells).all():
             raise checks.runaway(self.cells, self.device.response)
@@ -230,7 +231,9 @@ class Tile(Viewed):
 
     def _send(self, x: torch.Tensor, d: torch.Tensor, lr: float, pulses: Pulses) -> UpdateInfo:
         event = next_event(self.counters("events"), Stream.C2C)
-        sent = (self._kernels or self._load()).update(x.numpy(), d.numpy(), lr, pulses, event)
+        kernels = self._kernels or self._load()
+        samples, errors = x.numpy().reshape(-1, self.shape[1]), d.numpy().reshape(-1, self.shape[0])
+        sent = kernels.update(samples, errors, lr, pulses, event)
         if sent.bad >= 0:
             raise checks.runaway(self.cells, self.device.response)
         tally = self.counters("tally")

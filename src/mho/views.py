@@ -20,7 +20,7 @@ class Viewed(nn.Module):
         buffer: torch.Tensor = self._buffers[name]  # type: ignore[assignment]
         kept = self._views.get(name)
         if kept is None or kept[0] is not buffer:  # the first time, or someone assigned another tensor
-            kept = self._views[name] = buffer, memoryview(buffer.numpy().reshape(-1))
+            kept = self._views[name] = buffer, memoryview(buffer.numpy().reshape(-1))  # type: ignore[arg-type]
         return kept[1]
 
     def forget(self) -> None:

@@ -8,7 +8,7 @@ from mho.crossbar import Crossbar, Mapping
 from mho.device import Device
 from mho.io import by_direction
 from mho.mvm import multiply
-from mho.nn.product import Product
+from mho.nn.product import Layout, product
 from mho.pulses import Exact
 from mho.responses import Constant
 from mho.rng import Stream, Use, child_key, next_event
@@ -41,6 +41,7 @@ class Block(Viewed):
         self.shape = (w0.shape[0], w0.shape[1])
         w0, scale = _scaled(w0.detach().to(torch.float32), hardware.mapping)
         self.register_buffer("scale", scale)
+        self.is_scaled = scale.numel() > 0
         kind = hardware.mapping.out_scale
         size = {"none": None, "scalar": 1, "columnwise": self.shape[0]}[kind]
         self.out_scale = None if size is None else nn.Parameter(torch.ones(size, dtype=torch.float32))
@@ -53,14 +54,18 @@ class Block(Viewed):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """x (..., in) -> y (..., out) through the converters; records (x, d) in the backward pass."""
-        if x.dtype is torch.float32:
-            return Product.apply(x, self.weight, self.out_scale, self)
-        return Product.apply(x.to(torch.float32), self.weight, self.out_scale, self).to(x.dtype)
+        return product(x, Layout([self], [(0, self.shape[0])], [(0, self.shape[1])]))
+
+    @property
+    def trained(self) -> tuple[nn.Parameter, nn.Parameter | None]:
+        """What autograd has to know of: (weight, out_scale)."""
+        parameters = self._parameters  # not by attribute, which nn.Module looks up in three places
+        return parameters["weight"], parameters.get("out_scale")  # type: ignore[return-value]
 
     def scaled_weight(self) -> torch.Tensor:
         """(out, in): `weight` with the digital scales; a copy."""
         w = self.weight.detach().clone()
-        if self.scale.numel():
+        if self.is_scaled:
             w *= self.scale.reshape(-1, 1)
         if self.out_scale is not None:
             w *= self.out_scale.detach().reshape(-1, 1)

@@ -52,8 +52,7 @@ class AnalogLinear(nn.Module):
                 f"x has shape {tuple(x.shape)}",
                 f"Its last dimension must be in_features = {self.in_features}",
             )
-        y = self.matrix(x)
-        return y if self.bias is None else y + self.bias.to(y.dtype)
+        return self.matrix(x, self.bias)
 
     def extra_repr(self) -> str:
         algorithm = type(self.hardware.algorithm).__name__

@@ -7,6 +7,7 @@ from torch import nn
 
 from mho.crossbar import Crossbar
 from mho.nn.block import Block
+from mho.nn.product import Layout, product
 from mho.rng import child_key
 
 
@@ -25,18 +26,13 @@ class AnalogMatrix(nn.Module):
         self.rows = _cuts(w0.shape[0], hardware.mapping.max_out)
         self.columns = _cuts(w0.shape[1], hardware.mapping.max_in)
         parts = [w0[top:bottom, left:right] for top, bottom in self.rows for left, right in self.columns]
-        self.blocks = nn.ModuleList(Block(part, hardware, child_key(key, n)) for n, part in enumerate(parts))
+        blocks = [Block(part, hardware, child_key(key, n)) for n, part in enumerate(parts)]
+        self.blocks = nn.ModuleList(blocks)
+        self.layout = Layout(blocks, self.rows, self.columns)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """x (..., in) -> y (..., out)."""
-        if len(self.columns) == 1:
-            parts: list[torch.Tensor] = [block(x) for block in self.blocks]
-        else:
-            inputs = [x[..., left:right] for left, right in self.columns]
-            outputs = [block(inputs[n % len(inputs)]) for n, block in enumerate(self.blocks)]
-            width = len(self.columns)
-            parts = [sum(outputs[n + 1 : n + width], outputs[n]) for n in range(0, len(outputs), width)]
-        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
+    def forward(self, x: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
+        """x (..., in) -> y (..., out), with the bias (out,) added."""
+        return product(x, self.layout, bias)
 
     @property
     def weight(self) -> torch.Tensor:

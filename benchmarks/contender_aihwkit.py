@@ -88,7 +88,8 @@ def config_of(algorithm: str):
         config = UnitCellRPUConfig(device=arrays)
     else:
         config = build_config(algorithm, device)
-        config.device.units_in_mbatch = True
+        config.device.units_in_mbatch = True  # one transfer a mini-batch, as the two above
+        config.device.fast_lr, config.device.auto_scale = fcn.FAST_LR, False  # as many pulses as ttv1
     config.forward, config.backward, config.update = IOParameters(), IOParameters(), UpdateParameters()
     config.mapping = MappingParameter(learn_out_scaling=True, max_input_size=512, max_output_size=512)
     return config

@@ -12,8 +12,8 @@ from mho import bench
 ALGORITHMS = {
     "analog-sgd": ("AnalogSGD", {}),
     "ttv1": ("ResidualLearning", {"gamma": fcn.GAMMA, "fast_lr": fcn.FAST_LR}),
-    "ttv2": ("TikiTakaV2", {}),
-    "agad": ("AGAD", {}),
+    "ttv2": ("TikiTakaV2", {"fast_lr": fcn.FAST_LR}),
+    "agad": ("AGAD", {"fast_lr": fcn.FAST_LR}),
 }
 
 

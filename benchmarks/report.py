@@ -10,7 +10,12 @@ from mho import bench
 
 LABELS = {"mho": "mho", "aihwkit": "aihwkit", "eager": "torch eager", "digital": "torch digital"}
 PAIRS = (("aihwkit", "mho"), ("eager", "mho"), ("mho", "digital"))
-ALGORITHMS = {"ttv1": "Residual Learning; aihwkit: TTv1 with the same gamma", "analog-sgd": "Analog SGD"}
+ALGORITHMS = {
+    "analog-sgd": "Analog SGD",
+    "ttv1": "Residual Learning (in aihwkit TTv1, same gamma)",
+    "ttv2": "TTv2",
+    "agad": "AGAD",
+}
 TITLES = {
     "update": f"Tile update with cycle-to-cycle noise, trains of {bench.BL} slots",
     "update-without-c2c": f"Tile update without cycle-to-cycle noise, trains of {bench.BL} slots",
@@ -74,7 +79,7 @@ def _group(name: str, group: dict[str, Any]) -> str:
 def title(case: dict[str, Any]) -> str:
     """A case in a cell of a table."""
     if case["kind"] == "fcn":
-        return ALGORITHMS.get(case["algorithm"], case["algorithm"])
+        return ALGORITHMS[case["algorithm"]]
     return f"{case['out']}x{case['n_in']}, {case['samples']}: {case['law']}"
 
 
@@ -162,7 +167,8 @@ of pulses. In aihwkit the spread of bounds, of up-down and of the power's expone
 
 Networks: cross-entropy, sub-tiles of at most 512 x 512, learned output scale, soft bounds, both papers' converters,
 {fcn.ITERATIONS} iterations a repetition; the weights go on from one repetition to the next. TTv2 and AGAD have the
-defaults of their classes, in aihwkit those of `build_config`, with one transfer a mini-batch.
+defaults of their classes, in aihwkit those of `build_config` without automatic scale. All send the gradient with
+the same fast_lr, {fcn.FAST_LR:g}, and transfer once a mini-batch.
 
 Peak memory: largest resident memory while a case is built and run, less that before, when the same case had run
 once with two samples (Linux: VmHWM, reset for each case). It holds the tile, the inputs and all working memory;

@@ -1,5 +1,7 @@
 """Training algorithms: the conformance suite on every one, and what is particular to each."""
 
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -9,7 +11,7 @@ import mho.data
 import mho.testing
 from chance import assert_mean
 from mho.algorithms import AnalogSGD, DigitalSGD, ResidualLearning
-from mho.algorithms.base import Factors, one_hot
+from mho.algorithms.base import Factors, State, due, one_hot
 from mho.nn.block import Block
 from mho.responses import Constant, SoftBounds
 from mho.tile import Tally
@@ -337,3 +339,33 @@ def counting_blocks(found):
         return results
 
     return counting
+
+
+# Counters.
+
+
+def test_counters_follow_the_buffer_whatever_happens_to_it():
+    s, fresh = State(t=0), State(t=torch.tensor(5))
+    assert [due(s, 2) for _ in range(3)] == [False, True, False]
+    s.t += 2
+    assert [int(s.t), due(s, 2), int(s.t)] == [5, True, 6]
+    other = copy.deepcopy(s)
+    due(other, 1)
+    assert [int(s.t), int(other.t)] == [6, 7], "a copy counts for itself"
+    s.t = torch.tensor(10)
+    assert [due(s, 11), int(s.t)] == [True, 11]
+    for assign in (False, True):
+        s.load_state_dict({"t": torch.tensor(20)}, assign=assign)
+        assert [due(s, 7), int(s.t)] == [True, 21]
+    s.share_memory()
+    assert [due(s, 11), int(s.t)] == [True, 22]
+    assert int(fresh.t) == 5
+
+
+def test_the_unit_vector():
+    assert torch.equal(one_hot(2, 4), torch.tensor([0.0, 0.0, 1.0, 0.0]))
+    block = block_of(ResidualLearning(fast_lr=0.1))
+    for _ in range(9):
+        step(block, X, D)
+    for j in range(3):
+        assert torch.equal(one_hot(j, 3), torch.eye(3)[j]), "it is kept: no update may write to it"

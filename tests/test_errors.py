@@ -160,6 +160,19 @@ TABLE = [
         )
         for pulses in (mho.Pulses(bl=1), mho.Expected())
     ),
+    # Tensors that are somewhere else.
+    (
+        lambda: tile(mho.IO()).forward(torch.ones(2, 3, device="meta")),
+        "`mho`: a tensor is on the device meta. Products, reads and updates need the CPU.",
+    ),
+    (
+        lambda: tile().update(X, torch.ones(2, 5, device="meta"), 0.1),
+        "`mho`: a tensor is on the device meta. Products, reads and updates need the CPU.",
+    ),
+    (
+        lambda: layer()(torch.ones(2, 3, device="meta")),
+        "`mho`: a tensor is on the device meta. Products, reads and updates need the CPU.",
+    ),
     # Learning rates.
     *(
         (

@@ -1,6 +1,7 @@
 """Analog layers: shapes and dtypes, layouts on sub-tiles, digital scales, conversion, copies."""
 
 import copy
+import hashlib
 import pickle
 
 import pytest
@@ -9,7 +10,7 @@ from torch import nn
 
 import mho
 from mho.algorithms import AnalogSGD, DigitalSGD, ResidualLearning
-from mho.nn import AnalogLinear
+from mho.nn import AnalogLinear, digital
 from mho.rng import child_key
 
 PLAIN = mho.Mapping(out_scale="none")
@@ -386,3 +387,149 @@ def test_a_missing_entry_is_an_error():
     del saved["matrix.blocks.0.state.t"]
     with pytest.raises(RuntimeError, match=r"Missing key.*state\.t"):
         layer.load_state_dict(saved)
+
+
+# The layer as one node of autograd.
+
+CUT = RESIDUAL.replace(mapping=mho.Mapping(max_in=4, max_out=3, omega=0.5, out_scale="columnwise"))
+
+
+def passed(layer, x, g):
+    """Outputs, gradients and recorded factors of one pass."""
+    x = x.detach().requires_grad_() if x.is_leaf else x
+    x.retain_grad()
+    y = layer(x)
+    y.backward(g)
+    grads = [p.grad.clone() for p in layer.parameters() if p.grad is not None]
+    factors = [part for block in blocks(layer) for pair in block.factors for part in pair]
+    return [y.detach(), x.grad, *grads, *factors]
+
+
+INPUTS = {
+    "columns of a wider matrix": lambda x: torch.cat([x, x, x], 1)[:, 6:12],
+    "transposed memory": lambda x: x.mT.contiguous().mT,
+    "every second row": lambda x: torch.stack([x, -x], 1).reshape(-1, 6)[::2],
+}
+
+
+@pytest.mark.parametrize("hardware", [RESIDUAL, CUT], ids=["one block", "four blocks"])
+@pytest.mark.parametrize("kind", INPUTS)
+def test_strided_inputs_and_gradients_give_the_bits_of_contiguous_ones(hardware, kind):
+    x, g = batch(0)
+    expected = passed(layer_of(hardware), x, g)
+    strided = INPUTS[kind](x)
+    assert torch.equal(strided, x)
+    assert not strided.is_contiguous()
+    found = passed(layer_of(hardware), strided, g.mT.contiguous().mT)
+    for a, b in zip(found, expected, strict=True):
+        assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("io", [None, mho.IO()], ids=["perfect", "converters"])
+def test_memory_that_is_kept_between_calls_holds_nothing_that_is_still_needed(io):
+    """Three passes of one shape before their backward passes, and a fourth between them."""
+    one, many = (layer_of(CUT.replace(io=io)) for _ in range(2))
+    pairs = [batch(step) for step in range(3)]
+    expected = [
+        (y := one(x), y.clone().backward(g), [b.factors.pop() for b in blocks(one)]) for x, g in pairs
+    ]
+    outputs = [many(x) for x, _ in pairs]
+    for (_, g), y in zip(pairs, outputs, strict=True):
+        y.backward(g)
+        with torch.no_grad():
+            many.eval()(torch.ones(8, 6))
+            many.train()
+    for n, (y, _, factors) in enumerate(expected):
+        assert torch.equal(outputs[n], y)
+        for block, (x, d) in zip(blocks(many), factors, strict=True):
+            assert torch.equal(block.factors[n].x, x)
+            assert torch.equal(block.factors[n].d, d)
+
+
+def test_gradients_of_all_parts_are_those_of_the_formula():
+    """Scales, bias and input of a matrix of four blocks against autograd through plain torch."""
+    layer = layer_of(CUT.replace(io=None))
+    for block in blocks(layer):
+        block.out_scale.data = torch.linspace(0.5, 2.0, block.shape[0])
+    x, g = batch(0)
+    x.requires_grad_()
+    scales = [block.out_scale.detach().clone().requires_grad_() for block in blocks(layer)]
+    bias = layer.bias.detach().clone().requires_grad_()
+    z = x.detach().clone().requires_grad_()
+    parts = [
+        (z[:, left:right] @ block.weight.detach().mT) * block.scale * scale
+        for block, scale, (left, right) in zip(blocks(layer), scales, [(0, 3), (3, 6)] * 2, strict=True)
+    ]
+    y = torch.cat([parts[0] + parts[1], parts[2] + parts[3]], 1) + bias
+    y.backward(g)
+    found = layer(x)
+    found.backward(g)
+    torch.testing.assert_close(found, y)
+    torch.testing.assert_close(x.grad, z.grad)
+    torch.testing.assert_close(layer.bias.grad, bias.grad)
+    for block, scale in zip(blocks(layer), scales, strict=True):
+        torch.testing.assert_close(block.out_scale.grad, scale.grad)
+
+
+class Elsewhere(torch.Tensor):
+    """A tensor that says it is not on the CPU."""
+
+    is_cpu = False
+
+
+@pytest.mark.parametrize("size", [None, 1, 3])
+def test_the_digital_side_is_the_same_in_torch_and_compiled(size):
+    x, y = batch(0, 9, 3)
+    scale, bias = None if size is None else torch.linspace(0.5, 2, size), torch.linspace(-1, 1, 7)
+    results = []
+    for kind in (torch.Tensor, Elsewhere):
+        a, b = x.as_subclass(kind), y.as_subclass(kind)
+        out = torch.zeros(8, 7).as_subclass(kind)
+        digital.add_output(b, scale, out, (2, 5), True, None)
+        digital.add_output(b, scale, out, (2, 5), False, bias)
+        d, gy = digital.error_of_block(a, (4, 7), scale, b)
+        bare, nothing = digital.error_of_block(a, (4, 7), scale, None)
+        assert nothing is None
+        results.append([*digital.columns_of(a, [(0, 4), (4, 9)]), out, d, gy, bare])
+    for one, two in zip(*results, strict=True):
+        assert torch.equal(one, two.as_subclass(torch.Tensor))
+        assert one.is_contiguous()
+
+
+def test_parameters_of_another_dtype():
+    layer, other = layer_of(CUT), layer_of(CUT)
+    layer.bias.data = layer.bias.data.double()
+    x, _ = batch(0)
+    assert torch.equal(layer(x), other(x))
+
+
+def test_bits_of_a_stored_run():
+    """All products here are exact in float32, so these bits do not depend on how torch adds them up."""
+    hardware = mho.Crossbar(
+        algorithm=ResidualLearning(gamma=0.5, fast_lr=0.125, transfer_every=2),
+        device=mho.Device(mho.responses.Constant(), dw_min=2.0**-10, reference_std=0.0),
+        io=mho.IO(inp_res=1 / 128, out_bound=1.0, sigma_out=0.05),
+        mapping=PLAIN.replace(max_in=5, max_out=4),
+    )
+    g = torch.Generator().manual_seed(0)
+
+    def grid(*shape, size=64):
+        return torch.randint(-size, size + 1, shape, generator=g) / size
+
+    linear = nn.Linear(9, 7, bias=False)
+    linear.weight.data = grid(7, 9) / 2
+    layer = AnalogLinear.from_digital(linear, hardware, key=11)
+    optimizer = mho.AnalogOptimizer(layer, lr=0.25)
+    seen = hashlib.sha256()
+    for _ in range(12):
+        optimizer.zero_grad()
+        x = grid(6, 9).requires_grad_()
+        y = layer(x)
+        y.backward(grid(6, 7) / 4)
+        optimizer.step()
+        for value in (y.detach(), x.grad, layer.weight):
+            seen.update(value.numpy().tobytes())
+    for name, value in sorted(layer.state_dict().items()):
+        if not name.endswith("tally"):
+            seen.update(name.encode() + value.numpy().tobytes())
+    assert seen.hexdigest()[:16] == "151ab687537316af"

@@ -52,10 +52,14 @@ def check_against_oracle(device, pulses, samples=6, n_in=19, n_out=11, lr=0.05, 
     for event in range(2):
         before = start.copy()
         info = fast.update(x, d, lr)
-        oracle = getattr(reference, "trains" if pulses.rounding == "trains" else "rounded")
         kernels = fast._kernels
+        oracle, module = reference.trains, kernels.module
+        if pulses.rounding == "stochastic":
+            oracle = reference.rounded
+        elif pulses.aggregate:
+            oracle, module = reference.aggregated, kernels.flow
         up, down = oracle(
-            kernels.module, start, fast.planes.numpy(), kernels.scal, x.numpy(), d.numpy(), lr, device.dw_min,
+            module, start, fast.planes.numpy(), kernels.scal, x.numpy(), d.numpy(), lr, device.dw_min,
             pulses, 42, event,
         )  # fmt: skip
         assert info.up + info.down > 100, "the test must send pulses"
@@ -89,6 +93,42 @@ def test_every_kind_of_train_equals_the_oracle(sigma, lr, bl, management):
     device = mho.Device(mho.responses.SoftBounds(), dw_min=2e-3, sigma_c2c=sigma)
     pulses = mho.Pulses(bl=bl, update_management=management[0], bl_management=management[1])
     check_against_oracle(device, pulses, samples=4, lr=lr)
+
+
+@pytest.mark.parametrize("law", [*LAWS, Wavy()], ids=lambda law: type(law).__name__)
+@pytest.mark.parametrize("c2c", ["additive", "multiplicative"])
+def test_aggregated_pulses_equal_the_oracle(law, c2c):
+    device = mho.Device(law, dw_min=2e-3, sigma_c2c=0.3, c2c=c2c, spread={"gain": 0.3})
+    check_against_oracle(device, mho.Pulses(bl_management=False, aggregate=True))
+
+
+@pytest.mark.parametrize("lr", [0.05, -0.05])
+@pytest.mark.parametrize("bl", [5, 31, 100])
+def test_every_kind_of_aggregated_train_equals_the_oracle(bl, lr):
+    device = mho.Device(mho.responses.SoftBounds(), dw_min=2e-3, reference_std=0.1)
+    tile = check_against_oracle(device, mho.Pulses(bl=bl, aggregate=True), lr=lr, count_cells=True)
+    torch.testing.assert_close(tile.w, tile.cells - tile.reference, rtol=0, atol=0)
+    assert tile.counts.sum(dim=(1, 2)).tolist() == list(tile.pulses_sent)
+
+
+def test_aggregated_update_sends_the_pulses_of_the_exact_one_on_any_number_of_threads(monkeypatch):
+    device = mho.Device(mho.responses.Power(), dw_min=1e-3, sigma_c2c=0.3, spread={"gain": 0.3})
+    x, d = factors(40, 130, 70)
+    monkeypatch.setattr("mho.kernels.cpu._WORTH_COUNTS", 0)
+    monkeypatch.setattr("mho.kernels.cpu._BLOCK", 7 * 31 * 130)
+    counts, weights, before = [], [], mho.get_threads()
+    try:
+        for threads, aggregate in ((1, False), (1, True), (2, True), (4, True)):
+            mho.set_threads(threads)
+            pulses = mho.Pulses(aggregate=aggregate)
+            tile = mho.Tile(torch.zeros(70, 130), device, pulses=pulses, key=5, count_cells=True)
+            tile.update(x, d, 0.1)
+            counts.append(tile.counts.clone())
+            weights.append(tile.w.clone())
+    finally:
+        mho.set_threads(before)
+    assert all(torch.equal(counts[0], other) for other in counts[1:])
+    assert all(torch.equal(weights[1], other) for other in weights[2:])
 
 
 def test_blocks_of_samples_do_not_show(monkeypatch):

@@ -16,6 +16,9 @@ class Pulses(Record):
         update_management: scale x and d so that both lines fire with the same largest probability.
         bl_management: shorten the train to what the largest product needs; implies update_management.
             Both concern trains only.
+        aggregate: count the up and down pulses of every cell over all samples of the update, then apply them
+            together, by the law's flow, as if they had come evenly mixed: faster for many samples (a
+            convolution), not exact (docs/aggregated.md measures the difference). Trains only.
     Source: trains, Gokmen and Vlasov 2016; managements, aihwkit 1.2.0 UpdateParameters (desired_bl,
     update_management, update_bl_management), whose code and defaults they equal.
     """
@@ -24,12 +27,15 @@ class Pulses(Record):
     rounding: Literal["trains", "stochastic"] = "trains"
     update_management: bool = True
     bl_management: bool = True
+    aggregate: bool = False
 
     def validate(self) -> None:
         if self.bl > 1024:
             raise complaint(f"Pulses(bl={self.bl})", "a train has at most 1024 slots")
         if self.rounding not in ("trains", "stochastic"):
             raise complaint(f"Pulses(rounding={self.rounding!r})", 'rounding is "trains" or "stochastic"')
+        if self.aggregate and self.rounding != "trains":
+            raise complaint('Pulses(aggregate=True, rounding="stochastic")', "only trains can be aggregated")
 
 
 class Expected(Record):

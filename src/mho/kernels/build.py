@@ -31,7 +31,7 @@ _PARTS = (
     "lines.py",
     "memory.py",
     "vector.py",
-    "template.py",
+    "finish.py",
 )
 _IMPORT_OF_LAW = "from mho.kernels.ideal import"
 
@@ -61,15 +61,19 @@ class Layout:
         return f"scal[{2 + self.scalars.index(name)}]"
 
 
-def source_of(device: Device, layout: Layout) -> str:
-    """Source of the kernel module of this device."""
+def source_of(device: Device, layout: Layout, template: str = "template.py") -> str:
+    """Source of a kernel module of this device: "template.py" sends pulses, "flow.py" applies counted ones."""
     law = lower(device.response, varying=device.varying)
     cheap = "32(" not in law.source.partition("def ")[2]
     noisy = layout.noise != "none"
     flags = f"NOISY = {noisy}\nCHEAP = {cheap}\nSHARE = {_share(law.source, noisy)}"
-    steps = "\n\n\n".join(_step(direction, sign, layout) for direction, sign in (("up", "+"), ("down", "-")))
-    head, tail = _split_template()
-    return f"{head}\n{law.source}\n\n{flags}\n\n\n{steps}\n\n{tail}"
+    if template == "flow.py":
+        functions = [_flow(layout)]
+    else:
+        functions = [_step("up", "+", layout), _step("down", "-", layout)]
+    head, tail = _split(template)
+    imports = "from mho.kernels.compile import part"
+    return "\n\n\n".join((f"{head}\n{imports}\n{law.source}\n\n{flags}", *functions, tail))
 
 
 def _share(law: str, noisy: bool) -> float:
@@ -102,8 +106,31 @@ def step_{direction}(w, z, par, i, q, scal):
     return high if new > high else new"""
 
 
-def _split_template() -> tuple[str, str]:
-    lines = (_HERE / "template.py").read_text().splitlines()
+def _flow(layout: Layout) -> str:
+    """One step of the flow: midpoint rule, then the noise of its pulses."""
+    fields = "".join(f", {layout.where(name)}" for name in layout.fields)
+    noise = {
+        "none": "",
+        "additive": " + size * (scal[1] * np.sqrt(n_up + n_down) * z)",
+        "multiplicative": " + size * (scal[1] * np.sqrt(n_up * (a * a) + n_down * (b * b)) * z)",
+    }[layout.noise]
+    return f"""@part
+def flow(w, n_up, n_down, z, par, i, q, scal):
+    low = {layout.where("lower")}
+    high = {layout.where("upper")}
+    size = scal[0] * {layout.where("gain")}
+    w_m = w + size * (np.float32(0.5) * (n_up * up(w{fields}) - n_down * down(w{fields})))
+    w_m = low if w_m < low else w_m
+    w_m = high if w_m > high else w_m
+    a = up(w_m{fields})
+    b = down(w_m{fields})
+    new = w + size * (n_up * a - n_down * b){noise}
+    new = low if new < low else new
+    return high if new > high else new"""
+
+
+def _split(template: str) -> tuple[str, str]:
+    lines = (_HERE / template).read_text().splitlines()
     [at] = [i for i, line in enumerate(lines) if line.startswith(_IMPORT_OF_LAW)]
     return "\n".join(lines[:at]), "\n".join(lines[at + 1 :])
 
@@ -112,7 +139,7 @@ def _split_template() -> tuple[str, str]:
 def _kernel_digest() -> str:
     import numba
 
-    text = "".join((_HERE / name).read_text() for name in _PARTS)
+    text = "".join((_HERE / name).read_text() for name in _PARTS)  # templates are in the source
     return hashlib.sha256(f"{numba.__version__}{sys.version_info[:2]}{text}".encode()).hexdigest()
 
 
@@ -134,9 +161,9 @@ def cache_folder() -> Path:
 _MODULES: dict[str, ModuleType] = {}
 
 
-def kernels_for(device: Device, layout: Layout) -> ModuleType:
-    """The compiled module of a device: `trains_rows`, `rounded_rows`, and the scalar `up`, `down`, `step_*`."""
-    return module_of("mho_law", source_of(device, layout), _kernel_digest())
+def kernels_for(device: Device, layout: Layout, template: str = "template.py") -> ModuleType:
+    """A compiled module of a device: that template's kernels, and the scalar functions of the law."""
+    return module_of("mho_law", source_of(device, layout, template), _kernel_digest())
 
 
 def module_of(prefix: str, source: str, digest: str = "") -> ModuleType:

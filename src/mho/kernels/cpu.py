@@ -1,12 +1,15 @@
 """Pulsed updates on the CPU: draws the bit lines of a block of samples, then sends the rows to the threads."""
 
 import threading
+from collections.abc import Iterator
+from types import ModuleType
 from typing import NamedTuple
 
 import numpy as np
 
 from mho.device import Cells, Device
 from mho.kernels.build import Layout, kernels_for
+from mho.kernels.counts import count_pulses
 from mho.kernels.lines import bit_lines
 from mho.kernels.memory import Arrays, Lines, Request, new_lines
 from mho.kernels.vector import can_spread
@@ -17,6 +20,7 @@ from mho.threads import get_threads, over_rows
 _BLOCK = 1 << 20  # most column marks of a block of samples (1 MiB)
 _WORTH_DRAWS = 100_000  # random words and pulses below which waking a second thread costs more than it saves
 _WORTH_PULSES = 30_000
+_WORTH_COUNTS = 500_000  # cell-samples
 _local = threading.local()
 
 
@@ -36,6 +40,8 @@ class CpuKernels:
     def __init__(self, device: Device, cells: Cells, arrays: Arrays, key: int) -> None:
         layout = Layout(device, cells)
         self.module = kernels_for(device, layout)
+        self.flow: ModuleType | None = None
+        self.device, self.layout = device, layout
         self.scal = layout.scal(device)
         self.arrays = arrays
         self.list_below = self._list_below(arrays.cells.shape[1])
@@ -59,6 +65,8 @@ class CpuKernels:
         )
         if pulses.rounding == "stochastic":
             return self._rounded(ask)
+        if pulses.aggregate:
+            return self._aggregated(ask)
         sent = np.zeros(len(self.arrays.cells), np.int64)
         draws = len(x) * pulses.bl * (x.shape[1] + d.shape[1])
         if draws > _WORTH_DRAWS:
@@ -82,20 +90,38 @@ class CpuKernels:
         """The same for many bit lines: drawn by all threads, block by block so that they stay in the cache."""
         up = down = clipped = n_lines = 0
         bad = -1
-        samples = len(ask.x)
-        block = max(1, min(samples, _BLOCK // (ask.bl * ask.x.shape[1])))
-        for first in range(0, samples, block):
-            part = ask._replace(x=ask.x[first : first + block], d=ask.d[first : first + block])
+        for first, part in _blocks_of(ask):
             lines = _lines_for(part)
-
-            def draw(span, part=part, first=first, lines=lines):
-                return bit_lines(part, first, span, lines)
-
-            work, more_clipped, more_lines = map(sum, zip(*over_rows(draw, len(part.x), True), strict=True))
+            work, more_clipped, more_lines = _drawn(part, first, lines)
             more_up, more_down, bad_row = self._rows(lines, part, sent, work > _WORTH_PULSES)
             up, down, bad = up + more_up, down + more_down, max(bad, bad_row)
             clipped, n_lines = clipped + more_clipped, n_lines + more_lines
         return Sent(up, down, bad, clipped, n_lines)
+
+    def _aggregated(self, ask: Request) -> Sent:
+        """Counts the pulses of all samples, then lets every cell follow its law's flow."""
+        counts = np.zeros((2, *self.arrays.cells.shape), np.int32)
+        clipped = n_lines = 0
+        for first, part in _blocks_of(ask):
+            lines = _lines_for(part, by_slot=False)
+            _, more_clipped, more_lines = _drawn(part, first, lines)
+
+            def count(rows, lines=lines, x=part.x):
+                count_pulses(lines, x, rows, counts)
+
+            over_rows(count, counts.shape[1], counts[0].size * len(part.x) > _WORTH_COUNTS)
+            clipped, n_lines = clipped + more_clipped, n_lines + more_lines
+        if self.flow is None:
+            self.flow = kernels_for(self.device, self.layout, "flow.py")
+        rows_bad = over_rows(
+            lambda rows: self.flow.flow_rows(self.arrays, self.scal, counts, ask, rows),
+            counts.shape[1],
+            counts.size > _WORTH_PULSES,
+        )
+        if self.arrays.counts.size:
+            np.add(self.arrays.counts, counts, out=self.arrays.counts)
+        up, down = (int(c.sum(dtype=np.int64)) for c in counts)
+        return Sent(up, down, max(rows_bad), clipped, n_lines)
 
     def _rows(self, lines: Lines, ask: Request, sent: np.ndarray, worth_it: bool) -> tuple[int, int, int]:
         def rows(span):
@@ -114,10 +140,24 @@ class CpuKernels:
         return Sent(sum(up), sum(down), max(bad), sum(clipped), work)
 
 
-def _lines_for(ask: Request) -> Lines:
+def _blocks_of(ask: Request) -> Iterator[tuple[int, Request]]:
+    """(index of the first sample, the request for a block of samples), block after block."""
+    samples = len(ask.x)
+    block = max(1, min(samples, _BLOCK // (ask.bl * ask.x.shape[1])))
+    for first in range(0, samples, block):
+        yield first, ask._replace(x=ask.x[first : first + block], d=ask.d[first : first + block])
+
+
+def _drawn(ask: Request, first: int, lines: Lines) -> Iterator[int]:
+    """(pulses, clipped lines, lines) of a block whose lines all threads draw."""
+    parts = over_rows(lambda span: bit_lines(ask, first, span, lines), len(ask.x), True)
+    return map(sum, zip(*parts, strict=True))
+
+
+def _lines_for(ask: Request, by_slot: bool = True) -> Lines:
     """Room for the bit lines of a block, kept by thread and shape: nothing is allocated in a warm step."""
     kept = _local.__dict__.setdefault("lines", {})
-    shape = (len(ask.x), ask.bl, ask.x.shape[1], ask.d.shape[1])
+    shape = (len(ask.x), ask.bl, ask.x.shape[1], ask.d.shape[1], by_slot)
     if shape not in kept:
         if len(kept) > 64:
             kept.clear()

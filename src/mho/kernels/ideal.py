@@ -19,6 +19,12 @@ def step_down(w, z, par, i, q, scal):
     return w - scal[0]
 
 
+@part
+def flow(w, n_up, n_down, z, par, i, q, scal):
+    """The weight after n_up and n_down pulses that come evenly mixed; z: one normal number for all of them."""
+    return w + scal[0] * (n_up - n_down)
+
+
 NOISY = False
 CHEAP = True
 SHARE = 0.07

@@ -1,9 +1,15 @@
 """Stochastic bit lines: which slots of a pulse train fire on each row and column, sample by sample.
 
 A cell gets one pulse in every slot in which its column's line (from x) and its row's line (from d) both
-fire. All rows share the column lines. Where few columns fire in a slot they are kept as a list, and the work
-left for a row is one visit per pulse; where many do, as a mark for each column, and a row goes over all its
-cells 16 at a time. Both give the same bits.
+fire: where a uniform 32-bit number is below the line's threshold. A line is drawn as words of 32 slots. In a
+train shorter than `SLICED_FROM` each slot has a number of its own: Philox counter (line // 4, slot, sample,
+0), word line % 4. In a longer one the numbers of 32 slots are drawn together, most significant bits first, and
+no further than is needed to tell them from the threshold, some 12 words instead of 32: counter (line // 4,
+32 * word + bit, sample, 1).
+
+All rows share the column lines. Where few columns fire in a slot they are kept as a list, and the work left
+for a row is one visit per pulse; where many do, as a mark for each column, and a row goes over all its cells
+16 at a time. Both give the same bits.
 
 Source: Gokmen and Vlasov 2016 (stochastic trains); pulse probabilities as in aihwkit 1.2.0,
 rpu_pulsed_meta_parameter.cpp (update management and pulse-train length management).
@@ -20,7 +26,12 @@ from mho.kernels.vector import wide
 from mho.rng import Stream
 
 X_BITS, D_BITS = int(Stream.X_BITS), int(Stream.D_BITS)
+SLICED_FROM = 8  # slots: the shortest train whose numbers are drawn bit by bit
 _FULL = 4294967296.0  # a threshold that every 32-bit word is below
+_LOW = np.uint64(0xFFFFFFFF)
+_STRIP = np.uint64(128)  # lines that are drawn together, until none has an open slot
+_NONE, _ONE, _TWO, _THREE = np.uint64(0), np.uint64(1), np.uint64(2), np.uint64(3)
+_FOUR, _FIVE = np.uint64(4), np.uint64(5)
 
 
 @part
@@ -58,19 +69,63 @@ def first_bad(values):
     return -1
 
 
-@part
-def _fire(fire, groups, thresholds, n, key, slot, sample):
-    """fire[j] = groups[j] where line j fires in this slot, else 0; counter (j // 4, slot, sample, 0).
+@loop
+def _by_slot(words, thresholds, n, length, key, sample):
+    """words[0, j] = the slots of a short train in which line j fires."""
+    wide()
+    for k in range(np.uint64(length)):
+        slot = np.uint32(k)
+        for q in range(np.uint64((n + 3) // 4)):
+            j = _FOUR * q
+            a, b, c, d = philox(key[0], key[1], np.uint32(q), slot, sample, np.uint32(0))
+            words[_NONE, j] |= np.uint32(np.uint64(a) < thresholds[j]) << slot
+            words[_NONE, j + _ONE] |= np.uint32(np.uint64(b) < thresholds[j + _ONE]) << slot
+            words[_NONE, j + _TWO] |= np.uint32(np.uint64(c) < thresholds[j + _TWO]) << slot
+            words[_NONE, j + _THREE] |= np.uint32(np.uint64(d) < thresholds[j + _THREE]) << slot
 
-    All arrays have room for n rounded up to a multiple of 4.
+
+@loop
+def _sliced(words, word, thresholds, n, slots, key, sample, open_slots, drawn):
+    """words[word, j] = those of 32 slots, of which the train has `slots`, in which line j fires.
+
+    open_slots[j]: slots whose number is still equal to the threshold, as far as it is drawn.
     """
-    zero = np.uint32(0)
-    for q in range((n + 3) // 4):
-        a, b, c, d = philox(key[0], key[1], np.uint32(q), slot, sample, zero)
-        fire[4 * q] = groups[4 * q] & -np.int64(np.uint64(a) < thresholds[4 * q])
-        fire[4 * q + 1] = groups[4 * q + 1] & -np.int64(np.uint64(b) < thresholds[4 * q + 1])
-        fire[4 * q + 2] = groups[4 * q + 2] & -np.int64(np.uint64(c) < thresholds[4 * q + 2])
-        fire[4 * q + 3] = groups[4 * q + 3] & -np.int64(np.uint64(d) < thresholds[4 * q + 3])
+    wide()
+    everything = np.uint32(_LOW >> np.uint64(32 - slots))
+    for start in range(_NONE, np.uint64(n), _STRIP):
+        end = min(start + _STRIP, np.uint64(n))
+        for j in range(start, end):
+            words[word, j] = everything if thresholds[j] > _LOW else np.uint32(0)
+            open_slots[j] = everything if _NONE < thresholds[j] <= _LOW else np.uint32(0)
+        for bit in range(np.uint64(32)):
+            still_open = np.uint32(0)
+            for j in range(start, end):
+                still_open |= open_slots[j]
+            if still_open == 0:
+                break
+            step, shift = np.uint32(np.uint64(32) * word + bit), np.uint64(31) - bit
+            for q in range(start // _FOUR, (end + _THREE) // _FOUR):
+                a, b, c, d = philox(key[0], key[1], np.uint32(q), step, sample, np.uint32(1))
+                drawn[_FOUR * q] = a
+                drawn[_FOUR * q + _ONE] = b
+                drawn[_FOUR * q + _TWO] = c
+                drawn[_FOUR * q + _THREE] = d
+            for j in range(start, end):
+                one = np.uint32(-np.int64((thresholds[j] >> shift) & _ONE) & _LOW)
+                words[word, j] |= open_slots[j] & ~drawn[j] & one
+                open_slots[j] &= drawn[j] ^ ~one
+
+
+@part
+def _line_words(words, thresholds, n, length, key, sample, open_slots, drawn):
+    """words (ceil(bl / 32), n): the slots in which each of n lines fires, 32 a word."""
+    words[:] = 0
+    if length < SLICED_FROM:
+        _by_slot(words, thresholds, n, length, key, sample)
+    else:
+        for word in range(np.uint64((length + 31) // 32)):
+            slots = min(32, length - 32 * word)
+            _sliced(words, word, thresholds, n, slots, key, sample, open_slots, drawn)
 
 
 @part
@@ -82,7 +137,38 @@ def _list(columns, at, marks, n, mark):
 
 
 @loop
-def _draw(ask, first, span, out, x_key, d_key, x_threshold, d_threshold, groups, ones, fire):
+def _slots(ask, out, s, length):
+    """Sorts the columns of sample s by slot: `marks`, `fired`, `columns`; and adds up `row_pulses`."""
+    wide()
+    n_in, n_out = np.uint64(ask.x.shape[1]), np.uint64(ask.d.shape[1])
+    for k in range(np.uint64(length)):
+        word, bit, marks = k >> _FIVE, np.uint32(k & np.uint64(31)), out.marks[s, k]
+        above, below = 0, 0
+        if out.negative[s]:
+            for j in range(n_in):
+                fires = np.uint8((out.words[s, word, j] >> bit) & np.uint32(1))
+                marks[j] = fires << np.uint8(ask.x[s, j] < 0)
+                above += marks[j] == 1
+                below += marks[j] == 2
+        else:
+            for j in range(n_in):
+                marks[j] = np.uint8((out.words[s, word, j] >> bit) & np.uint32(1))
+                above += marks[j]
+        out.fired[s, k, 0] = above
+        out.fired[s, k, 1] = below
+        if above + below == 0:
+            continue
+        at = (s * np.uint64(ask.bl) + k) * n_in
+        if 0 < above < ask.list_below:
+            _list(out.columns, at, marks, n_in, 1)
+        if 0 < below < ask.list_below:
+            _list(out.columns, at + np.uint64(above), marks, n_in, 2)
+        for i in range(n_out):
+            out.row_pulses[s, i] += (above + below) * ((out.row_words[s, word, i] >> bit) & np.uint32(1))
+
+
+@loop
+def _draw(ask, first, span, out, x_key, d_key, x_threshold, d_threshold, open_slots, drawn):
     wide()
     x, d = ask.x, ask.d
     n_in, n_out = x.shape[1], d.shape[1]
@@ -92,46 +178,26 @@ def _draw(ask, first, span, out, x_key, d_key, x_threshold, d_threshold, groups,
         length, px, pd = train(
             x_max, d_max, abs(ask.lr), ask.granularity, ask.bl, ask.update_management, ask.bl_management
         )
-        out.row_bits[s] = 0
-        out.row_pulses[s] = 0
         any_negative = False
-        if length > 0:
-            for j in range(n_in):
-                p = abs(np.float64(x[s, j])) * px
-                x_threshold[j] = threshold(p)
-                groups[j] = 1 + (x[s, j] < 0)
-                any_negative |= x[s, j] < 0
-                clipped += p > 1.0 + 1e-6
-                lines += p > 0.0
-            for i in range(n_out):
-                p = abs(np.float64(d[s, i])) * pd
-                d_threshold[i] = threshold(p)
-                out.row_down[s, i] = (d[s, i] < 0) != (ask.lr < 0)
-                clipped += p > 1.0 + 1e-6
-                lines += p > 0.0
+        for j in range(n_in):
+            p = abs(np.float64(x[s, j])) * px
+            x_threshold[j] = threshold(p)
+            any_negative |= x[s, j] < 0
+            clipped += p > 1.0 + 1e-6
+            lines += p > 0.0
+        for i in range(n_out):
+            p = abs(np.float64(d[s, i])) * pd
+            d_threshold[i] = threshold(p)
+            out.row_down[s, i] = (d[s, i] < 0) != (ask.lr < 0)
+            clipped += p > 1.0 + 1e-6
+            lines += p > 0.0
+        out.negative[s] = any_negative
+        out.row_pulses[s] = 0
         sample = np.uint32(first + s)
-        for k in range(np.uint64(length)):
-            slot, marks = np.uint32(k), out.marks[s, k]
-            _fire(marks, groups, x_threshold, n_in, x_key, slot, sample)
-            above, below = 0, 0
-            for j in range(n_in):
-                above += marks[j] == 1
-            if any_negative:
-                for j in range(n_in):
-                    below += marks[j] == 2
-            out.fired[s, k, 0] = above
-            out.fired[s, k, 1] = below
-            if above + below == 0:
-                continue
-            at = (s * np.uint64(ask.bl) + k) * np.uint64(n_in)
-            if 0 < above < ask.list_below:
-                _list(out.columns, at, marks, n_in, 1)
-            if 0 < below < ask.list_below:
-                _list(out.columns, at + np.uint64(above), marks, n_in, 2)
-            _fire(fire, ones, d_threshold, n_out, d_key, slot, sample)
-            for i in range(n_out):
-                out.row_bits[s, i, k >> np.uint64(6)] |= np.uint64(fire[i]) << (k & np.uint64(63))
-                out.row_pulses[s, i] += (above + below) * fire[i]
+        _line_words(out.words[s], x_threshold, n_in, length, x_key, sample, open_slots, drawn)
+        _line_words(out.row_words[s], d_threshold, n_out, length, d_key, sample, open_slots, drawn)
+        if out.marks.shape[0] > 0:
+            _slots(ask, out, s, length)
         pulses += out.row_pulses[s].sum()
     return pulses, clipped, lines
 
@@ -142,11 +208,12 @@ def bit_lines(ask, first, span, out):
 
     Args:
         ask: a `Request` for the block; first: index of its first sample in the whole update.
-        out: `Lines` of the block, filled for these samples; slots beyond a sample's train are left as they are.
-    Returns: (pulses of all rows, clipped lines, lines with p > 0).
+        out: `Lines` of the block, filled for these samples; of `marks`, `fired` and `columns` only the slots
+            of a sample's train, and nothing if `marks` is empty.
+    Returns: (pulses of all rows or 0 if `marks` is empty, clipped lines, lines with p > 0).
     """
     width = max(ask.x.shape[1], ask.d.shape[1]) + 4
     x_key, d_key = call_words(ask.key, X_BITS, ask.event), call_words(ask.key, D_BITS, ask.event)
     x_threshold, d_threshold = np.zeros(width, np.uint64), np.zeros(width, np.uint64)  # 0 never fires
-    groups, ones, fire = np.empty(width, np.uint8), np.ones(width, np.uint8), np.empty(width, np.uint8)
-    return _draw(ask, first, span, out, x_key, d_key, x_threshold, d_threshold, groups, ones, fire)
+    open_slots, drawn = np.empty(width, np.uint32), np.empty(width, np.uint32)
+    return _draw(ask, first, span, out, x_key, d_key, x_threshold, d_threshold, open_slots, drawn)

@@ -31,27 +31,37 @@ class Request(NamedTuple):
 
 
 class Lines(NamedTuple):
-    """The bit lines of a block of samples. Columns come in two groups: those with x > 0, then those with x < 0."""
+    """The bit lines of a block of samples. Columns come in two groups: those with x > 0, then those with x < 0.
 
+    The last three are empty where the pulses are only to be counted.
+    """
+
+    words: np.ndarray  # (samples, ceil(bl / 32), in + 3) uint32: bit k % 32 of word k // 32: fires in slot k
+    row_words: np.ndarray  # (samples, ceil(bl / 32), out + 3) uint32: the same for rows
+    row_down: np.ndarray  # (samples, out) uint8: 1 where lr d < 0
+    row_pulses: np.ndarray  # (samples, out) int64: pulses of each row
+    negative: np.ndarray  # (samples,) uint8: 1 where some x < 0
     marks: (
         np.ndarray
     )  # (samples, bl, in rounded up to 16) uint8: 1 or 2, its group, where a column fires; else 0
     fired: np.ndarray  # (samples, bl, 2) uint64: how many columns of each group fire
-    columns: np.ndarray  # (samples * bl * in) uint32: slot by slot the columns that fire, if a group is short
-    row_bits: np.ndarray  # (samples, out, ceil(bl / 64)) uint64: the slots in which a row fires
-    row_down: np.ndarray  # (samples, out) uint8: 1 where lr d < 0
-    row_pulses: np.ndarray  # (samples, out) int64: pulses of each row
+    columns: (
+        np.ndarray
+    )  # (samples * bl * in + 1) uint32: slot by slot the columns that fire, if a group is short
 
 
-def new_lines(samples: int, bl: int, n_in: int, n_out: int) -> Lines:
-    """Room for the bit lines of a block."""
+def new_lines(samples: int, bl: int, n_in: int, n_out: int, by_slot: bool = True) -> Lines:
+    """Room for the bit lines of a block; `by_slot`: also for the columns sorted by slot."""
+    words, sorted_samples = (bl + 31) // 32, samples if by_slot else 0
     return Lines(
-        marks=np.zeros((samples, bl, padded(n_in)), np.uint8),
-        fired=np.empty((samples, bl, 2), np.uint64),
-        columns=np.empty(samples * bl * n_in + 1, np.uint32),
-        row_bits=np.empty((samples, n_out, (bl + 63) // 64), np.uint64),
+        words=np.zeros((samples, words, n_in + 3), np.uint32),
+        row_words=np.zeros((samples, words, n_out + 3), np.uint32),
         row_down=np.empty((samples, n_out), np.uint8),
         row_pulses=np.empty((samples, n_out), np.int64),
+        negative=np.empty(samples, np.uint8),
+        marks=np.zeros((sorted_samples, bl, padded(n_in)), np.uint8),
+        fired=np.empty((sorted_samples, bl, 2), np.uint64),
+        columns=np.empty(sorted_samples * bl * n_in + 1, np.uint32),
     )
 
 

@@ -1,15 +1,16 @@
 """The oracle: the pulsed update as plain loops over samples, slots, rows and columns, one pulse at a time.
 
-It shares with the fast kernels only the scalar functions: the law's `step_up` and `step_down`, Philox, the
+It shares with the fast kernels only the scalar functions: the law's `step_up`, `step_down` and `flow`, Philox, the
 normal pair, and the train's three numbers. The fast kernels must equal it bit for bit, for the same key.
 It is slow (about a microsecond a cell and slot) and meant for tests.
 """
 
+import functools
 from types import ModuleType
 
 import numpy as np
 
-from mho.kernels.lines import train
+from mho.kernels.lines import SLICED_FROM, train
 from mho.kernels.normal import normal_pair
 from mho.rng import Stream, call_key, philox4x32, split
 
@@ -28,36 +29,71 @@ class Noise:
         return np.float32(pair[(self.number - 1) % 2])
 
 
-def fires(key: tuple[int, int], line: int, slot: int, sample: int, probability: float) -> bool:
-    """Whether a bit line fires in one slot of one sample's train."""
-    words = philox4x32(key, (line // 4, slot, sample, 0))
-    return words[line % 4] < min(probability * 2.0**32, 2.0**32) // 1
+_words = functools.lru_cache(maxsize=1 << 16)(philox4x32)
 
 
-def trains(
-    module: ModuleType, cells, planes, scal, x, d, lr: float, granularity: float, pulses, key: int, event: int
-) -> tuple[int, int]:
-    """Sends the stochastic trains of an update to `cells` (out, in), in place; returns (up, down)."""
-    x_key, d_key, c2c_key = (
-        split(call_key(key, stream, event)) for stream in (Stream.X_BITS, Stream.D_BITS, Stream.C2C)
-    )
-    rows = [Noise(c2c_key, i) for i in range(d.shape[1])]
-    sent = [0, 0]
+def fires(key: tuple[int, int], line: int, slot: int, sample: int, probability: float, length: int) -> bool:
+    """Whether a bit line fires in one slot of one sample's train of this length."""
+    threshold = min(probability * 2.0**32, 2.0**32) // 1
+    if length < SLICED_FROM:
+        number = _words(key, (line // 4, slot, sample, 0))[line % 4]
+    else:
+        number = 0
+        for bit in range(32):
+            word = _words(key, (line // 4, 32 * (slot // 32) + bit, sample, 1))[line % 4]
+            number = 2 * number + ((word >> slot % 32) & 1)
+    return number < threshold
+
+
+def in_order(x, d, lr: float, granularity: float, pulses, key: int, event: int):
+    """(row, column, whether down) of every pulse of the stochastic trains of an update, as they are sent."""
+    x_key, d_key = (split(call_key(key, stream, event)) for stream in (Stream.X_BITS, Stream.D_BITS))
     for s in range(len(x)):
         length, px, pd = train(
             float(np.abs(x[s]).max()), float(np.abs(d[s]).max()), abs(lr), granularity, pulses.bl,
             pulses.update_management, pulses.bl_management,
         )  # fmt: skip
         for k in range(length):
-            columns = [j for j in range(x.shape[1]) if fires(x_key, j, k, s, abs(float(x[s, j])) * px)]
-            in_order = [j for j in columns if x[s, j] > 0] + [j for j in columns if x[s, j] < 0]
+            firing = [j for j in range(x.shape[1]) if fires(x_key, j, k, s, abs(float(x[s, j])) * px, length)]
+            columns = [j for j in firing if x[s, j] > 0] + [j for j in firing if x[s, j] < 0]
             for i in range(d.shape[1]):
-                if fires(d_key, i, k, s, abs(float(d[s, i])) * pd):
-                    for j in in_order:
-                        down = bool((x[s, j] < 0) ^ (d[s, i] < 0) ^ (lr < 0))
-                        pulse(module, cells, planes, scal, i, j, down, rows[i])
-                        sent[down] += 1
+                if columns and fires(d_key, i, k, s, abs(float(d[s, i])) * pd, length):
+                    for j in columns:
+                        yield i, j, bool((x[s, j] < 0) ^ (d[s, i] < 0) ^ (lr < 0))
+
+
+def trains(
+    module: ModuleType, cells, planes, scal, x, d, lr: float, granularity: float, pulses, key: int, event: int
+) -> tuple[int, int]:
+    """Sends the stochastic trains of an update to `cells` (out, in), in place; returns (up, down)."""
+    noise_key = split(call_key(key, Stream.C2C, event))
+    rows = [Noise(noise_key, i) for i in range(d.shape[1])]
+    sent = [0, 0]
+    for i, j, down in in_order(x, d, lr, granularity, pulses, key, event):
+        pulse(module, cells, planes, scal, i, j, down, rows[i])
+        sent[down] += 1
     return sent[0], sent[1]
+
+
+def aggregated(
+    module: ModuleType, cells, planes, scal, x, d, lr: float, granularity: float, pulses, key: int, event: int
+) -> tuple[int, int]:
+    """Applies the same pulses together, by the flow of the law; module: of kernels/flow.py."""
+    counts = np.zeros((2, *cells.shape), np.int32)
+    for i, j, down in in_order(x, d, lr, granularity, pulses, key, event):
+        counts[int(down), i, j] += 1
+    noise_key = split(call_key(key, Stream.C2C, event))
+    for i in range(len(cells)):
+        noise = Noise(noise_key, i)
+        steps = -(-int(counts[:, i].sum(0).max()) // module.PULSES_A_STEP)
+        for _ in range(steps):
+            share = np.float32(1.0) / np.float32(steps)
+            for j in range(cells.shape[1]):
+                up, down = (np.float32(n) * share for n in counts[:, i, j])
+                z = noise.next() if module.NOISY else np.float32(0)
+                cells[i, j] = module.flow(cells[i, j], up, down, z, planes, i, j, scal)
+            noise.number = -(-noise.number // 8) * 8
+    return int(counts[0].sum()), int(counts[1].sum())
 
 
 def rounded(

@@ -12,9 +12,10 @@ import numpy as np
 from numba.cpython.unsafe.numbers import trailing_zeros
 
 from mho.kernels.compile import kernel, loop, part
+from mho.kernels.finish import finish_columns, finish_row
 from mho.kernels.ideal import CHEAP, NOISY, step_down, step_up  # law: build.py puts the law's own here
 from mho.kernels.lines import X_BITS, bit_lines
-from mho.kernels.math32 import largest32, select32
+from mho.kernels.math32 import select32
 from mho.kernels.memory import Scratch
 from mho.kernels.normal import fill_normals
 from mho.kernels.philox import call_words, philox
@@ -105,27 +106,6 @@ def count_marked(arrays, i, marks, mark, down):
 
 
 @part
-def finish_columns(arrays, i, columns, a, b):
-    """Brings the apparent weight of columns[a:b] of row i up to date; returns whether they are finite."""
-    fine = True
-    for q in range(a, b):
-        j = columns[q]
-        fine &= abs(arrays.cells[i, j]) < np.inf
-        if arrays.reference.shape[0] > 0:
-            arrays.visible[i, j] = arrays.cells[i, j] - arrays.reference[i, j]
-    return fine
-
-
-@loop
-def finish_row(arrays, i):
-    """The same for all columns."""
-    if arrays.reference.shape[0] > 0:
-        for j in range(arrays.cells.shape[1]):
-            arrays.visible[i, j] = arrays.cells[i, j] - arrays.reference[i, j]
-    return largest32(arrays.cells[i]) < np.inf
-
-
-@part
 def noise_for(p, n, limit, start, end, scratch, i, key):
     """Makes sure that scratch.z holds the noise of pulses p to p + n; returns the range that it holds.
 
@@ -143,7 +123,7 @@ def noise_for(p, n, limit, start, end, scratch, i, key):
 @loop
 def _send_trains(arrays, scal, lines, list_below, noise_key, sent, rows, scratch):
     wide()
-    samples, slots, words_a_line = lines.marks.shape[0], lines.marks.shape[1], lines.row_bits.shape[2]
+    samples, slots, words_a_line = lines.marks.shape[0], lines.marks.shape[1], lines.row_words.shape[1]
     n_in = arrays.cells.shape[1]
     total, downs, bad = 0, 0, -1
     for i in range(np.uint64(rows[0]), np.uint64(rows[1])):
@@ -158,10 +138,10 @@ def _send_trains(arrays, scal, lines, list_below, noise_key, sent, rows, scratch
         check_all, fine = 4 * due >= n_in, True
         for s in range(np.uint64(samples)):
             row_down = np.int64(lines.row_down[s, i])
-            for word in range(words_a_line):
-                bits = lines.row_bits[s, i, word]
+            for word in range(np.uint64(words_a_line)):
+                bits = np.uint64(lines.row_words[s, word, i])
                 while bits != _NONE:
-                    k = np.uint64(64 * word) + trailing_zeros(bits)
+                    k = np.uint64(32) * word + trailing_zeros(bits)
                     bits &= bits - _ONE
                     a = (s * np.uint64(slots) + k) * np.uint64(n_in)
                     for group in range(2):

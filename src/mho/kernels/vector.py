@@ -1,4 +1,4 @@
-"""Two things that Numba's language has no words for: wide vectors, and spreading numbers over marked lanes."""
+"""What Numba's language has no words for: wide vectors, counted bits, numbers spread over marked lanes."""
 
 from llvmlite import binding, ir
 from numba import types
@@ -26,6 +26,16 @@ def wide(typingctx):
         return context.get_dummy_value()
 
     return types.void(), codegen
+
+
+@intrinsic
+def popcount32(typingctx, word):
+    """How many bits of a uint32 are set, as an int32."""
+
+    def codegen(context, builder, signature, args):
+        return builder.ctpop(args[0])
+
+    return types.int32(types.uint32), codegen
 
 
 @intrinsic

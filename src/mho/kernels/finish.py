@@ -1,0 +1,27 @@
+"""What ends every update of a row: the apparent weight brought up to date, NaN and infinity noticed."""
+
+import numpy as np
+
+from mho.kernels.compile import loop, part
+from mho.kernels.math32 import largest32
+
+
+@part
+def finish_columns(arrays, i, columns, a, b):
+    """For columns[a:b] of row i; returns whether their weights are finite."""
+    fine = True
+    for q in range(a, b):
+        j = columns[q]
+        fine &= abs(arrays.cells[i, j]) < np.inf
+        if arrays.reference.shape[0] > 0:
+            arrays.visible[i, j] = arrays.cells[i, j] - arrays.reference[i, j]
+    return fine
+
+
+@loop
+def finish_row(arrays, i):
+    """For all columns of row i."""
+    if arrays.reference.shape[0] > 0:
+        for j in range(arrays.cells.shape[1]):
+            arrays.visible[i, j] = arrays.cells[i, j] - arrays.reference[i, j]
+    return largest32(arrays.cells[i]) < np.inf

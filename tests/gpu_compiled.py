@@ -85,7 +85,7 @@ LAWS = [mho.responses.Constant(), mho.responses.SoftBounds(), mho.responses.Powe
 def test_trains(law, sigma, c2c):
     device = mho.Device(law, sigma_c2c=sigma, c2c=c2c, spread={"gain": 0.3}, reference_std=0.1)
     kernels = compiled(lambda: update(device, mho.Pulses(bl=100)))
-    assert set(kernels) == {"measure", "columns", "rows", "send_trains"}
+    assert set(kernels) == {"measure", "words", "columns", "send_trains"}
     for name, kernel in kernels.items():
         noisy = sigma > 0 and name == "send_trains"
         assert_rounds_as_the_cpu(name, kernel, IN_NORMAL_PAIR if noisy else 0)
@@ -97,6 +97,14 @@ def test_rounded_pulses(n_in, cells_a_thread):
     kernels = compiled(lambda: update(device, mho.Pulses(rounding="stochastic"), n_in=n_in))
     assert set(kernels) == {"send_rounded"}
     assert_rounds_as_the_cpu("send_rounded", kernels["send_rounded"], IN_NORMAL_PAIR * cells_a_thread)
+
+
+def test_aggregated_pulses():
+    device = mho.Device(LAWS[1], sigma_c2c=0.3, reference_std=0.1)
+    kernels = compiled(lambda: update(device, mho.Pulses(aggregate=True)))
+    assert set(kernels) == {"measure", "words", "count", "apply"}
+    for name, kernel in kernels.items():
+        assert_rounds_as_the_cpu(name, kernel, IN_NORMAL_PAIR if name == "apply" else 0)
 
 
 class Decaying(mho.Response):
@@ -141,4 +149,4 @@ def test_other_keys_and_rates_need_no_other_machine_code():
 
     COMPILED.clear()
     updates()
-    assert len({kernel.hash for _, kernel in COMPILED}) == 4
+    assert len({kernel.hash for _, kernel in COMPILED}) == 5

@@ -20,7 +20,7 @@ from triton.runtime.interpreter import InterpreterBuilder, TensorHandle
 
 import mho
 from mho.kernels import math32, normal, reference
-from mho.kernels.gpu import launch, primitives, product
+from mho.kernels.gpu import drawing, launch, primitives, product
 from mho.kernels.gpu import math32 as gpu_math32
 from mho.kernels.gpu.launch import GpuKernels
 from mho.kernels.memory import Arrays
@@ -193,13 +193,16 @@ def check_against_oracle(
     buffers = [b.clone() for b in (cpu.cells, cpu.planes, cpu._apparent, cpu.reference, cpu.counts)]
     gpu = GpuKernels(device, cpu.parameters_of_cells, Arrays(*buffers), cpu.key)
     weights = cpu.cells.numpy().copy()
-    oracle = reference.trains if pulses.rounding == "trains" else reference.rounded
+    name = "aggregated" if pulses.aggregate else "trains" if pulses.rounding == "trains" else "rounded"
     for event in events:
         sent = gpu.update(x, d, lr, pulses, event)
         info = cpu.update(x, d, lr)
-        module, scal = cpu._kernels.module, cpu._kernels.scal
+        kernels = cpu._kernels
+        module = kernels.flow if pulses.aggregate else kernels.module
         factors = x.numpy(), d.numpy(), lr, device.dw_min
-        counts = oracle(module, weights, cpu.planes.numpy(), scal, *factors, pulses, cpu.key, event)
+        counts = getattr(reference, name)(
+            module, weights, cpu.planes.numpy(), kernels.scal, *factors, pulses, cpu.key, event
+        )
         assert sent.up + sent.down >= at_least, "the test must send pulses"
         assert (sent.up, sent.down) == counts
         assert sent == (info.up, info.down, -1, info.clipped, info.lines)
@@ -236,8 +239,9 @@ def test_kinds_of_trains(bl, lr, managements):
 
 
 def test_blocks_of_samples_and_of_columns_do_not_show(monkeypatch):
-    monkeypatch.setattr(launch, "_BLOCK", 16)  # two programs a row
-    monkeypatch.setattr(launch, "_ROOM", 2 * 31 * 19)  # two samples a block
+    monkeypatch.setattr(launch, "WIDTH", 16)  # two programs a row
+    monkeypatch.setattr(drawing, "WIDTH", 16)
+    monkeypatch.setattr(launch, "_ROOM", 31 * 19)  # a block a sample
     device = mho.Device(mho.responses.SoftBounds(), dw_min=2e-3, sigma_c2c=0.3)
     check_against_oracle(device, mho.Pulses(), samples=3)
 
@@ -254,9 +258,22 @@ def test_clipped_lines():
     check_against_oracle(device, mho.Pulses(bl=7, update_management=False, bl_management=False), lr=0.1)
 
 
+def test_bounds_hold():
+    device = mho.Device(mho.responses.Constant(tau_max=0.1, tau_min=-0.1), dw_min=7e-3)
+    check_against_oracle(device, mho.Pulses(), lr=0.2)
+
+
 def test_one_column_and_a_sample_without_pulses():
     device = mho.Device(mho.responses.Constant(), dw_min=1e-3)
     check_against_oracle(device, mho.Pulses(), n_in=1, samples=4, lr=0.3, at_least=1)
+
+
+@pytest.mark.parametrize(("law", "c2c"), NOISES, ids=lambda v: v if isinstance(v, str) else type(v).__name__)
+def test_aggregated_pulses(law, c2c, monkeypatch):
+    monkeypatch.setattr(launch, "_ROOM", 19)  # a block a sample
+    device = mho.Device(law, dw_min=2e-4, sigma_c2c=0.3, c2c=c2c, spread={"gain": 0.3}, reference_std=0.1)
+    pulses = mho.Pulses(bl=100, aggregate=True)
+    check_against_oracle(device, pulses, samples=3, lr=-0.05, at_least=1000)
 
 
 @pytest.mark.parametrize("law", [mho.responses.SoftBounds(), Wavy()], ids=lambda law: type(law).__name__)

@@ -70,12 +70,12 @@ LAWS = [
 @needs_gpu
 @pytest.mark.parametrize("law", LAWS, ids=lambda law: type(law).__name__)
 @pytest.mark.parametrize("c2c", ["additive", "multiplicative"])
-@pytest.mark.parametrize("rounding", ["trains", "stochastic"])
-def test_updates_equal_those_of_the_cpu(law, c2c, rounding):
+@pytest.mark.parametrize("kind", [{}, {"rounding": "stochastic"}, {"aggregate": True}], ids=str)
+def test_updates_equal_those_of_the_cpu(law, c2c, kind):
     from mho.kernels.gpu.launch import GpuKernels
 
     device = mho.Device(law, dw_min=1e-3, sigma_c2c=0.3, c2c=c2c, spread={"gain": 0.3}, reference_std=0.1)
-    pulses = mho.Pulses(bl=100, rounding=rounding)
+    pulses = mho.Pulses(bl=100, **kind)
     cpu = mho.Tile(torch.zeros(70, 300), device, pulses=pulses, key=2**63 + 5, count_cells=True)
     buffers = [b.cuda() for b in (cpu.cells, cpu.planes, cpu._apparent, cpu.reference, cpu.counts)]
     gpu = GpuKernels(device, cpu.parameters_of_cells, Arrays(*buffers), cpu.key)

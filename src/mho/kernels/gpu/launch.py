@@ -1,5 +1,7 @@
 """Pulsed updates on the GPU: the sequence of kernels that one update is."""
 
+from types import ModuleType
+
 import torch
 
 from mho.device import Cells, Device
@@ -7,14 +9,14 @@ from mho.errors import complaint
 from mho.kernels.build import Layout
 from mho.kernels.cpu import Sent
 from mho.kernels.gpu.build import kernels_for
-from mho.kernels.gpu.lines import columns, measure, rows
+from mho.kernels.gpu.counts import count
+from mho.kernels.gpu.drawing import WIDTH, Lines, block_for, blocks, key_words
 from mho.kernels.gpu.primitives import EXACT
 from mho.kernels.memory import Arrays
 from mho.pulses import Pulses
-from mho.rng import Stream, call_key, split
+from mho.rng import Stream
 
-_ROOM = 1 << 24  # most ranks of a block's column lines (64 MiB): decides how many samples a block has
-_BLOCK = 128  # columns of one program: one a thread, so that many programs hide each other's waits
+_ROOM = 1 << 24  # most numbers in a block's lines (64 MiB): decides how many samples a block has
 _WIDEST = 16384  # columns of a row that one program can hold, which stochastic rounding needs
 
 
@@ -27,15 +29,14 @@ class GpuKernels:
     """
 
     def __init__(self, device: Device, cells: Cells, arrays: Arrays, key: int) -> None:
-        layout = Layout(device, cells)
-        self.module = kernels_for(device, layout)
+        self.device, self.layout = device, Layout(device, cells)
+        self.module = kernels_for(device, self.layout)
+        self.flow: ModuleType | None = None
         self.arrays = arrays
         self.key = key
-        self.granularity = float(device.dw_min)
-        self.where = arrays.cells.device
-        self.scal = torch.tensor(
-            [float(v) for v in layout.scal(device)], dtype=torch.float32, device=self.where
-        )
+        self.where = torch.device(arrays.cells.device)
+        scal = [float(v) for v in self.layout.scal(device)]
+        self.scal = torch.tensor(scal, dtype=torch.float32, device=self.where)
         self._lr = (0.0, torch.empty(0))
 
     def update(self, x: torch.Tensor, d: torch.Tensor, lr: float, pulses: Pulses, event: int) -> Sent:
@@ -45,72 +46,69 @@ class GpuKernels:
         Raises: MhoError if a row is too long for stochastic rounding.
         """
         totals = torch.zeros(len(Sent._fields), dtype=torch.int64, device=self.where)
+        if pulses.rounding == "stochastic":
+            send = self._rounded
+        else:
+            send = self._aggregated if pulses.aggregate else self._trains
         with torch.cuda.device_of(x):
-            if pulses.rounding == "stochastic":
-                self._send_rounded(x, d, lr, pulses, event, totals)
-            else:
-                self._send_trains(x, d, lr, pulses, event, totals)
+            send(x, d, lr, pulses, event, totals)
         up, down, bad_after, clipped, lines = totals.tolist()
         if pulses.rounding == "stochastic":
             lines = x.numel() * d.shape[1]
         return Sent(up, down, bad_after - 1, clipped, lines)
 
-    def _send_trains(self, x, d, lr: float, pulses: Pulses, event: int, totals) -> None:
-        """Block by block of samples: the lines, then the rows."""
+    def _trains(self, x, d, lr: float, pulses: Pulses, event: int, totals) -> None:
+        """Block by block of samples: the lines, then the pulses."""
         n_out, n_in = self.arrays.cells.shape
-        bl, numbers = pulses.bl, self._numbers(lr)
-        block = max(1, min(len(x), _ROOM // (bl * n_in)))
-        length, factors, order, fired, bits = self._lines(block, bl)
+        block = max(1, min(len(x), _ROOM // (pulses.bl * max(n_in, n_out))))
+        lines = Lines(block, pulses.bl, n_in, n_out, self.where, ordered=True)
         before, after = torch.zeros(2, n_out, dtype=torch.int64, device=self.where)
-        x_key, d_key, c2c_key = (self._words(s, event) for s in (Stream.X_BITS, Stream.D_BITS, Stream.C2C))
-        managed = pulses.update_management or pulses.bl_management
-        for first in range(0, len(x), block):
-            part_x, part_d = x[first : first + block], d[first : first + block]
-            samples = len(part_x)
-            measure[(samples,)](
-                part_x, part_d, numbers, length, factors, totals, n_in, n_out, bl,
-                MANAGED=managed, BL_MANAGED=pulses.bl_management, BLOCK=block_for(max(n_in, n_out), 1024), **EXACT,
-            )  # fmt: skip
-            columns[(samples * bl,)](
-                part_x,
-                length,
-                factors,
-                *x_key,
-                first,
-                order,
-                fired,
-                n_in,
-                bl,
-                BLOCK=block_for(n_in, 1024),
-                **EXACT,
-            )
-            width = block_for(n_out, _BLOCK)
-            rows[(samples, -(-n_out // width))](
-                part_d, length, factors, *d_key, first, bits, n_out, bl, BLOCK=width, **EXACT
-            )
-            width = block_for(n_in, _BLOCK)
+        numbers, key = self._numbers(lr), key_words(self.key, Stream.C2C, event)
+        width = block_for(n_in, WIDTH)
+        for first, part_x, part_d in blocks(x, d, block):
+            lines.draw(part_x, part_d, first, numbers, self.key, event, pulses, totals)
             self.module.send_trains[(n_out, -(-n_in // width))](
-                *self._memory(), part_d, order, fired, bits, before, after, totals, *c2c_key,
-                samples, n_in, n_out, bl, **self._kind(lr), BLOCK=width, **EXACT,
+                *self.arrays, self.scal, part_d, lines.length, lines.order, lines.fired, lines.d_words,
+                before, after, totals, *key, len(part_x), n_in, n_out, pulses.bl,
+                **self._kind(lr), BLOCK=width, **EXACT,
             )  # fmt: skip
             before, after = after, before
 
-    def _send_rounded(self, x, d, lr: float, pulses: Pulses, event: int, totals) -> None:
+    def _aggregated(self, x, d, lr: float, pulses: Pulses, event: int, totals) -> None:
+        """Counts the pulses of all samples, then lets every cell follow its law's flow."""
+        if self.flow is None:
+            self.flow = kernels_for(self.device, self.layout, "flow.py")
+        n_out, n_in = self.arrays.cells.shape
+        block = max(1, min(len(x), _ROOM // (-(-pulses.bl // 32) * max(n_in, n_out))))
+        lines = Lines(block, pulses.bl, n_in, n_out, self.where, ordered=False)
+        sent = torch.zeros(2, n_out, n_in, dtype=torch.int32, device=self.where)
+        most = torch.zeros(n_out, dtype=torch.int32, device=self.where)
+        numbers, width = self._numbers(lr), block_for(n_in, WIDTH)
+        grid = n_out, -(-n_in // width)
+        for first, part_x, part_d in blocks(x, d, block):
+            lines.draw(part_x, part_d, first, numbers, self.key, event, pulses, totals)
+            count[grid](
+                part_x, part_d, lines.length, lines.x_words, lines.d_words, sent, most, totals, len(part_x),
+                n_in, n_out, pulses.bl, REVERSED=lr < 0, BLOCK=width, **EXACT,
+            )  # fmt: skip
+        self.flow.apply[grid](
+            *self.arrays, self.scal, sent, most, totals, *key_words(self.key, Stream.C2C, event), n_in, n_out,
+            HAS_REFERENCE=self._kind(lr)["HAS_REFERENCE"], COUNTS=self._kind(lr)["COUNTS"], BLOCK=width, **EXACT,
+        )  # fmt: skip
+
+    def _rounded(self, x, d, lr: float, pulses: Pulses, event: int, totals) -> None:
+        """All samples at once, row by row."""
         n_out, n_in = self.arrays.cells.shape
         if n_in > _WIDEST:
             wrong = f"rounding is stochastic and the tile has {n_in} columns"
-            raise complaint(
-                "Tile.update", wrong, f"A GPU can round rows of up to {_WIDEST}", "use smaller tiles"
-            )
-        keys = *self._words(Stream.X_BITS, event), *self._words(Stream.C2C, event)
+            need = f"A GPU can round rows of up to {_WIDEST}"
+            raise complaint("Tile.update", wrong, need, "use smaller tiles")
+        keys = (*key_words(self.key, Stream.X_BITS, event), *key_words(self.key, Stream.C2C, event))
         width = block_for(n_in, _WIDEST)
         self.module.send_rounded[(n_out,)](
-            *self._memory(), x, d, self._numbers(lr), totals, *keys, len(x), n_in, n_out, pulses.bl,
+            *self.arrays, self.scal, x, d, self._numbers(lr), totals, *keys, len(x), n_in, n_out, pulses.bl,
             **self._kind(lr), BLOCK=width, num_warps=min(max(width // 512, 4), 16), **EXACT,
         )  # fmt: skip
-
-    def _memory(self):
-        return (*self.arrays, self.scal)
 
     def _kind(self, lr: float) -> dict[str, bool]:
         has_reference, counts = len(self.arrays.reference) > 0, len(self.arrays.counts) > 0
@@ -119,36 +117,6 @@ class GpuKernels:
     def _numbers(self, lr: float) -> torch.Tensor:
         """(|lr|, dw_min) float64 on the device, kept while lr stays the same."""
         if self._lr[0] != lr or not self._lr[1].numel():
-            numbers = [abs(lr), self.granularity]
+            numbers = [abs(lr), float(self.device.dw_min)]
             self._lr = lr, torch.tensor(numbers, dtype=torch.float64, device=self.where)
         return self._lr[1]
-
-    def _words(self, stream: Stream, event: int) -> tuple[int, int]:
-        return signed_words(call_key(self.key, stream, event))
-
-    def _lines(self, samples: int, bl: int):
-        """Room for the lines of a block; see `mho.kernels.gpu.lines`."""
-        n_out, n_in = self.arrays.cells.shape
-
-        def room(*shape: int, dtype=torch.int32) -> torch.Tensor:
-            return torch.empty(shape, dtype=dtype, device=self.where)
-
-        length, factors = room(samples), room(samples, 2, dtype=torch.float64)
-        return (
-            length,
-            factors,
-            room(samples, bl, n_in),
-            room(samples, bl, 2),
-            room(samples, n_out, -(-bl // 32)),
-        )
-
-
-def signed_words(key: int) -> tuple[int, int]:
-    """The two 32-bit words of a key as int32, which is how a kernel takes them."""
-    low, high = (word - (word >> 31 << 32) for word in split(key))
-    return low, high
-
-
-def block_for(n: int, most: int) -> int:
-    """The smallest power of two that holds n, from 16 to `most`."""
-    return min(max(16, 1 << (n - 1).bit_length()), most)

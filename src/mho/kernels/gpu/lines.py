@@ -1,19 +1,21 @@
 """Stochastic bit lines on the GPU: the words, thresholds and slots of `mho.kernels.lines`.
 
-Three kernels, each over all samples of a block: `measure` finds a train's length and probabilities, `columns`
-and `rows` draw the lines. For every slot `columns` keeps each column's rank among those that fire, because
-a row numbers its pulses by it, and all rows share it.
+Three kernels, each over all samples of a block: `measure` finds a train's length and probabilities, `words`
+draws lines, `columns` keeps for every slot each column's rank among those that fire, because a row numbers its
+pulses by it, and all rows share it.
 """
 
 import triton
 import triton.language as tl
 
 from mho.kernels.gpu.philox import word_of
+from mho.kernels.lines import SLICED_FROM
 
 # Places in an update's totals; at BAD is the number of a row, counted from 1, whose law ran away, or 0.
 UP, DOWN, BAD, CLIPPED, LINES = (tl.constexpr(n) for n in range(5))
 FULL = tl.constexpr(4294967296.0)  # a threshold that every 32-bit word is below
-SLOTS = tl.constexpr(32)  # slots in one word of a row's bits
+SLOTS = tl.constexpr(32)  # slots in one word of a line's bits
+SLICED = tl.constexpr(SLICED_FROM)
 
 
 @triton.jit
@@ -74,15 +76,58 @@ def measure(x, d, numbers, length, factors, totals, n_in, n_out, bl, MANAGED: tl
 
 
 @triton.jit
-def _fires(value, factor, line, slot, sample, low, high):
-    """Whether lines fire in a slot: a random word below the threshold of |value| factor."""
+def _by_slot(threshold, line, slots, sample, low, high):
+    """The slots of a short train in which lines fire, each slot having a number of its own."""
+    found = (threshold * 0).to(tl.int32)
+    for slot in range(slots):
+        fires = word_of(low, high, line, slot, sample, 0).to(tl.int64) < threshold
+        found |= fires.to(tl.int32) << slot
+    return found
+
+
+@triton.jit
+def _sliced(threshold, line, word, slots, sample, low, high):
+    """Those of 32 slots, of which the train has `slots`, in which lines fire: the slots' numbers are drawn
+    together, most significant bits first, until all are told from the threshold."""
+    mask = ((threshold * 0 + 1) << slots) - 1
+    everything = mask.to(tl.int32)
+    found = tl.where(threshold > 4294967295, everything, 0)
+    undecided = tl.where((threshold > 0) & (threshold <= 4294967295), everything, 0)
+    bit = tl.full((), 0, tl.int32)
+    while (bit < SLOTS) & (tl.sum((undecided != 0).to(tl.int32)) > 0):
+        drawn = word_of(low, high, line, word * SLOTS + bit, sample, 1).to(tl.int32, bitcast=True)
+        one = (0 - ((threshold >> (31 - bit)) & 1)).to(tl.int32)
+        found |= undecided & ~drawn & one
+        undecided &= drawn ^ ~one
+        bit += 1
+    return found
+
+
+@triton.jit(do_not_specialize=["side", "low", "high", "first_sample"])
+def words(values, side, length, factors, low, high, first_sample, bits, n, bl, BLOCK: tl.constexpr):  # fmt: skip
+    """One program a sample and block of lines: bits (samples, ceil(bl / 32), n) int32, bit k % 32 of word
+    k // 32 being set where the line fires in slot k.
+
+    values: x or d; side: 0 or 1, their place in `factors`.
+    """
+    s = tl.program_id(0).to(tl.int64)
+    line = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    value = tl.load(values + s * n + line, mask=line < n, other=0.0)
+    slots, factor = tl.load(length + s), tl.load(factors + 2 * s + side)
     threshold = tl.minimum(tl.abs(value).to(tl.float64) * factor * FULL, FULL).to(tl.int64)
-    return word_of(low, high, line, slot, sample).to(tl.int64) < threshold
+    n_words = (bl + SLOTS - 1) // SLOTS
+    for word in range((slots + SLOTS - 1) // SLOTS):
+        if slots < SLICED:
+            found = _by_slot(threshold, line, slots, s + first_sample, low, high)
+        else:
+            rest = tl.minimum(slots - word * SLOTS, SLOTS)
+            found = _sliced(threshold, line, word, rest, s + first_sample, low, high)
+        tl.store(bits + (s * n_words + word) * n + line, found, mask=line < n)
 
 
-@triton.jit(do_not_specialize=["low", "high", "first_sample"])
-def columns(x, length, factors, low, high, first_sample, order, fired, n_in, bl, BLOCK: tl.constexpr):
-    """One program a sample and slot: which columns fire, and in which order.
+@triton.jit
+def columns(x, length, bits, order, fired, n_in, bl, BLOCK: tl.constexpr):
+    """One program a sample and slot: in which order its columns, whose `bits` are given, get their pulses.
 
     order (samples, bl, in) int32: 0, or r + 1 for the r-th firing column with x > 0, or -(r + 1) for the r-th
     with x < 0; fired (samples, bl, 2) int32: how many of each. Slots beyond the train's length only get 0, 0.
@@ -92,33 +137,17 @@ def columns(x, length, factors, low, high, first_sample, order, fired, n_in, bl,
     above = tl.full((), 0, tl.int32)
     below = tl.full((), 0, tl.int32)
     if slot < tl.load(length + s):
-        factor = tl.load(factors + 2 * s)
+        at_word = (s * ((bl + SLOTS - 1) // SLOTS) + slot // SLOTS) * n_in
+        bit = (slot % SLOTS).to(tl.int32)
         for first in range(0, n_in, BLOCK):
             j = first + tl.arange(0, BLOCK)
             value = tl.load(x + s * n_in + j, mask=j < n_in, other=0.0)
-            fire = _fires(value, factor, j, slot, s + first_sample, low, high)
-            up = (fire & (value > 0.0)).to(tl.int32)
-            down = (fire & (value < 0.0)).to(tl.int32)
+            fires = (tl.load(bits + at_word + j, mask=j < n_in, other=0) >> bit) & 1
+            up = fires * (value > 0.0).to(tl.int32)
+            down = fires * (value < 0.0).to(tl.int32)
             rank = up * (above + tl.cumsum(up, 0)) - down * (below + tl.cumsum(down, 0))
             tl.store(order + at_slot * n_in + j, rank, mask=j < n_in)
             above += tl.sum(up)
             below += tl.sum(down)
     tl.store(fired + 2 * at_slot, above)
     tl.store(fired + 2 * at_slot + 1, below)
-
-
-@triton.jit(do_not_specialize=["low", "high", "first_sample"])
-def rows(d, length, factors, low, high, first_sample, bits, n_out, bl, BLOCK: tl.constexpr):
-    """One program a sample and block of rows: bits (samples, out, ceil(bl / 32)) int32, bit k % 32 of word
-    k // 32 being set where the row fires in slot k."""
-    s = tl.program_id(0).to(tl.int64)
-    i = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
-    value = tl.load(d + s * n_out + i, mask=i < n_out, other=0.0)
-    slots, factor = tl.load(length + s), tl.load(factors + 2 * s + 1)
-    words = (bl + SLOTS - 1) // SLOTS
-    for word in range(words):
-        found = tl.zeros((BLOCK,), tl.int32)
-        for bit in range(tl.minimum(slots - word * SLOTS, SLOTS)):
-            fire = _fires(value, factor, i, word * SLOTS + bit, s + first_sample, low, high)
-            found |= fire.to(tl.int32) << bit
-        tl.store(bits + (s * n_out + i) * words + word, found, mask=i < n_out)

@@ -7,19 +7,19 @@ from mho.kernels.gpu.math32 import normal_pair
 
 
 @triton.jit
-def _philox(low, high, c0, c1, c2):
-    """The four words of counter (c0, c1, c2, 0) under key (low, high), all taken modulo 2^32."""
+def _philox(low, high, c0, c1, c2, c3):
+    """The four words of counter (c0, c1, c2, c3) under key (low, high), all taken modulo 2^32."""
     zero = (c0 * 0).to(tl.int64)
     return tl.philox_impl(
-        c0.to(tl.uint32), (zero + c1).to(tl.uint32), (zero + c2).to(tl.uint32), zero.to(tl.uint32),
+        c0.to(tl.uint32), (zero + c1).to(tl.uint32), (zero + c2).to(tl.uint32), (zero + c3).to(tl.uint32),
         (zero + low).to(tl.uint32), (zero + high).to(tl.uint32),
     )  # fmt: skip
 
 
 @triton.jit
-def word_of(low, high, line, c1, c2):
-    """Word line % 4 of counter (line // 4, c1, c2, 0) under key (low, high), for lanes of int32 lines."""
-    a, b, c, d = _philox(low, high, line // 4, c1, c2)
+def word_of(low, high, line, c1, c2, c3):
+    """Word line % 4 of counter (line // 4, c1, c2, c3) under key (low, high), for lanes of int32 lines."""
+    a, b, c, d = _philox(low, high, line // 4, c1, c2, c3)
     lane = line % 4
     return tl.where(lane < 2, tl.where(lane == 0, a, b), tl.where(lane == 2, c, d))
 
@@ -27,7 +27,7 @@ def word_of(low, high, line, c1, c2):
 @triton.jit
 def normal_of(low, high, number, c1, c2):
     """N(0, 1) number `number` (int64 lanes): number % 8 of counter (number // 8, c1, c2, 0)."""
-    a, b, c, d = _philox(low, high, number // 8, c1, c2)
+    a, b, c, d = _philox(low, high, number // 8, c1, c2, 0)
     lane = (number % 8).to(tl.int32)
     word = tl.where(lane < 4, tl.where(lane < 2, a, b), tl.where(lane < 6, c, d))
     first, second = normal_pair(word)

@@ -7,6 +7,16 @@ compiler from joining a multiplication and an addition into one rounding.
 import triton
 import triton.language as tl
 
+from mho.errors import complaint
+
+if tuple(map(int, triton.__version__.split(".")[:2])) < (3, 6):
+    raise complaint(
+        "mho.kernels.gpu",
+        f"Triton is {triton.__version__}",
+        "It must be 3.6 or newer: earlier ones flush subnormal numbers in divisions and square roots",
+        "install a newer torch",
+    )
+
 EXACT = {"enable_fp_fusion": False}
 
 

@@ -6,9 +6,9 @@ import torch
 
 from mho.io import IO
 from mho.kernels.gpu.converters import decode, encode
-from mho.kernels.gpu.launch import block_for, signed_words
+from mho.kernels.gpu.drawing import block_for, key_words
 from mho.kernels.gpu.primitives import EXACT
-from mho.rng import Use, call_key
+from mho.rng import Use
 
 _WIDEST = 1024  # lines of one sample that a program holds at a time
 
@@ -97,7 +97,7 @@ def _decode(y: torch.Tensor, scale: torch.Tensor, io: IO, words, rows, attempt: 
 
 
 def _words(use: Use) -> tuple[int, int]:
-    return signed_words(call_key(use.key, use.stream, use.event))
+    return key_words(*use)
 
 
 def _status(like: torch.Tensor) -> torch.Tensor:

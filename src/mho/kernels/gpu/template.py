@@ -9,8 +9,9 @@ keeps its weights in registers through all samples and slots. Numbers, order and
 import triton
 import triton.language as tl
 
+from mho.kernels.gpu.finish import add, finish
 from mho.kernels.gpu.ideal import NOISY, parameters, step_down, step_up  # build.py: the law's own
-from mho.kernels.gpu.lines import BAD, CLIPPED, DOWN, FULL, SLOTS, UP
+from mho.kernels.gpu.lines import CLIPPED, DOWN, FULL, SLOTS, UP
 from mho.kernels.gpu.philox import normal_of, word_of
 
 
@@ -33,37 +34,20 @@ def _pulse(w, par, order, above, n_up, n_down, row_down, p, low, high, i):
 
 
 @triton.jit
-def _finish(w, cells, visible, reference, totals, at, live, i, HAS_REFERENCE: tl.constexpr):
-    """Writes the weights back and the apparent ones; notes the row if one of them is not finite."""
-    tl.store(cells + at, w, mask=live)
-    if HAS_REFERENCE:
-        tl.store(visible + at, w - tl.load(reference + at, mask=live, other=0.0), mask=live)
-    broken = live & ((tl.abs(w) < float("inf")) == 0)
-    if tl.sum(broken.to(tl.int32)) > 0:
-        tl.atomic_max(totals + BAD, i + 1)
-
-
-@triton.jit
 def _count(ups, downs, order, row_down):
     """Pulses of each cell in one slot, added to blocks of counters."""
     down = (order < 0) != row_down
     return ups + ((order != 0) & (down == 0)).to(tl.int32), downs + ((order != 0) & down).to(tl.int32)
 
 
-@triton.jit
-def _add(counts, pulses, live):
-    """Adds pulses to the cells' counters."""
-    tl.store(counts, tl.load(counts, mask=live, other=0) + pulses, mask=live)
-
-
 @triton.jit(do_not_specialize=["low", "high"])
-def send_trains(cells, planes, visible, reference, counts, scal, d, order, fired, bits, before, after, totals,
-                low, high, samples, n_in, n_out, bl, REVERSED: tl.constexpr, HAS_REFERENCE: tl.constexpr,
+def send_trains(cells, planes, visible, reference, counts, scal, d, length, order, fired, row_words, before, after,
+                totals, low, high, samples, n_in, n_out, bl, REVERSED: tl.constexpr, HAS_REFERENCE: tl.constexpr,
                 COUNTS: tl.constexpr, BLOCK: tl.constexpr):  # fmt: skip
     """One program a row and block of columns: all pulses of a block of samples.
 
-    order, fired, bits: the lines, see `mho.kernels.gpu.lines`; before, after: (out,) int64, pulses that each
-    row got in this update before and after this block of samples; REVERSED: lr < 0.
+    length, order, fired, row_words: the lines, see `mho.kernels.gpu.lines`; before, after: (out,) int64, pulses
+    that each row got in this update before and after this block of samples; REVERSED: lr < 0.
     """
     i = tl.program_id(0).to(tl.int64)
     j = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
@@ -81,8 +65,9 @@ def send_trains(cells, planes, visible, reference, counts, scal, d, order, fired
     for s in range(samples):
         line = tl.full((), 0, tl.int64) + s
         row_down = (tl.load(d + line * n_out + i) < 0.0) != REVERSED
-        for word in range(words):
-            row_bits = tl.load(bits + (line * n_out + i) * words + word)
+        slots = tl.load(length + s)
+        for word in range((slots + SLOTS - 1) // SLOTS):
+            row_bits = tl.load(row_words + (line * words + word) * n_out + i)
             if row_bits != 0:
                 for bit in range(SLOTS):
                     if (row_bits >> bit) & 1 != 0:
@@ -99,10 +84,10 @@ def send_trains(cells, planes, visible, reference, counts, scal, d, order, fired
                             p += n
                             all_down += n_down
     if p > start:
-        _finish(w, cells, visible, reference, totals, at, live, i, HAS_REFERENCE)
+        finish(w, cells, visible, reference, totals, at, live, i, HAS_REFERENCE)
         if COUNTS:
-            _add(counts + at, ups, live)
-            _add(counts + size + at, downs, live)
+            add(counts + at, ups, live)
+            add(counts + size + at, downs, live)
     if tl.program_id(1) == 0:
         tl.store(after + i, p)
         tl.atomic_add(totals + UP, p - start - all_down)
@@ -141,7 +126,7 @@ def send_rounded(cells, planes, visible, reference, counts, scal, x, d, numbers,
             want = tl.where(want > bl, want * 0.0 + bl, want)
             n = want.to(tl.int32)
             rest = (want - n.to(tl.float64)) * FULL
-            n += (word_of(round_low, round_high, j, i, line).to(tl.float64) < rest).to(tl.int32)
+            n += (word_of(round_low, round_high, j, i, line, 0).to(tl.float64) < rest).to(tl.int32)
             for k in range(tl.max(n)):
                 fire_above = ((n > k) & (value > 0.0)).to(tl.int32)
                 fire_below = ((n > k) & (value < 0.0)).to(tl.int32)
@@ -155,9 +140,9 @@ def send_rounded(cells, planes, visible, reference, counts, scal, x, d, numbers,
                 all_down += n_down
     tl.atomic_add(totals + CLIPPED, clipped)
     if p > 0:
-        _finish(w, cells, visible, reference, totals, at, live, i, HAS_REFERENCE)
+        finish(w, cells, visible, reference, totals, at, live, i, HAS_REFERENCE)
         tl.atomic_add(totals + UP, p - all_down)
         tl.atomic_add(totals + DOWN, all_down)
         if COUNTS:
-            _add(counts + at, ups, live)
-            _add(counts + size + at, downs, live)
+            add(counts + at, ups, live)
+            add(counts + size + at, downs, live)

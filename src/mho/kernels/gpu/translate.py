@@ -78,6 +78,10 @@ class _ToTriton(ast.NodeTransformer):
             return ast.BinOp(node.operand, ast.BitXor(), ast.Constant(True))
         return node
 
+    def visit_IfExp(self, node: ast.IfExp) -> ast.AST:
+        self.generic_visit(node)
+        return _call("select32", node.test, node.body, node.orelse)
+
     def visit_Call(self, node: ast.Call) -> ast.AST:
         function = ast.unparse(node.func)
         kind = eval(function, dict(self.names)) if function.split(".")[0] in self.names else None

@@ -498,6 +498,25 @@ def test_the_digital_side_is_the_same_in_torch_and_compiled(size):
         assert one.is_contiguous()
 
 
+@pytest.mark.parametrize("io", [None, mho.IO()], ids=["perfect", "converters"])
+def test_autocast_changes_nothing(io):
+    x, g = batch(0)
+    expected = passed(layer_of(CUT.replace(io=io)), x, g)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = passed(layer_of(CUT.replace(io=io)), x, g)
+    for a, b in zip(found, expected, strict=True):
+        assert a.dtype == b.dtype == torch.float32
+        assert torch.equal(a, b)
+
+
+def test_an_input_that_torch_negates_when_it_is_read():
+    x, g = batch(0)
+    lazy = torch._neg_view(-x)
+    assert lazy.is_neg()
+    for a, b in zip(passed(layer_of(RESIDUAL), lazy, g), passed(layer_of(RESIDUAL), x, g), strict=True):
+        assert torch.equal(a, b)
+
+
 def test_parameters_of_another_dtype():
     layer, other = layer_of(CUT), layer_of(CUT)
     layer.bias.data = layer.bias.data.double()

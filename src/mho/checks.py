@@ -43,6 +43,8 @@ def numbers(x: torch.Tensor) -> torch.Tensor:
         x = x.to(torch.float32)
     if x.requires_grad:
         x = x.detach()
+    if x.is_neg():  # a view that torch negates when it is read, as of the imaginary part of a conjugate
+        x = x.resolve_neg()
     return x.contiguous()
 
 

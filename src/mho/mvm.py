@@ -29,7 +29,7 @@ def multiply(
     if io.perfect:
         if compiled.first_bad(x.data_ptr(), *x.shape) >= 0:
             raise _not_finite(where, x, sign)
-        return torch.mm(x if sign == 1.0 else -x, matrix)
+        return _product(x if sign == 1.0 else -x, matrix)
     samples, width = x.shape[0], matrix.shape[1]
     room = _room(samples, x.shape[1], width)
     inward, outward = io.numbers
@@ -37,7 +37,7 @@ def multiply(
     source, z, words = x.data_ptr(), room.z, room.words
     if compiled.encode(source, sign, room.inputs, room.scale, inward, *name, room.rows, 0, z, words) >= 0:
         raise _not_finite(where, x, sign)
-    y = torch.mm(room.encoded, matrix)
+    y = _product(room.encoded, matrix)
     n_over = compiled.decode(
         y.data_ptr(), width, room.scale, outward, *name, room.rows, 0, room.over, z, words
     )
@@ -46,7 +46,7 @@ def multiply(
         compiled.encode(
             source, sign, room.inputs[:n_over], room.scale, inward, *name, rows, attempt, z, words
         )
-        part = torch.mm(room.encoded[:n_over], matrix)
+        part = _product(room.encoded[:n_over], matrix)
         index = torch.from_numpy(rows.copy())
         n_over = compiled.decode(
             part.data_ptr(), width, room.scale, outward, *name, rows, attempt, room.over, z, words
@@ -55,6 +55,12 @@ def multiply(
         if not n_over:
             break
     return y
+
+
+def _product(x: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
+    """x matrix, into new float32 memory: without `out`, autocast would have it in another dtype."""
+    y = torch.empty(x.shape[0], matrix.shape[1], dtype=torch.float32, device=x.device)
+    return torch.mm(x, matrix, out=y)
 
 
 def read_line(w: torch.Tensor, dim: int, where: int, io: IO, use: Use) -> torch.Tensor:

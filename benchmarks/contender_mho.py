@@ -24,8 +24,6 @@ def prepare(kind: str, threads: int, **case) -> protocol.Job:
 
 
 def update(**case) -> protocol.Job:
-    if case["aggregate"] and not bench.can_aggregate():
-        raise protocol.Unsupported("this version has no aggregated update")
     job = bench.TileUpdate(bench.Case(**case))
     return protocol.Job(job, job.reset, moved=lambda: job.tile.w.abs().mean().item())
 

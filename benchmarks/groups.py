@@ -23,9 +23,8 @@ def groups(quick: bool) -> list[Group]:
         Group("update-without-c2c", ("mho", "aihwkit", "digital"), _updates(quick, sigma_c2c=0.0)),
         Group("update-bl-management", ("mho", "aihwkit"), _updates(quick, bl_management=True)),
     ]
-    if bench.can_aggregate():
-        last = _updates(quick, aggregate=True)[-len(bench.LAWS) :]
-        updates.append(Group("update-aggregated", ("mho", "aihwkit"), last))
+    last = _updates(quick, aggregate=32)[-len(bench.LAWS) :]
+    updates.append(Group("update-aggregated", ("mho", "aihwkit"), last))
     algorithms = [{"kind": "fcn", "algorithm": a} for a in ("analog-sgd", "ttv1", "ttv2", "agad")]
     fcn = Group("fcn", ("mho", "aihwkit", "digital"), algorithms)
     return [*updates, fcn, Group("linear", ("mho",), _linear(quick), threads=1)]

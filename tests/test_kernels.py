@@ -99,14 +99,14 @@ def test_every_kind_of_train_equals_the_oracle(sigma, lr, bl, management):
 @pytest.mark.parametrize("c2c", ["additive", "multiplicative"])
 def test_aggregated_pulses_equal_the_oracle(law, c2c):
     device = mho.Device(law, dw_min=2e-3, sigma_c2c=0.3, c2c=c2c, spread={"gain": 0.3})
-    check_against_oracle(device, mho.Pulses(bl_management=False, aggregate=True))
+    check_against_oracle(device, mho.Pulses(bl_management=False, aggregate=4))
 
 
 @pytest.mark.parametrize("lr", [0.05, -0.05])
 @pytest.mark.parametrize("bl", [5, 31, 100])
 def test_every_kind_of_aggregated_train_equals_the_oracle(bl, lr):
     device = mho.Device(mho.responses.SoftBounds(), dw_min=2e-3, reference_std=0.1)
-    tile = check_against_oracle(device, mho.Pulses(bl=bl, aggregate=True), lr=lr, count_cells=True)
+    tile = check_against_oracle(device, mho.Pulses(bl=bl, aggregate=4), lr=lr, count_cells=True)
     torch.testing.assert_close(tile.w, tile.cells - tile.reference, rtol=0, atol=0)
     assert tile.counts.sum(dim=(1, 2)).tolist() == list(tile.pulses_sent)
 
@@ -115,10 +115,10 @@ def test_aggregated_update_sends_the_pulses_of_the_exact_one_on_any_number_of_th
     device = mho.Device(mho.responses.Power(), dw_min=1e-3, sigma_c2c=0.3, spread={"gain": 0.3})
     x, d = factors(40, 130, 70)
     monkeypatch.setattr("mho.kernels.cpu._WORTH_COUNTS", 0)
-    monkeypatch.setattr("mho.kernels.cpu._BLOCK", 7 * 31 * 130)
+    monkeypatch.setattr("mho.kernels.cpu._BLOCK", 15 * 31 * 130)
     counts, weights, before = [], [], mho.get_threads()
     try:
-        for threads, aggregate in ((1, False), (1, True), (2, True), (4, True)):
+        for threads, aggregate in ((1, 0), (1, 7), (2, 7), (4, 7)):
             mho.set_threads(threads)
             pulses = mho.Pulses(aggregate=aggregate)
             tile = mho.Tile(torch.zeros(70, 130), device, pulses=pulses, key=5, count_cells=True)

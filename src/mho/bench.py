@@ -29,7 +29,7 @@ class Case(NamedTuple):
     samples: int
     sigma_c2c: float = 0.3
     bl_management: bool = False
-    aggregate: bool = False
+    aggregate: int = 0
 
     @property
     def shape(self) -> str:
@@ -87,16 +87,7 @@ def pulses_of(case: Case) -> Any:
     """The pulse scheme of a case; update management is on, as it is by default in both programs."""
     from mho.pulses import Pulses
 
-    options: dict[str, Any] = {"aggregate": True} if case.aggregate else {}
-    return Pulses(bl=BL, bl_management=case.bl_management, **options)
-
-
-def can_aggregate() -> bool:
-    """Whether this version has the aggregated update."""
-    from mho.pulses import Pulses
-    from mho.records import field_rules
-
-    return "aggregate" in field_rules(Pulses)
+    return Pulses(bl=BL, bl_management=case.bl_management, aggregate=case.aggregate)
 
 
 def calls_needed(run: Callable[[], Any], reset: Callable[[], None]) -> int:

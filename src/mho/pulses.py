@@ -3,7 +3,7 @@
 from typing import Annotated, Literal
 
 from mho.errors import complaint
-from mho.records import OneOrMore, Record
+from mho.records import NonNegative, OneOrMore, Record
 
 
 class Pulses(Record):
@@ -16,9 +16,10 @@ class Pulses(Record):
         update_management: scale x and d so that both lines fire with the same largest probability.
         bl_management: shorten the train to what the largest product needs; implies update_management.
             Both concern trains only.
-        aggregate: count the up and down pulses of every cell over all samples of the update, then apply them
-            together, by the law's flow, as if they had come evenly mixed: faster for many samples (a
-            convolution), not exact (docs/aggregated.md measures the difference). Trains only.
+        aggregate: number of successive samples whose pulses are counted, cell by cell, and then applied
+            together by the law's flow, as if they had come evenly mixed; 0 sends each pulse in its turn. Faster
+            for many samples (a convolution), not exact: docs/aggregated.md measures the difference. 32 is a
+            good number. Trains only.
     Source: trains, Gokmen and Vlasov 2016; managements, aihwkit 1.2.0 UpdateParameters (desired_bl,
     update_management, update_bl_management), whose code and defaults they equal.
     """
@@ -27,7 +28,7 @@ class Pulses(Record):
     rounding: Literal["trains", "stochastic"] = "trains"
     update_management: bool = True
     bl_management: bool = True
-    aggregate: bool = False
+    aggregate: Annotated[int, NonNegative] = 0
 
     def validate(self) -> None:
         if self.bl > 1024:
@@ -35,7 +36,9 @@ class Pulses(Record):
         if self.rounding not in ("trains", "stochastic"):
             raise complaint(f"Pulses(rounding={self.rounding!r})", 'rounding is "trains" or "stochastic"')
         if self.aggregate and self.rounding != "trains":
-            raise complaint('Pulses(aggregate=True, rounding="stochastic")', "only trains can be aggregated")
+            raise complaint(
+                f'Pulses(aggregate={self.aggregate}, rounding="stochastic")', "only trains can be aggregated"
+            )
 
 
 class Expected(Record):

@@ -18,8 +18,8 @@ def bench(
         bool, Option("--bl-management", help="Shorten the trains, as a layer does by default.")
     ] = False,
     aggregate: Annotated[
-        bool, Option("--aggregate", help="The aggregated update, if this version has it.")
-    ] = False,
+        int, Option(min=0, help="Samples whose pulses are applied together; 0 sends each in its turn.")
+    ] = 0,
     repetitions: Annotated[int, Option(min=1, help="Repetitions of each update, after a warm-up.")] = 7,
     threads: Annotated[int, Option(min=0, help="0 leaves the choice to mho.")] = 0,
     quick: Annotated[bool, Option("--quick", help="One small tile and 2 repetitions.")] = False,
@@ -48,8 +48,6 @@ def bench(
     for name in chosen:
         if name not in bench.LAWS:
             raise complaint(f"--laws {laws}", f"there is no {name!r}", did_you_mean(name, bench.LAWS))
-    if aggregate and not bench.can_aggregate():
-        raise complaint("--aggregate", "this version has no aggregated update")
     if threads:
         pool.set_threads(threads)
     shapes = [(32, 64, 4)] if quick else bench.SHAPES

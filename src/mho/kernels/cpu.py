@@ -1,7 +1,7 @@
 """Pulsed updates on the CPU: draws the bit lines of a block of samples, then sends the rows to the threads."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable
 from types import ModuleType
 from typing import NamedTuple
 
@@ -9,13 +9,21 @@ import numpy as np
 
 from mho.device import Cells, Device
 from mho.kernels.build import Layout, kernels_for
-from mho.kernels.counts import count_pulses
 from mho.kernels.lines import bit_lines
-from mho.kernels.memory import Arrays, Lines, Request, new_lines
+from mho.kernels.memory import (
+    Arrays,
+    Drawing,
+    Lines,
+    Request,
+    Scratch,
+    new_drawing,
+    new_lines,
+    new_scratch,
+)
 from mho.kernels.vector import can_spread
 from mho.pulses import Pulses
 from mho.rng import split
-from mho.threads import get_threads, over_rows
+from mho.threads import over_rows
 
 _BLOCK = 1 << 20  # most column marks of a block of samples (1 MiB)
 _WORTH_DRAWS = 100_000  # random words and pulses below which waking a second thread costs more than it saves
@@ -65,20 +73,7 @@ class CpuKernels:
         )
         if pulses.rounding == "stochastic":
             return self._rounded(ask)
-        if pulses.aggregate:
-            return self._aggregated(ask)
-        sent = np.zeros(len(self.arrays.cells), np.int64)
-        draws = len(x) * pulses.bl * (x.shape[1] + d.shape[1])
-        if draws > _WORTH_DRAWS:
-            return self._blocks(ask, sent)
-        lines = _lines_for(ask)
-        most = _WORTH_PULSES if get_threads() > 1 else 1 << 62
-        up, down, bad, clipped, n_lines, work = self.module.trains_at_once(
-            self.arrays, self.scal, lines, ask, sent, most
-        )
-        if work > most:
-            up, down, bad = self._rows(lines, ask, sent, True)
-        return Sent(up, down, bad, clipped, n_lines)
+        return self._aggregated(ask, pulses.aggregate) if pulses.aggregate else self._trains(ask)
 
     def _list_below(self, n_in: int) -> int:
         """How many columns must fire in a slot before it is quicker to go over all of them."""
@@ -86,53 +81,71 @@ class CpuKernels:
             return n_in + 1
         return max(8, int(n_in * self.module.SHARE * (1 if can_spread() else 2)))
 
-    def _blocks(self, ask: Request, sent: np.ndarray) -> Sent:
-        """The same for many bit lines: drawn by all threads, block by block so that they stay in the cache."""
+    def _blocks(self, ask: Request, send: Callable[[Lines, Request, bool], tuple], together: int = 1) -> Sent:
+        """Many bit lines: drawn by all threads, block by block so that they stay in the cache, then sent."""
         up = down = clipped = n_lines = 0
         bad = -1
-        for first, part in _blocks_of(ask):
-            lines = _lines_for(part)
-            work, more_clipped, more_lines = _drawn(part, first, lines)
-            more_up, more_down, bad_row = self._rows(lines, part, sent, work > _WORTH_PULSES)
+        samples = len(ask.x)
+        block = max(1, min(samples, _BLOCK // (ask.bl * ask.x.shape[1])) // together) * together
+        for first in range(0, samples, block):
+            part = ask._replace(x=ask.x[first : first + block], d=ask.d[first : first + block])
+            lines = _kept(new_lines, len(part.x), ask.bl, ask.x.shape[1], ask.d.shape[1], together == 1)
+
+            def draw(span, part=part, first=first, lines=lines):
+                return bit_lines(part, first, span, lines, _drawing_for(part))
+
+            work, more_clipped, more_lines = map(sum, zip(*over_rows(draw, len(part.x), True), strict=True))
+            more_up, more_down, bad_row = send(lines, part, work)
             up, down, bad = up + more_up, down + more_down, max(bad, bad_row)
             clipped, n_lines = clipped + more_clipped, n_lines + more_lines
         return Sent(up, down, bad, clipped, n_lines)
 
-    def _aggregated(self, ask: Request) -> Sent:
-        """Counts the pulses of all samples, then lets every cell follow its law's flow."""
-        counts = np.zeros((2, *self.arrays.cells.shape), np.int32)
-        clipped = n_lines = 0
-        for first, part in _blocks_of(ask):
-            lines = _lines_for(part, by_slot=False)
-            _, more_clipped, more_lines = _drawn(part, first, lines)
+    def _aggregated(self, ask: Request, together: int) -> Sent:
+        """Counts the pulses of some samples at a time, then lets every cell follow its law's flow."""
+        self.flow = self.flow or kernels_for(self.device, self.layout, "flow.py")
+        flow_rows, sent = self.flow.flow_rows, np.zeros(len(self.arrays.cells), np.int64)
 
-            def count(rows, lines=lines, x=part.x):
-                count_pulses(lines, x, rows, counts)
+        def send(lines, part, work):
+            def rows(span):
+                return flow_rows(self.arrays, self.scal, lines, part, together, sent, span, self._scratch())
 
-            over_rows(count, counts.shape[1], counts[0].size * len(part.x) > _WORTH_COUNTS)
-            clipped, n_lines = clipped + more_clipped, n_lines + more_lines
-        if self.flow is None:
-            self.flow = kernels_for(self.device, self.layout, "flow.py")
-        rows_bad = over_rows(
-            lambda rows: self.flow.flow_rows(self.arrays, self.scal, counts, ask, rows),
-            counts.shape[1],
-            counts.size > _WORTH_PULSES,
-        )
-        if self.arrays.counts.size:
-            np.add(self.arrays.counts, counts, out=self.arrays.counts)
-        up, down = (int(c.sum(dtype=np.int64)) for c in counts)
-        return Sent(up, down, max(rows_bad), clipped, n_lines)
+            return self._on_threads(rows, self.arrays.cells.size * len(part.x) > _WORTH_COUNTS)
 
-    def _rows(self, lines: Lines, ask: Request, sent: np.ndarray, worth_it: bool) -> tuple[int, int, int]:
-        def rows(span):
-            return self.module.trains_rows(self.arrays, self.scal, lines, ask, sent, span)
+        return self._blocks(ask, send, together)
 
-        up, down, bad = zip(*over_rows(rows, len(self.arrays.cells), worth_it), strict=True)
+    def _scratch(self) -> Scratch:
+        n_planes, _, n_in = self.arrays.planes.shape
+        return _kept(new_scratch, n_in, n_planes)
+
+    def _trains(self, ask: Request) -> Sent:
+        """Sends every pulse, and each sees the weight that the one before it left."""
+        sent = np.zeros(len(self.arrays.cells), np.int64)
+
+        def send(lines, part, work):
+            def rows(span):
+                return self.module.trains_rows(
+                    self.arrays, self.scal, lines, part, sent, span, self._scratch()
+                )
+
+            return self._on_threads(rows, work > _WORTH_PULSES)
+
+        n_in, n_out = ask.x.shape[1], ask.d.shape[1]
+        if len(ask.x) * ask.bl * (n_in + n_out) > _WORTH_DRAWS:
+            return self._blocks(ask, send)
+        lines = _kept(new_lines, len(ask.x), ask.bl, n_in, n_out, True)
+        work, clipped, n_lines = bit_lines(ask, 0, (0, len(ask.x)), lines, _drawing_for(ask))
+        return Sent(*(send(lines, ask, work) if work else (0, 0, -1)), clipped, n_lines)
+
+    def _on_threads(self, rows: Callable, worth_it: bool) -> tuple[int, int, int]:
+        n_rows = len(self.arrays.cells)
+        if not worth_it:
+            return rows((0, n_rows))
+        up, down, bad = zip(*over_rows(rows, n_rows, True), strict=True)
         return sum(up), sum(down), max(bad)
 
     def _rounded(self, ask: Request) -> Sent:
         def rows(span):
-            return self.module.rounded_rows(self.arrays, self.scal, ask, span)
+            return self.module.rounded_rows(self.arrays, self.scal, ask, span, self._scratch())
 
         work = self.arrays.cells.size * len(ask.x)
         parts = over_rows(rows, len(self.arrays.cells), work > _WORTH_PULSES)
@@ -140,26 +153,15 @@ class CpuKernels:
         return Sent(sum(up), sum(down), max(bad), sum(clipped), work)
 
 
-def _blocks_of(ask: Request) -> Iterator[tuple[int, Request]]:
-    """(index of the first sample, the request for a block of samples), block after block."""
-    samples = len(ask.x)
-    block = max(1, min(samples, _BLOCK // (ask.bl * ask.x.shape[1])))
-    for first in range(0, samples, block):
-        yield first, ask._replace(x=ask.x[first : first + block], d=ask.d[first : first + block])
+def _drawing_for(ask: Request) -> Drawing:
+    return _kept(new_drawing, ask.x.shape[1], ask.d.shape[1])
 
 
-def _drawn(ask: Request, first: int, lines: Lines) -> Iterator[int]:
-    """(pulses, clipped lines, lines) of a block whose lines all threads draw."""
-    parts = over_rows(lambda span: bit_lines(ask, first, span, lines), len(ask.x), True)
-    return map(sum, zip(*parts, strict=True))
-
-
-def _lines_for(ask: Request, by_slot: bool = True) -> Lines:
-    """Room for the bit lines of a block, kept by thread and shape: nothing is allocated in a warm step."""
-    kept = _local.__dict__.setdefault("lines", {})
-    shape = (len(ask.x), ask.bl, ask.x.shape[1], ask.d.shape[1], by_slot)
-    if shape not in kept:
-        if len(kept) > 64:
+def _kept(make: Callable, *shape):
+    """make(*shape), kept by the calling thread: nothing is allocated in a warm step."""
+    kept = _local.__dict__
+    if (make, shape) not in kept:
+        if len(kept) > 256:
             kept.clear()
-        kept[shape] = new_lines(*shape)
-    return kept[shape]
+        kept[make, shape] = make(*shape)
+    return kept[make, shape]

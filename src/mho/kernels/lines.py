@@ -19,7 +19,7 @@ import math
 
 import numpy as np
 
-from mho.kernels.compile import kernel, loop, part
+from mho.kernels.compile import kernel, lean_kernel, loop, part
 from mho.kernels.math32 import largest32
 from mho.kernels.philox import call_words, philox
 from mho.kernels.vector import wide
@@ -167,11 +167,22 @@ def _slots(ask, out, s, length):
             out.row_pulses[s, i] += (above + below) * ((out.row_words[s, word, i] >> bit) & np.uint32(1))
 
 
-@loop
-def _draw(ask, first, span, out, x_key, d_key, x_threshold, d_threshold, open_slots, drawn):
+@lean_kernel
+def bit_lines(ask, first, span, out, drawing):
+    """Draws the lines of the samples span[0] <= s < span[1] of a block.
+
+    Args:
+        ask: a `Request` for the block; first: index of its first sample in the whole update.
+        out: `Lines` of the block, filled for these samples; of `marks`, `fired` and `columns` only the slots
+            of a sample's train, and nothing if `marks` is empty.
+        drawing: `Drawing` of this thread.
+    Returns: (pulses of all rows or 0 if `marks` is empty, clipped lines, lines with p > 0).
+    """
     wide()
     x, d = ask.x, ask.d
     n_in, n_out = x.shape[1], d.shape[1]
+    x_key, d_key = call_words(ask.key, X_BITS, ask.event), call_words(ask.key, D_BITS, ask.event)
+    x_threshold, d_threshold, open_slots, drawn = drawing
     clipped, lines, pulses = 0, 0, 0
     for s in range(np.uint64(span[0]), np.uint64(span[1])):
         x_max, d_max = float(largest32(x[s])), float(largest32(d[s]))
@@ -198,22 +209,6 @@ def _draw(ask, first, span, out, x_key, d_key, x_threshold, d_threshold, open_sl
         _line_words(out.row_words[s], d_threshold, n_out, length, d_key, sample, open_slots, drawn)
         if out.marks.shape[0] > 0:
             _slots(ask, out, s, length)
-        pulses += out.row_pulses[s].sum()
+        for i in range(n_out):
+            pulses += out.row_pulses[s, i]
     return pulses, clipped, lines
-
-
-@kernel
-def bit_lines(ask, first, span, out):
-    """Draws the lines of the samples span[0] <= s < span[1] of a block.
-
-    Args:
-        ask: a `Request` for the block; first: index of its first sample in the whole update.
-        out: `Lines` of the block, filled for these samples; of `marks`, `fired` and `columns` only the slots
-            of a sample's train, and nothing if `marks` is empty.
-    Returns: (pulses of all rows or 0 if `marks` is empty, clipped lines, lines with p > 0).
-    """
-    width = max(ask.x.shape[1], ask.d.shape[1]) + 4
-    x_key, d_key = call_words(ask.key, X_BITS, ask.event), call_words(ask.key, D_BITS, ask.event)
-    x_threshold, d_threshold = np.zeros(width, np.uint64), np.zeros(width, np.uint64)  # 0 never fires
-    open_slots, drawn = np.empty(width, np.uint32), np.empty(width, np.uint32)
-    return _draw(ask, first, span, out, x_key, d_key, x_threshold, d_threshold, open_slots, drawn)

@@ -70,6 +70,21 @@ def padded(n: int) -> int:
     return (n + 15) // 16 * 16
 
 
+class Drawing(NamedTuple):
+    """What one thread needs while it draws lines; each has room for max(in, out) + 4."""
+
+    x_threshold: np.ndarray  # uint64, zero beyond `in`: such lines never fire
+    d_threshold: np.ndarray  # uint64, zero beyond `out`
+    open_slots: np.ndarray  # uint32
+    drawn: np.ndarray  # uint32
+
+
+def new_drawing(n_in: int, n_out: int) -> Drawing:
+    """Room for `lines.bit_lines` of one thread."""
+    width = max(n_in, n_out) + 4
+    return Drawing(*(np.zeros(width, kind) for kind in (np.uint64, np.uint64, np.uint32, np.uint32)))
+
+
 class Scratch(NamedTuple):
     """What the rows of one thread need while they are pulsed."""
 
@@ -78,3 +93,24 @@ class Scratch(NamedTuple):
     wide: np.ndarray  # (in rounded up to 16,) float32: noise of one slot, column by column
     par: np.ndarray  # (k, 1, in) float32: parameters of the cells at hand
     new: np.ndarray  # (in,) float32: their weights
+    n_pulses: np.ndarray  # (in,) int64: pulses of the cells, if they are rounded
+    columns: np.ndarray  # (in + 1,) uint32: those that get one in this round
+    counts: np.ndarray  # (2, in) int32: up and down pulses of the cells, if they are counted
+
+
+NOISE = 2048  # normal numbers made at a time: they stay in the first-level cache
+
+
+def new_scratch(n_in: int, n_planes: int) -> Scratch:
+    """Room for the row kernels of one thread."""
+    room = max(n_in, NOISE) + 16
+    return Scratch(
+        z=np.zeros(room, np.float32),
+        words=np.empty(room, np.uint32),
+        wide=np.zeros(padded(n_in), np.float32),
+        par=np.empty((n_planes, 1, n_in), np.float32),
+        new=np.empty(n_in, np.float32),
+        n_pulses=np.zeros(n_in, np.int64),
+        columns=np.empty(n_in + 1, np.uint32),
+        counts=np.zeros((2, n_in), np.int32),
+    )

@@ -46,7 +46,7 @@ def fires(key: tuple[int, int], line: int, slot: int, sample: int, probability: 
 
 
 def in_order(x, d, lr: float, granularity: float, pulses, key: int, event: int):
-    """(row, column, whether down) of every pulse of the stochastic trains of an update, as they are sent."""
+    """(sample, row, column, whether down) of every pulse of an update's stochastic trains, as they are sent."""
     x_key, d_key = (split(call_key(key, stream, event)) for stream in (Stream.X_BITS, Stream.D_BITS))
     for s in range(len(x)):
         length, px, pd = train(
@@ -59,7 +59,7 @@ def in_order(x, d, lr: float, granularity: float, pulses, key: int, event: int):
             for i in range(d.shape[1]):
                 if columns and fires(d_key, i, k, s, abs(float(d[s, i])) * pd, length):
                     for j in columns:
-                        yield i, j, bool((x[s, j] < 0) ^ (d[s, i] < 0) ^ (lr < 0))
+                        yield s, i, j, bool((x[s, j] < 0) ^ (d[s, i] < 0) ^ (lr < 0))
 
 
 def trains(
@@ -69,7 +69,7 @@ def trains(
     noise_key = split(call_key(key, Stream.C2C, event))
     rows = [Noise(noise_key, i) for i in range(d.shape[1])]
     sent = [0, 0]
-    for i, j, down in in_order(x, d, lr, granularity, pulses, key, event):
+    for _, i, j, down in in_order(x, d, lr, granularity, pulses, key, event):
         pulse(module, cells, planes, scal, i, j, down, rows[i])
         sent[down] += 1
     return sent[0], sent[1]
@@ -78,22 +78,24 @@ def trains(
 def aggregated(
     module: ModuleType, cells, planes, scal, x, d, lr: float, granularity: float, pulses, key: int, event: int
 ) -> tuple[int, int]:
-    """Applies the same pulses together, by the flow of the law; module: of kernels/flow.py."""
-    counts = np.zeros((2, *cells.shape), np.int32)
-    for i, j, down in in_order(x, d, lr, granularity, pulses, key, event):
-        counts[int(down), i, j] += 1
+    """The same pulses, those of `pulses.aggregate` samples together by the law's flow; module: kernels/flow.py."""
+    groups = -(-len(x) // pulses.aggregate)
+    counts = np.zeros((groups, 2, *cells.shape), np.int32)
+    for s, i, j, down in in_order(x, d, lr, granularity, pulses, key, event):
+        counts[s // pulses.aggregate, int(down), i, j] += 1
     noise_key = split(call_key(key, Stream.C2C, event))
     for i in range(len(cells)):
         noise = Noise(noise_key, i)
-        steps = -(-int(counts[:, i].sum(0).max()) // module.PULSES_A_STEP)
-        for _ in range(steps):
-            share = np.float32(1.0) / np.float32(steps)
-            for j in range(cells.shape[1]):
-                up, down = (np.float32(n) * share for n in counts[:, i, j])
-                z = noise.next() if module.NOISY else np.float32(0)
-                cells[i, j] = module.flow(cells[i, j], up, down, z, planes, i, j, scal)
-            noise.number = -(-noise.number // 8) * 8
-    return int(counts[0].sum()), int(counts[1].sum())
+        for ups, downs in counts[:, :, i]:
+            steps = -(-int((ups + downs).max()) // module.PULSES_A_STEP)
+            for _ in range(steps):
+                share = np.float32(1.0) / np.float32(steps)
+                for j in range(cells.shape[1]):
+                    up, down = np.float32(ups[j]) * share, np.float32(downs[j]) * share
+                    z = noise.next() if module.NOISY else np.float32(0)
+                    cells[i, j] = module.flow(cells[i, j], up, down, z, planes, i, j, scal)
+                noise.number = -(-noise.number // 8) * 8
+    return int(counts[:, 0].sum()), int(counts[:, 1].sum())
 
 
 def rounded(

@@ -11,12 +11,12 @@ the same bits.
 import numpy as np
 from numba.cpython.unsafe.numbers import trailing_zeros
 
-from mho.kernels.compile import kernel, loop, part
+from mho.kernels.compile import lean_kernel, loop, part
 from mho.kernels.finish import finish_columns, finish_row
 from mho.kernels.ideal import CHEAP, NOISY, step_down, step_up  # law: build.py puts the law's own here
-from mho.kernels.lines import X_BITS, bit_lines
+from mho.kernels.lines import X_BITS
 from mho.kernels.math32 import select32
-from mho.kernels.memory import Scratch
+from mho.kernels.memory import NOISE
 from mho.kernels.normal import fill_normals
 from mho.kernels.philox import call_words, philox
 from mho.kernels.vector import LANES, spread, wide
@@ -27,7 +27,6 @@ _ONE = np.uint64(1)
 _ZERO = np.uint32(0)
 _NONE = np.uint64(0)
 _LANES = np.uint64(LANES)
-_BATCH = 2048  # normal numbers made at a time: they stay in the first-level cache
 
 
 @part
@@ -114,17 +113,26 @@ def noise_for(p, n, limit, start, end, scratch, i, key):
     if not NOISY or p + n <= end:
         return start, end
     start = p - p % 8
-    end = min(start + max(n + 8, _BATCH), limit)
+    end = min(start + max(n + 8, NOISE), limit)
     n_new = end - start
     fill_normals(scratch.z, scratch.words, start // 8, n_new, key[0], key[1], np.uint32(i), _ZERO, _ZERO)
     return start, end
 
 
-@loop
-def _send_trains(arrays, scal, lines, list_below, noise_key, sent, rows, scratch):
+@lean_kernel
+def trains_rows(arrays, scal, lines, ask, sent, rows, scratch):
+    """Applies the pulses of a block of samples to rows[0] <= i < rows[1].
+
+    Args:
+        arrays: `Arrays`, changed in place; scal: the numbers that all cells share.
+        lines: `Lines` of the block; ask: the `Request` they were drawn for; scratch: `Scratch` of this thread.
+        sent: (out,) int64, pulses that each row got from earlier blocks of this update; brought up to date.
+    Returns: (up pulses, down pulses, a row with a weight that is not finite or -1).
+    """
     wide()
     samples, slots, words_a_line = lines.marks.shape[0], lines.marks.shape[1], lines.row_words.shape[1]
-    n_in = arrays.cells.shape[1]
+    n_in, list_below = arrays.cells.shape[1], ask.list_below
+    noise_key = call_words(ask.key, C2C, ask.event)
     total, downs, bad = 0, 0, -1
     for i in range(np.uint64(rows[0]), np.uint64(rows[1])):
         due = np.int64(0)
@@ -184,52 +192,19 @@ def _send_trains(arrays, scal, lines, list_below, noise_key, sent, rows, scratch
     return total - downs, downs, bad
 
 
-@part
-def new_scratch(arrays):
-    """Scratch memory for one call."""
-    n_in = arrays.cells.shape[1]
-    room = max(n_in, _BATCH) + 16 if NOISY else n_in + 1
-    z, words, wide_z = (
-        np.zeros(room, np.float32),
-        np.empty(room, np.uint32),
-        np.zeros((n_in + 15) // 16 * 16, np.float32),
-    )
-    par = np.empty((arrays.planes.shape[0], 1, n_in), np.float32)
-    return Scratch(z, words, wide_z, par, np.empty(n_in, np.float32))
+@lean_kernel
+def rounded_rows(arrays, scal, ask, rows, scratch):
+    """Stochastic rounding instead of trains: each cell gets |lr x d| / dw_min pulses, rounded up or down at
+    random so that the mean is right, bl at most; the cells' k-th pulses are sent together, k = 0, 1, ...
 
-
-@kernel
-def trains_rows(arrays, scal, lines, ask, sent, rows):
-    """Applies the pulses of a block of samples to rows[0] <= i < rows[1].
-
-    Args:
-        arrays: `Arrays`, changed in place; scal: the numbers that all cells share.
-        lines: `Lines` of the block; ask: the `Request` they were drawn for.
-        sent: (out,) int64, pulses that each row got from earlier blocks of this update; brought up to date.
-    Returns: (up pulses, down pulses, a row with a weight that is not finite or -1).
+    Rounding uses Philox counter (column // 4, row, sample, 0) of stream X_BITS; noise is numbered as above,
+    with rounds in place of slots. Arguments as in `trains_rows`.
+    Returns: (up pulses, down pulses, a row that is not finite or -1, cells whose number of pulses was clipped).
     """
-    noise_key = call_words(ask.key, C2C, ask.event)
-    return _send_trains(arrays, scal, lines, ask.list_below, noise_key, sent, rows, new_scratch(arrays))
-
-
-@kernel
-def trains_at_once(arrays, scal, lines, ask, sent, most):
-    """Lines and rows of an update in one call, for updates too small to be worth a second thread.
-
-    most: pulses above which only the lines are drawn and the rows are left to the caller.
-    Returns: (up, down, a row that is not finite or -1, clipped lines, lines, all pulses).
-    """
-    work, clipped, n_lines = bit_lines(ask, 0, (0, ask.x.shape[0]), lines)
-    if work == 0 or work > most:
-        return 0, 0, -1, clipped, n_lines, work
-    up, down, bad = trains_rows(arrays, scal, lines, ask, sent, (0, arrays.cells.shape[0]))
-    return up, down, bad, clipped, n_lines, work
-
-
-@loop
-def _send_rounded(arrays, scal, ask, round_key, noise_key, rows, scratch, n_pulses, columns):
     wide()
     n_in = ask.x.shape[1]
+    n_pulses, columns = scratch.n_pulses, scratch.columns
+    round_key, noise_key = call_words(ask.key, X_BITS, ask.event), call_words(ask.key, C2C, ask.event)
     total, down, clipped, bad = 0, 0, 0, -1
     for i in range(np.uint64(rows[0]), np.uint64(rows[1])):
         p, start, end = 0, 0, 0
@@ -273,19 +248,3 @@ def _send_rounded(arrays, scal, ask, round_key, noise_key, rows, scratch, n_puls
         if p > 0 and not finish_row(arrays, i):
             bad = np.int64(i)
     return total - down, down, bad, clipped
-
-
-@kernel
-def rounded_rows(arrays, scal, ask, rows):
-    """Stochastic rounding instead of trains: each cell gets |lr x d| / dw_min pulses, rounded up or down at
-    random so that the mean is right, bl at most; the cells' k-th pulses are sent together, k = 0, 1, ...
-
-    Rounding uses Philox counter (column // 4, row, sample, 0) of stream X_BITS; noise is numbered as above,
-    with rounds in place of slots. Arguments as in `trains_rows`.
-    Returns: (up pulses, down pulses, a row that is not finite or -1, cells whose number of pulses was clipped).
-    """
-    n_in = arrays.cells.shape[1]
-    round_key, noise_key = call_words(ask.key, X_BITS, ask.event), call_words(ask.key, C2C, ask.event)
-    n_pulses, columns = np.zeros(n_in, np.int64), np.empty(n_in + 1, np.uint32)
-    scratch = new_scratch(arrays)
-    return _send_rounded(arrays, scal, ask, round_key, noise_key, rows, scratch, n_pulses, columns)

@@ -101,7 +101,7 @@ def test_rounded_pulses(n_in, cells_a_thread):
 
 def test_aggregated_pulses():
     device = mho.Device(LAWS[1], sigma_c2c=0.3, reference_std=0.1)
-    kernels = compiled(lambda: update(device, mho.Pulses(aggregate=True)))
+    kernels = compiled(lambda: update(device, mho.Pulses(aggregate=2)))
     assert set(kernels) == {"measure", "words", "count", "apply"}
     for name, kernel in kernels.items():
         assert_rounds_as_the_cpu(name, kernel, IN_NORMAL_PAIR if name == "apply" else 0)

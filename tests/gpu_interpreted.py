@@ -230,6 +230,7 @@ def test_trains(law, c2c):
         (31, -0.05, (True, False)),
         (100, 0.05, (True, False)),
         (100, -0.05, (True, True)),
+        (5, 0.5, (True, True)),
     ],
 )
 def test_kinds_of_trains(bl, lr, managements):
@@ -270,10 +271,10 @@ def test_one_column_and_a_sample_without_pulses():
 
 @pytest.mark.parametrize(("law", "c2c"), NOISES, ids=lambda v: v if isinstance(v, str) else type(v).__name__)
 def test_aggregated_pulses(law, c2c, monkeypatch):
-    monkeypatch.setattr(launch, "_ROOM", 19)  # a block a sample
+    monkeypatch.setattr(launch, "_ROOM", 4 * 19 * 2)  # one group of samples a block
     device = mho.Device(law, dw_min=2e-4, sigma_c2c=0.3, c2c=c2c, spread={"gain": 0.3}, reference_std=0.1)
-    pulses = mho.Pulses(bl=100, aggregate=True)
-    check_against_oracle(device, pulses, samples=3, lr=-0.05, at_least=1000)
+    pulses = mho.Pulses(bl=100, aggregate=2)
+    check_against_oracle(device, pulses, samples=5, lr=-0.05, at_least=1000, count_cells=True)
 
 
 @pytest.mark.parametrize("law", [mho.responses.SoftBounds(), Wavy()], ids=lambda law: type(law).__name__)

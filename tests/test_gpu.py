@@ -70,7 +70,7 @@ LAWS = [
 @needs_gpu
 @pytest.mark.parametrize("law", LAWS, ids=lambda law: type(law).__name__)
 @pytest.mark.parametrize("c2c", ["additive", "multiplicative"])
-@pytest.mark.parametrize("kind", [{}, {"rounding": "stochastic"}, {"aggregate": True}], ids=str)
+@pytest.mark.parametrize("kind", [{}, {"rounding": "stochastic"}, {"aggregate": 8}], ids=str)
 def test_updates_equal_those_of_the_cpu(law, c2c, kind):
     from mho.kernels.gpu.launch import GpuKernels
 

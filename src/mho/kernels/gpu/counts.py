@@ -1,4 +1,4 @@
-"""The pulses of many samples counted cell by cell on the GPU, without sending them: see `mho.kernels.counts`."""
+"""The pulses of several samples counted cell by cell on the GPU, without sending them."""
 
 import triton
 import triton.language as tl
@@ -17,17 +17,21 @@ def _ones(word):
 
 
 @triton.jit
-def count(x, d, length, x_words, d_words, sent, most, totals, samples, n_in, n_out, bl,
+def count(x, d, length, x_words, d_words, sent, most, totals, samples, together, n_in, n_out, bl,
           REVERSED: tl.constexpr, BLOCK: tl.constexpr):  # fmt: skip
-    """One program a row and block of columns: adds the pulses of a block of samples to sent[0] (up) and sent[1]
-    (down), (2, out, in) int32; most (out,) int32 becomes the largest number of a cell's pulses in each row."""
+    """One program a row, block of columns and group of `together` samples: their pulses on each cell.
+
+    sent (groups, 2, out, in) int32 becomes the numbers of up and down pulses; most (groups, out) int32, which
+    is zero before, the largest number of a cell's pulses in each row.
+    """
     i = tl.program_id(0).to(tl.int64)
     j = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    group = tl.program_id(2).to(tl.int64)
     live = j < n_in
     ups = tl.zeros((BLOCK,), tl.int32)
     downs = tl.zeros((BLOCK,), tl.int32)
     words = (bl + SLOTS - 1) // SLOTS
-    for s in range(samples):
+    for s in range(group * together, tl.minimum((group + 1) * together, samples)):
         line = tl.full((), 0, tl.int64) + s
         row_down = (tl.load(d + line * n_out + i) < 0.0) != REVERSED
         slots = tl.load(length + s)
@@ -39,11 +43,9 @@ def count(x, d, length, x_words, d_words, sent, most, totals, samples, n_in, n_o
                 downs += tl.where(down, n, 0)
                 ups += tl.where(down, 0, n)
     size = (i * 0 + n_out) * n_in
-    at = sent + i * n_in + j
-    all_ups = tl.load(at, mask=live, other=0) + ups
-    all_downs = tl.load(at + size, mask=live, other=0) + downs
-    tl.store(at, all_ups, mask=live)
-    tl.store(at + size, all_downs, mask=live)
-    tl.atomic_max(most + i, tl.max(all_ups + all_downs))
+    at = sent + 2 * group * size + i * n_in + j
+    tl.store(at, ups, mask=live)
+    tl.store(at + size, downs, mask=live)
+    tl.atomic_max(most + group * n_out + i, tl.max(ups + downs))
     tl.atomic_add(totals + UP, tl.sum(ups).to(tl.int64))
     tl.atomic_add(totals + DOWN, tl.sum(downs).to(tl.int64))

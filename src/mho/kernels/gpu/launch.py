@@ -17,6 +17,7 @@ from mho.pulses import Pulses
 from mho.rng import Stream
 
 _ROOM = 1 << 24  # most numbers in a block's lines (64 MiB): decides how many samples a block has
+_MOST_GROUPS = 65535  # programs along the last dimension of a grid
 _WIDEST = 16384  # columns of a row that one program can hold, which stochastic rounding needs
 
 
@@ -75,26 +76,33 @@ class GpuKernels:
             before, after = after, before
 
     def _aggregated(self, x, d, lr: float, pulses: Pulses, event: int, totals) -> None:
-        """Counts the pulses of all samples, then lets every cell follow its law's flow."""
+        """Counts the pulses of some samples at a time, then lets every cell follow its law's flow."""
         if self.flow is None:
             self.flow = kernels_for(self.device, self.layout, "flow.py")
         n_out, n_in = self.arrays.cells.shape
-        block = max(1, min(len(x), _ROOM // (-(-pulses.bl // 32) * max(n_in, n_out))))
-        lines = Lines(block, pulses.bl, n_in, n_out, self.where, ordered=False)
-        sent = torch.zeros(2, n_out, n_in, dtype=torch.int32, device=self.where)
-        most = torch.zeros(n_out, dtype=torch.int32, device=self.where)
-        numbers, width = self._numbers(lr), block_for(n_in, WIDTH)
-        grid = n_out, -(-n_in // width)
-        for first, part_x, part_d in blocks(x, d, block):
+        n_words, together = -(-pulses.bl // 32), pulses.aggregate
+        by_lines = _ROOM // (n_words * max(n_in, n_out) * together)
+        groups = max(1, min(-(-len(x) // together), by_lines, _ROOM // (2 * n_in * n_out), _MOST_GROUPS))
+        lines = Lines(groups * together, pulses.bl, n_in, n_out, self.where, ordered=False)
+        sent = torch.empty(groups, 2, n_out, n_in, dtype=torch.int32, device=self.where)
+        before, after = torch.zeros(2, n_out, dtype=torch.int64, device=self.where)
+        numbers, key = self._numbers(lr), key_words(self.key, Stream.C2C, event)
+        kind, width = self._kind(lr), block_for(n_in, WIDTH)
+        reverse = {"REVERSED": kind.pop("REVERSED")}
+        rows = n_out, -(-n_in // width)
+        for first, part_x, part_d in blocks(x, d, groups * together):
             lines.draw(part_x, part_d, first, numbers, self.key, event, pulses, totals)
-            count[grid](
-                part_x, part_d, lines.length, lines.x_words, lines.d_words, sent, most, totals, len(part_x),
-                n_in, n_out, pulses.bl, REVERSED=lr < 0, BLOCK=width, **EXACT,
+            n_groups = -(-len(part_x) // together)
+            most = torch.zeros(n_groups, n_out, dtype=torch.int32, device=self.where)
+            count[(*rows, n_groups)](
+                part_x, part_d, lines.length, lines.x_words, lines.d_words, sent, most, totals,
+                len(part_x), together, n_in, n_out, pulses.bl, **reverse, BLOCK=width, **EXACT,
             )  # fmt: skip
-        self.flow.apply[grid](
-            *self.arrays, self.scal, sent, most, totals, *key_words(self.key, Stream.C2C, event), n_in, n_out,
-            HAS_REFERENCE=self._kind(lr)["HAS_REFERENCE"], COUNTS=self._kind(lr)["COUNTS"], BLOCK=width, **EXACT,
-        )  # fmt: skip
+            self.flow.apply[rows](
+                *self.arrays, self.scal, sent, most, before, after, totals, *key, n_groups, n_in, n_out,
+                **kind, BLOCK=width, **EXACT,
+            )  # fmt: skip
+            before, after = after, before
 
     def _rounded(self, x, d, lr: float, pulses: Pulses, event: int, totals) -> None:
         """All samples at once, row by row."""

@@ -25,7 +25,7 @@ def multiply(
     """
     if io.perfect:
         finite = bool(torch.isfinite(x).all())
-        return torch.mm(x if sign == 1.0 else -x, matrix) if finite else None
+        return _mm(x if sign == 1.0 else -x, matrix) if finite else None
     with torch.cuda.device_of(x):
         product = _Product(matrix, x, io, use, sign)
         y = product.attempt(0, None)
@@ -76,7 +76,7 @@ class _Product:
                 n, ALL=rows is None, QUANTISE=self.io.inp_res > 0, NOISY=self.io.sigma_inp > 0, ABS_MAX=abs_max,
                 BLOCK=block_for(n, _WIDEST), **EXACT,
             )  # fmt: skip
-        y = torch.mm(encoded, self.matrix)
+        y = _mm(encoded, self.matrix)
         _decode(y, scale, self.io, self.words, rows, attempt, self.over, status)
         self.not_finite, self.n_over = status.tolist()
         return y
@@ -94,6 +94,11 @@ def _decode(y: torch.Tensor, scale: torch.Tensor, io: IO, words, rows, attempt: 
             y, scale, _numbers(io, y.device)[1], rows, over, status, *words, 2 * attempt + 1, n,
             ALL=rows is None, QUANTISE=io.out_res > 0, NOISY=io.sigma_out > 0, BLOCK=block_for(n, _WIDEST), **EXACT,
         )  # fmt: skip
+
+
+def _mm(x: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
+    """x matrix, into new float32 memory: without `out`, autocast would have it in another dtype."""
+    return torch.mm(x, matrix, out=x.new_empty(len(x), matrix.shape[1]))
 
 
 def _words(use: Use) -> tuple[int, int]:

@@ -271,7 +271,7 @@ def test_one_column_and_a_sample_without_pulses():
 
 @pytest.mark.parametrize(("law", "c2c"), NOISES, ids=lambda v: v if isinstance(v, str) else type(v).__name__)
 def test_aggregated_pulses(law, c2c, monkeypatch):
-    monkeypatch.setattr(launch, "_ROOM", 4 * 19 * 2)  # one group of samples a block
+    monkeypatch.setattr(launch, "_ROOM", 2 * 2 * 4 * 19)  # two groups of two samples a block, then one of one
     device = mho.Device(law, dw_min=2e-4, sigma_c2c=0.3, c2c=c2c, spread={"gain": 0.3}, reference_std=0.1)
     pulses = mho.Pulses(bl=100, aggregate=2)
     check_against_oracle(device, pulses, samples=5, lr=-0.05, at_least=1000, count_cells=True)

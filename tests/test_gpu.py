@@ -1,6 +1,7 @@
 """The kernels on a GPU. Without one, two other processes check them: one runs them in Triton's interpreter
 against the oracle, one compiles them for sm_90 and reads the assembly."""
 
+import importlib.metadata
 import importlib.util
 import os
 import subprocess
@@ -25,6 +26,8 @@ needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="this machi
 @pytest.mark.slow
 @pytest.mark.parametrize("file", ["gpu_interpreted.py", "gpu_compiled.py"])
 def test_without_a_gpu(file):
+    if file == "gpu_interpreted.py" and importlib.metadata.version("triton") < "3.7":
+        pytest.skip("Triton's interpreter before 3.7 fails with numpy 2.4")
     command = [sys.executable, "-m", "pytest", str(HERE / file), "--tb=short", "-p", "no:cacheprovider"]
     environment = {k: v for k, v in os.environ.items() if k != "TRITON_INTERPRET"}
     done = subprocess.run(command, capture_output=True, text=True, cwd=HERE.parent, env=environment)

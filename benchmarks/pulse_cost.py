@@ -14,8 +14,9 @@ from numba import njit
 
 import mho
 from mho.kernels.lines import bit_lines
-from mho.kernels.memory import Request, new_lines
+from mho.kernels.memory import Request, new_drawing, new_lines
 from mho.kernels.normal import fill_normals
+from mho.kernels.vector import wide
 
 SHAPE, SAMPLES, BL, LR = (512, 512), 10, 31, 0.05
 LAWS = [
@@ -23,6 +24,8 @@ LAWS = [
     mho.responses.SoftBounds(),
     mho.responses.Power(),
     mho.responses.Exponential(),
+    mho.responses.ExpStep(),
+    mho.responses.PowStep(),
 ]
 REPETITIONS = 15
 
@@ -33,6 +36,7 @@ def ceiling_of_law(module):
 
     @njit(fastmath=False, error_model="numpy")
     def apply(cells, planes, z, scal, rounds):
+        wide()
         for _ in range(rounds):
             for q in range(cells.shape[1]):
                 cells[0, q] = step_up(cells[0, q], z[q], planes, 0, q, scal)
@@ -55,14 +59,14 @@ def measure(law, sigma):
     info = tile.update(x, d, LR)
     pulses = info.up + info.down
     kernels = tile._kernels
-    room = new_lines(SAMPLES, BL, SHAPE[1], SHAPE[0])
-    ask = Request(x.numpy(), d.numpy(), LR, 1e-3, BL, True, False, kernels.key, 0)
+    room, drawing = new_lines(SAMPLES, BL, SHAPE[1], SHAPE[0]), new_drawing(SHAPE[1], SHAPE[0])
+    ask = Request(x.numpy(), d.numpy(), LR, 1e-3, BL, True, False, kernels.key, 0, kernels.list_below)
     z, words = np.zeros(4096 + 16, np.float32), np.empty(4096 + 16, np.uint32)
     law_only = ceiling_of_law(kernels.module)
     one = np.uint32(1)
     parts = {
         "update": lambda: tile.update(x, d, LR),
-        "lines": lambda: bit_lines(ask, 0, room),
+        "lines": lambda: bit_lines(ask, 0, (0, SAMPLES), room, drawing),
         "noise": lambda: [
             fill_normals(z, words, 0, 4096, one, one, one, one, one) for _ in range(pulses // 4096)
         ],

@@ -9,7 +9,7 @@ import numpy as np
 
 from mho.device import Cells, Device
 from mho.kernels.build import Layout, kernels_for
-from mho.kernels.lines import bit_lines
+from mho.kernels.lines import bit_lines, slots_of
 from mho.kernels.memory import (
     Arrays,
     Drawing,
@@ -130,7 +130,10 @@ class CpuKernels:
             return self._on_threads(rows, work > _WORTH_PULSES)
 
         n_in, n_out = ask.x.shape[1], ask.d.shape[1]
-        if len(ask.x) * ask.bl * (n_in + n_out) > _WORTH_DRAWS:
+        slots = len(ask.x) * ask.bl
+        if slots * (n_in + n_out) > _WORTH_DRAWS and ask.bl_management and slots * n_in <= _BLOCK:
+            slots = slots_of(ask)
+        if slots * (n_in + n_out) > _WORTH_DRAWS:
             return self._blocks(ask, send)
         lines = _kept(new_lines, len(ask.x), ask.bl, n_in, n_out, True)
         work, clipped, n_lines = bit_lines(ask, 0, (0, len(ask.x)), lines, _drawing_for(ask))

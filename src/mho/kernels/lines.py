@@ -70,12 +70,12 @@ def first_bad(values):
 
 
 @loop
-def _by_slot(words, thresholds, n, length, key, sample):
-    """words[0, j] = the slots of a short train in which line j fires."""
+def _by_slot(words, thresholds, first, last, length, key, sample):
+    """words[0, j] = the slots of a short train in which line j fires, for first <= j < last."""
     wide()
     for k in range(np.uint64(length)):
         slot = np.uint32(k)
-        for q in range(np.uint64((n + 3) // 4)):
+        for q in range(first // _FOUR, (last + _THREE) // _FOUR):
             j = _FOUR * q
             a, b, c, d = philox(key[0], key[1], np.uint32(q), slot, sample, np.uint32(0))
             words[_NONE, j] |= np.uint32(np.uint64(a) < thresholds[j]) << slot
@@ -85,15 +85,15 @@ def _by_slot(words, thresholds, n, length, key, sample):
 
 
 @loop
-def _sliced(words, word, thresholds, n, slots, key, sample, open_slots, drawn):
+def _sliced(words, word, thresholds, first, last, slots, key, sample, open_slots, drawn):
     """words[word, j] = those of 32 slots, of which the train has `slots`, in which line j fires.
 
     open_slots[j]: slots whose number is still equal to the threshold, as far as it is drawn.
     """
     wide()
     everything = np.uint32(_LOW >> np.uint64(32 - slots))
-    for start in range(_NONE, np.uint64(n), _STRIP):
-        end = min(start + _STRIP, np.uint64(n))
+    for start in range(first // _FOUR * _FOUR, last, _STRIP):
+        end = min(start + _STRIP, last)
         for j in range(start, end):
             words[word, j] = everything if thresholds[j] > _LOW else np.uint32(0)
             open_slots[j] = everything if _NONE < thresholds[j] <= _LOW else np.uint32(0)
@@ -117,41 +117,53 @@ def _sliced(words, word, thresholds, n, slots, key, sample, open_slots, drawn):
 
 
 @part
-def _line_words(words, thresholds, n, length, key, sample, open_slots, drawn):
-    """words (ceil(bl / 32), n): the slots in which each of n lines fires, 32 a word."""
+def _line_words(words, thresholds, first, last, length, key, sample, open_slots, drawn):
+    """words (ceil(bl / 32), n): the slots in which a line fires, 32 a word; none outside first <= j < last."""
     words[:] = 0
     if length < SLICED_FROM:
-        _by_slot(words, thresholds, n, length, key, sample)
+        _by_slot(words, thresholds, first, last, length, key, sample)
     else:
         for word in range(np.uint64((length + 31) // 32)):
             slots = min(32, length - 32 * word)
-            _sliced(words, word, thresholds, n, slots, key, sample, open_slots, drawn)
+            _sliced(words, word, thresholds, first, last, slots, key, sample, open_slots, drawn)
 
 
 @part
-def _list(columns, at, marks, n, mark):
-    """columns[at], columns[at + 1], ... = the j < n with marks[j] == mark."""
-    for j in range(n):
+def _ends(thresholds, n):
+    """The first line that can fire, and the last one plus one."""
+    first, last = np.uint64(0), np.uint64(n)
+    while first < last and thresholds[first] == 0:
+        first += _ONE
+    while last > first and thresholds[last - _ONE] == 0:
+        last -= _ONE
+    return first, last
+
+
+@part
+def _list(columns, at, marks, first, last, mark):
+    """columns[at], columns[at + 1], ... = the first <= j < last with marks[j] == mark."""
+    for j in range(first, last):
         columns[at] = j
         at += np.uint64(marks[j] == mark)
 
 
 @loop
-def _slots(ask, out, s, length):
-    """Sorts the columns of sample s by slot: `marks`, `fired`, `columns`; and adds up `row_pulses`."""
+def _slots(ask, out, s, length, first, last):
+    """Sorts the columns first <= j < last of sample s, outside which none fires, by slot: `marks`, `fired`,
+    `columns`; and adds up `row_pulses`."""
     wide()
     n_in, n_out = np.uint64(ask.x.shape[1]), np.uint64(ask.d.shape[1])
     for k in range(np.uint64(length)):
         word, bit, marks = k >> _FIVE, np.uint32(k & np.uint64(31)), out.marks[s, k]
         above, below = 0, 0
         if out.negative[s]:
-            for j in range(n_in):
+            for j in range(first, last):
                 fires = np.uint8((out.words[s, word, j] >> bit) & np.uint32(1))
                 marks[j] = fires << np.uint8(ask.x[s, j] < 0)
                 above += marks[j] == 1
                 below += marks[j] == 2
         else:
-            for j in range(n_in):
+            for j in range(first, last):
                 marks[j] = np.uint8((out.words[s, word, j] >> bit) & np.uint32(1))
                 above += marks[j]
         out.fired[s, k, 0] = above
@@ -160,19 +172,35 @@ def _slots(ask, out, s, length):
             continue
         at = (s * np.uint64(ask.bl) + k) * n_in
         if 0 < above < ask.list_below:
-            _list(out.columns, at, marks, n_in, 1)
+            _list(out.columns, at, marks, first, last, 1)
         if 0 < below < ask.list_below:
-            _list(out.columns, at + np.uint64(above), marks, n_in, 2)
+            _list(out.columns, at + np.uint64(above), marks, first, last, 2)
+        if max(above, below) >= ask.list_below:
+            marks[:first] = 0
+            marks[last:] = 0
         for i in range(n_out):
             out.row_pulses[s, i] += (above + below) * ((out.row_words[s, word, i] >> bit) & np.uint32(1))
 
 
 @lean_kernel
-def bit_lines(ask, first, span, out, drawing):
+def slots_of(ask):
+    """Slots of the trains of all samples together."""
+    total = 0
+    for s in range(ask.x.shape[0]):
+        x_max, d_max = float(largest32(ask.x[s])), float(largest32(ask.d[s]))
+        length, _, _ = train(
+            x_max, d_max, abs(ask.lr), ask.granularity, ask.bl, ask.update_management, ask.bl_management
+        )
+        total += length
+    return total
+
+
+@lean_kernel
+def bit_lines(ask, before, span, out, drawing):
     """Draws the lines of the samples span[0] <= s < span[1] of a block.
 
     Args:
-        ask: a `Request` for the block; first: index of its first sample in the whole update.
+        ask: a `Request` for the block; before: samples of the whole update that come before it.
         out: `Lines` of the block, filled for these samples; of `marks`, `fired` and `columns` only the slots
             of a sample's train, and nothing if `marks` is empty.
         drawing: `Drawing` of this thread.
@@ -204,11 +232,15 @@ def bit_lines(ask, first, span, out, drawing):
             lines += p > 0.0
         out.negative[s] = any_negative
         out.row_pulses[s] = 0
-        sample = np.uint32(first + s)
-        _line_words(out.words[s], x_threshold, n_in, length, x_key, sample, open_slots, drawn)
-        _line_words(out.row_words[s], d_threshold, n_out, length, d_key, sample, open_slots, drawn)
+        sample = np.uint32(before + s)
+        first_row, last_row = _ends(d_threshold, n_out)
+        _line_words(
+            out.row_words[s], d_threshold, first_row, last_row, length, d_key, sample, open_slots, drawn
+        )
+        first, last = _ends(x_threshold, n_in)
+        _line_words(out.words[s], x_threshold, first, last, length, x_key, sample, open_slots, drawn)
         if out.marks.shape[0] > 0:
-            _slots(ask, out, s, length)
+            _slots(ask, out, s, length, first, last)
         for i in range(n_out):
             pulses += out.row_pulses[s, i]
     return pulses, clipped, lines

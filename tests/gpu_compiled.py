@@ -59,7 +59,7 @@ def compiled(run):
 
 def kernels_of(device, n_in=40, n_out=6):
     tile = mho.Tile(torch.zeros(n_out, n_in), device, key=3, count_cells=True)
-    buffers = (tile.cells, tile.planes, tile._apparent, tile.reference, tile.counts)
+    buffers = (tile.cells, tile.planes, tile._apparent, tile.reference, tile.counts, tile.touched)
     return GpuKernels(device, tile.parameters_of_cells, Arrays(*buffers), 3)
 
 

@@ -190,7 +190,9 @@ def check_against_oracle(
     x = torch.randn(samples, n_in, generator=g)
     x[torch.rand(samples, n_in, generator=g) < 0.3] = 0.0
     d = 0.1 * torch.randn(samples, n_out, generator=g)
-    buffers = [b.clone() for b in (cpu.cells, cpu.planes, cpu._apparent, cpu.reference, cpu.counts)]
+    buffers = [
+        b.clone() for b in (cpu.cells, cpu.planes, cpu._apparent, cpu.reference, cpu.counts, cpu.touched)
+    ]
     gpu = GpuKernels(device, cpu.parameters_of_cells, Arrays(*buffers), cpu.key)
     weights = cpu.cells.numpy().copy()
     name = "aggregated" if pulses.aggregate else "trains" if pulses.rounding == "trains" else "rounded"
@@ -208,7 +210,7 @@ def check_against_oracle(
         assert sent == (info.up, info.down, -1, info.clipped, info.lines)
         np.testing.assert_array_equal(buffers[0].numpy(), weights)
     for ours, theirs in zip(
-        buffers, (cpu.cells, cpu.planes, cpu._apparent, cpu.reference, cpu.counts), strict=True
+        buffers, (cpu.cells, cpu.planes, cpu._apparent, cpu.reference, cpu.counts, cpu.touched), strict=True
     ):
         assert torch.equal(ours, theirs)
 
@@ -300,7 +302,7 @@ def test_a_row_with_a_broken_weight_is_named():
     device = mho.Device(Exploding(), dw_min=0.1)
     tile = mho.Tile(torch.tensor([[0.0, 0.0], [0.0, 0.5]]), device)
     tile.cells.fill_(0.0)[1, 1] = float("nan")
-    buffers = (tile.cells, tile.planes, tile._apparent, tile.reference, tile.counts)
+    buffers = (tile.cells, tile.planes, tile._apparent, tile.reference, tile.counts, tile.touched)
     gpu = GpuKernels(device, tile.parameters_of_cells, Arrays(*buffers), 0)
     assert gpu.update(torch.ones(1, 2), torch.ones(1, 2), 1.0, mho.Pulses(), 0).bad == 1
 

@@ -163,15 +163,18 @@ TABLE = [
     # Tensors that are somewhere else.
     (
         lambda: tile(mho.IO()).forward(torch.ones(2, 3, device="meta")),
-        "`mho`: a tensor is on the device meta. Products, reads and updates need the CPU.",
+        "`mho`: a tensor is on the device meta. Products, reads and updates need the CPU or a CUDA device, "
+        "and all tensors of one the same.",
     ),
     (
         lambda: tile().update(X, torch.ones(2, 5, device="meta"), 0.1),
-        "`mho`: a tensor is on the device meta. Products, reads and updates need the CPU.",
+        "`mho`: a tensor is on the device meta. Products, reads and updates need the CPU or a CUDA device, "
+        "and all tensors of one the same.",
     ),
     (
         lambda: layer()(torch.ones(2, 3, device="meta")),
-        "`mho`: a tensor is on the device meta. Products, reads and updates need the CPU.",
+        "`mho`: a tensor is on the device meta. Products, reads and updates need the CPU or a CUDA device, "
+        "and all tensors of one the same.",
     ),
     # Learning rates.
     *(

@@ -50,7 +50,7 @@ def test_a_row_too_long_to_round_is_refused():
 
     device = mho.Device()
     tile = mho.Tile(torch.zeros(1, 20_000), device)
-    buffers = (tile.cells, tile.planes, tile._apparent, tile.reference, tile.counts)
+    buffers = (tile.cells, tile.planes, tile._apparent, tile.reference, tile.counts, tile.touched)
     kernels = GpuKernels(device, tile.parameters_of_cells, Arrays(*buffers), 0)
     with pytest.raises(mho.MhoError) as error:
         kernels.update(torch.ones(1, 20_000), torch.ones(1, 1), 0.1, mho.Pulses(rounding="stochastic"), 0)
@@ -80,7 +80,9 @@ def test_updates_equal_those_of_the_cpu(law, c2c, kind):
     device = mho.Device(law, dw_min=1e-3, sigma_c2c=0.3, c2c=c2c, spread={"gain": 0.3}, reference_std=0.1)
     pulses = mho.Pulses(bl=100, **kind)
     cpu = mho.Tile(torch.zeros(70, 300), device, pulses=pulses, key=2**63 + 5, count_cells=True)
-    buffers = [b.cuda() for b in (cpu.cells, cpu.planes, cpu._apparent, cpu.reference, cpu.counts)]
+    buffers = [
+        b.cuda() for b in (cpu.cells, cpu.planes, cpu._apparent, cpu.reference, cpu.counts, cpu.touched)
+    ]
     gpu = GpuKernels(device, cpu.parameters_of_cells, Arrays(*buffers), cpu.key)
     g = torch.Generator().manual_seed(0)
     x, d = torch.randn(16, 300, generator=g), 0.1 * torch.randn(16, 70, generator=g)
@@ -89,7 +91,9 @@ def test_updates_equal_those_of_the_cpu(law, c2c, kind):
         assert info.up + info.down > 10_000, "the test must send pulses"
         assert sent == (info.up, info.down, -1, info.clipped, info.lines)
         for ours, theirs in zip(
-            buffers, (cpu.cells, cpu.planes, cpu._apparent, cpu.reference, cpu.counts), strict=True
+            buffers,
+            (cpu.cells, cpu.planes, cpu._apparent, cpu.reference, cpu.counts, cpu.touched),
+            strict=True,
         ):
             assert torch.equal(ours.cpu(), theirs)
 

@@ -39,4 +39,4 @@ def clip(w: torch.Tensor, p: Cells) -> torch.Tensor:
 
 def full(value: "float | torch.Tensor", like: torch.Tensor) -> torch.Tensor:
     """A parameter of the cells as a plane."""
-    return torch.as_tensor(value, dtype=torch.float32).expand(like.shape)
+    return torch.as_tensor(value, dtype=torch.float32, device=like.device).expand(like.shape)

@@ -5,7 +5,7 @@ import math
 import torch
 
 from mho.errors import MhoError, complaint
-from mho.mvm import converters
+from mho.mvm import converters, on_gpu
 
 
 def factors(
@@ -24,8 +24,11 @@ def factors(
     if samples != others:
         what = f"x has {samples} samples and d has {others}"
         raise complaint("Tile.update", what, "They must agree")
-    for name, value, n in (("x", x, n_in), ("d", d, out)):
-        sample = converters(value).first_bad(value.data_ptr(), samples, n)
+    if x.is_cpu:
+        bad = converters(d).bad_factors(x.data_ptr(), d.data_ptr(), samples, n_in, out)
+    else:
+        bad = tuple(on_gpu().first_bad(v.reshape(samples, -1)) for v in (x, d))
+    for name, sample in zip("xd", bad, strict=True):
         if sample >= 0:
             what = f"{name} holds NaN or infinity in sample {sample}"
             raise complaint("Tile.update", what, "Both must be finite")

@@ -25,6 +25,11 @@ def multiply(
     Returns: (samples, out) float32, new memory.
     Raises: MhoError if x holds NaN or infinity.
     """
+    if x.is_cuda:
+        product = on_gpu().multiply(matrix, x, io, use, sign)
+        if product is None:
+            raise _not_finite(where, x, sign)
+        return product
     compiled = converters(x)
     if io.perfect:
         if compiled.first_bad(x.data_ptr(), *x.shape) >= 0:
@@ -65,6 +70,8 @@ def _product(x: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
 
 def read_line(w: torch.Tensor, dim: int, where: int, io: IO, use: Use) -> torch.Tensor:
     """Row (dim 0) or column (dim 1) number `where` of w, through the output converters alone."""
+    if w.is_cuda:
+        return on_gpu().read_line(w, dim, where, io, use)
     step, stride = w.stride(dim), w.stride(1 - dim)
     n = w.shape[1 - dim]
     y = torch.empty(n, dtype=torch.float32)
@@ -78,12 +85,22 @@ def read_line(w: torch.Tensor, dim: int, where: int, io: IO, use: Use) -> torch.
 
 
 def converters(x: torch.Tensor) -> ModuleType:
-    """The compiled converters for the device that x is on."""
-    if not x.is_cpu:  # the place to choose others: these take addresses
+    """The compiled converters of the CPU, which take addresses."""
+    if not x.is_cpu:
         raise complaint(
-            "mho", f"a tensor is on the device {x.device}", "Products, reads and updates need the CPU"
+            "mho",
+            f"a tensor is on the device {x.device}",
+            "Products, reads and updates need the CPU or a CUDA device, and all tensors of one the same",
         )
     return _on_cpu()
+
+
+@functools.cache
+def on_gpu() -> ModuleType:
+    """Triton is loaded with the first product on a GPU."""
+    import mho.kernels.gpu.product
+
+    return mho.kernels.gpu.product
 
 
 @functools.cache

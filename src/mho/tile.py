@@ -16,6 +16,7 @@ from mho.views import Viewed
 
 if TYPE_CHECKING:
     from mho.kernels.cpu import CpuKernels
+    from mho.kernels.gpu.launch import GpuKernels
 
 
 class Tally(IntEnum):
@@ -63,7 +64,7 @@ class Tile(Viewed):
     events: torch.Tensor
     counts: torch.Tensor
     _apparent: torch.Tensor
-    _kernels: "CpuKernels | None"
+    _kernels: "CpuKernels | GpuKernels | None"
 
     def __init__(
         self,
@@ -97,10 +98,10 @@ class Tile(Viewed):
         self._scalars = {n: v for n, v in values.items() if n not in planes}
         self._plane_names = tuple(planes)
         self._fields = tuple(drawn.fields)
-        has_reference = isinstance(drawn.reference, torch.Tensor) or drawn.reference != 0
+        self._has_reference = isinstance(drawn.reference, torch.Tensor) or drawn.reference != 0
         reference = (
             arithmetic.full(drawn.reference, w).clone()
-            if has_reference
+            if self._has_reference
             else torch.empty(0, 0, dtype=torch.float32)
         )
         stacked = (
@@ -114,6 +115,7 @@ class Tile(Viewed):
         self.register_buffer("events", torch.zeros(max(Stream) + 1, dtype=torch.int64))
         counts = torch.zeros(2 if count_cells else 0, *self.shape, dtype=torch.int32)
         self.register_buffer("counts", counts)
+        self.register_buffer("_touched", torch.ones(sum(self.shape), dtype=torch.uint8), persistent=False)
         self._kernels = None
         self._write(w)
 
@@ -122,7 +124,12 @@ class Tile(Viewed):
     @property
     def w(self) -> torch.Tensor:
         """Apparent weight (out, in): hidden weight less the reference. Not a copy: do not write to it."""
-        return self._apparent if self.reference.numel() else self.cells
+        return self._buffers["_apparent" if self._has_reference else "cells"]  # type: ignore[return-value]
+
+    @property
+    def touched(self) -> torch.Tensor:
+        """(out + in,) uint8: 1 for rows and columns that changed since whoever follows them cleared this."""
+        return self._buffers["_touched"]  # type: ignore[return-value]
 
     @property
     def pulses_sent(self) -> tuple[int, int]:
@@ -185,6 +192,9 @@ class Tile(Viewed):
         """
         lr = float(lr)
         x, d = checks.factors(x, d, lr, self.shape)
+        if x.device != self._buffers["cells"].device:  # type: ignore[union-attr]
+            what = f"x and d are on {x.device} and the tile on {self.cells.device}"
+            raise complaint("Tile.update", what, "They must agree", "move one of them")
         if isinstance(self.pulses, Pulses):
             return self._send(x, d, lr, self.pulses)
         x, d = x.reshape(-1, self.shape[1]), d.reshape(-1, self.shape[0])
@@ -213,7 +223,8 @@ class Tile(Viewed):
         self.refresh()
 
     def refresh(self) -> None:
-        """Recomputes the apparent weight after the hidden one was written from outside (a checkpoint)."""
+        """Recomputes the apparent weight after the hidden one was written other than by pulses."""
+        self.touched.fill_(1)
         if self.reference.numel():
             torch.sub(self.cells, self.reference, out=self._apparent)
 
@@ -232,8 +243,9 @@ class Tile(Viewed):
     def _send(self, x: torch.Tensor, d: torch.Tensor, lr: float, pulses: Pulses) -> UpdateInfo:
         event = next_event(self.counters("events"), Stream.C2C)
         kernels = self._kernels or self._load()
-        samples, errors = x.numpy().reshape(-1, self.shape[1]), d.numpy().reshape(-1, self.shape[0])
-        sent = kernels.update(samples, errors, lr, pulses, event)
+        if not x.is_cpu:
+            x, d = x.reshape(-1, self.shape[1]), d.reshape(-1, self.shape[0])
+        sent = kernels.update(x, d, lr, pulses, event)
         if sent.bad >= 0:
             raise checks.runaway(self.cells, self.device.response)
         tally = self.counters("tally")
@@ -243,14 +255,21 @@ class Tile(Viewed):
         tally[_LINES] += sent.lines
         return UpdateInfo(sent.up, sent.down, sent.clipped, sent.lines)
 
-    def _load(self) -> "CpuKernels":
-        """The compiled update for the device that the cells' memory is on; only the CPU so far."""
-        from mho.kernels.cpu import CpuKernels  # Numba: loaded with the first pulse
-        from mho.kernels.memory import Arrays
+    def _load(self) -> "CpuKernels | GpuKernels":
+        """The compiled update for the device that the cells' memory is on."""
+        from mho.kernels.memory import Arrays  # Numba, or Triton: loaded with the first pulse
 
-        buffers = (self.cells, self.planes, self._apparent, self.reference, self.counts)
-        arrays = Arrays(*(b.numpy() for b in buffers))
-        self._kernels = CpuKernels(self.device, self.parameters_of_cells, arrays, self.key)
+        buffers = (self.cells, self.planes, self._apparent, self.reference, self.counts, self.touched)
+        if self.cells.is_cpu:
+            from mho.kernels.cpu import CpuKernels
+
+            arrays = Arrays(*(b.numpy() for b in buffers))
+            self._kernels = CpuKernels(self.device, self.parameters_of_cells, arrays, self.key)
+        else:
+            from mho.kernels.gpu.launch import GpuKernels
+
+            on_gpu = Arrays(*buffers)  # type: ignore[arg-type]  # tensors here, arrays on the CPU
+            self._kernels = GpuKernels(self.device, self.parameters_of_cells, on_gpu, self.key)
         return self._kernels
 
     def forget(self) -> None:

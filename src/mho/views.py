@@ -29,7 +29,10 @@ class Viewed(nn.Module):
 
     def _apply(self, fn, recurse=True):
         self.forget()
-        return super()._apply(fn, recurse)
+        counters = {n: b for n, b in self._buffers.items() if b is not None and b.dtype is torch.int64}
+        super()._apply(fn, recurse)
+        self._buffers.update(counters)  # they stay on the CPU
+        return self
 
     def _load_from_state_dict(self, *args, **kwargs) -> None:
         super()._load_from_state_dict(*args, **kwargs)

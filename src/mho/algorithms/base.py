@@ -51,6 +51,7 @@ class State(Viewed):
         for name, part in parts.items():
             if isinstance(part, nn.Module):
                 self.add_module(name, part)
+                self.__dict__[name] = part  # found at once, not in nn.Module's three dictionaries
             else:
                 self.register_buffer(name, torch.as_tensor(part))
 

@@ -68,12 +68,19 @@ def source_of(device: Device, layout: Layout, template: str = "template.py") -> 
     noisy = layout.noise != "none"
     flags = f"NOISY = {noisy}\nCHEAP = {cheap}\nSHARE = {_share(law.source, noisy)}"
     if template == "flow.py":
-        functions = [_flow(layout)]
+        functions = [flow_text(layout)]
     else:
-        functions = [_step("up", "+", layout), _step("down", "-", layout)]
+        functions = [step_text("up", "+", layout), step_text("down", "-", layout)]
+    functions.insert(0, _shared(layout))
     head, tail = _split(template)
     imports = "from mho.kernels.compile import part"
     return "\n\n\n".join((f"{head}\n{imports}\n{law.source}\n\n{flags}", *functions, tail))
+
+
+def _shared(layout: Layout) -> str:
+    """The numbers that all cells share, as a tuple: the compiler keeps it in registers."""
+    numbers = ", ".join(f"numbers[{n}]" for n in range(2 + len(layout.scalars)))
+    return f"@part\ndef shared(numbers):\n    return ({numbers})"
 
 
 def _share(law: str, noisy: bool) -> float:
@@ -89,7 +96,7 @@ def _share(law: str, noisy: bool) -> float:
     return 0.17 if noisy else 0.07
 
 
-def _step(direction: str, sign: str, layout: Layout) -> str:
+def step_text(direction: str, sign: str, layout: Layout) -> str:
     arguments = ", ".join(["w", *(layout.where(name) for name in layout.fields)])
     change = {
         "none": "q_w",
@@ -106,7 +113,7 @@ def step_{direction}(w, z, par, i, q, scal):
     return high if new > high else new"""
 
 
-def _flow(layout: Layout) -> str:
+def flow_text(layout: Layout) -> str:
     """One step of the flow: midpoint rule, then the noise of its pulses."""
     fields = "".join(f", {layout.where(name)}" for name in layout.fields)
     noise = {

@@ -120,3 +120,9 @@ def first_bad(x, samples, n):
         if not np.isfinite(largest32(floats_at(x + 4 * n * r, n))):
             return r
     return -1
+
+
+@lean_kernel
+def bad_factors(x, d, samples, n_in, n_out):
+    """`first_bad` of x and of d: (sample of x or -1, sample of d or -1)."""
+    return first_bad(x, samples, n_in), first_bad(d, samples, n_out)

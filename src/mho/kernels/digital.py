@@ -4,8 +4,33 @@ Matrices are given by address (see `kernels.address`). Each of these replaces a 
 thousand numbers, which take longer to start than to run.
 """
 
-from mho.kernels.address import floats_at
+import numpy as np
+
+from mho.kernels.address import array_at, floats_at
 from mho.kernels.compile import lean_kernel
+
+
+@lean_kernel
+def add_touched(out, first, second, factor, rows, n, touched, touched_too):
+    """out = first + factor * second, (rows, n) float32, where either is marked; clears the marks.
+
+    touched, touched_too: (rows + n,) uint8, the marked rows and columns of first and of second.
+    """
+    marks, more = array_at(touched, (rows + n,), np.uint8), array_at(touched_too, (rows + n,), np.uint8)
+    factor = np.float32(factor)
+    for i in range(rows):
+        if marks[i] | more[i]:
+            marks[i] = more[i] = 0
+            to = floats_at(out + 4 * n * i, n)
+            a, b = floats_at(first + 4 * n * i, n), floats_at(second + 4 * n * i, n)
+            for j in range(n):
+                to[j] = a[j] + factor * b[j]
+    to, a, b = floats_at(out, rows * n), floats_at(first, rows * n), floats_at(second, rows * n)
+    for j in range(n):
+        if marks[rows + j] | more[rows + j]:
+            marks[rows + j] = more[rows + j] = 0
+            for i in range(j, rows * n, n):
+                to[i] = a[i] + factor * b[i]
 
 
 @lean_kernel

@@ -25,3 +25,18 @@ def finish_row(arrays, i):
         for j in range(arrays.cells.shape[1]):
             arrays.visible[i, j] = arrays.cells[i, j] - arrays.reference[i, j]
     return largest32(arrays.cells[i]) < np.inf
+
+
+@part
+def touch_column(arrays, x):
+    """Marks the column that alone gets the pulses of an update, if x (samples, in) is one unit vector."""
+    if x.shape[0] != 1:
+        return False
+    live, only = 0, 0
+    for j in range(x.shape[1]):
+        if x[0, j] != 0:
+            live += 1
+            only = j
+    if live == 1:
+        arrays.touched[arrays.cells.shape[0] + only] = 1
+    return live == 1

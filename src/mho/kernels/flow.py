@@ -12,7 +12,8 @@ import numpy as np
 
 from mho.kernels.compile import lean_kernel, loop
 from mho.kernels.finish import finish_row
-from mho.kernels.ideal import NOISY, flow  # law: build.py puts the law's own here
+from mho.kernels.ideal import NOISY, flow, shared  # build.py: the law's own
+from mho.kernels.memory import arrays_at, lines_at, request_at, scratch_at
 from mho.kernels.normal import fill_normals
 from mho.kernels.philox import call_words
 from mho.kernels.vector import popcount32, wide
@@ -47,8 +48,8 @@ def _count(lines, x, i, first, last, counts):
 
 
 @lean_kernel
-def flow_rows(arrays, scal, lines, ask, together, sent, rows, scratch):
-    """Applies the pulses of a block of samples to rows[0] <= i < rows[1].
+def flow_rows(first, last, together, arrays, numbers, lines, sent, scratch, *call):
+    """Applies the pulses of a block of samples to rows first <= i < last.
 
     Args:
         together: samples that are counted together; the block holds a multiple of it, or the last samples.
@@ -56,16 +57,18 @@ def flow_rows(arrays, scal, lines, ask, together, sent, rows, scratch):
         The others as in `trains_rows`.
     Returns: (up pulses, down pulses, a row with a weight that is not finite or -1).
     """
+    arrays, scal, ask = arrays_at(arrays), shared(numbers), request_at(call)
+    lines, scratch = lines_at(lines), scratch_at(scratch)
     wide()
     cells, planes, counts, z = arrays.cells, arrays.planes, scratch.counts, scratch.z
     noise_key = call_words(ask.key, C2C, ask.event)
     n_in, samples = np.uint64(cells.shape[1]), np.uint64(ask.x.shape[0])
     groups = (n_in + np.uint64(7)) // np.uint64(8)
     total, downs, bad = np.int64(0), np.int64(0), -1
-    for i in range(np.uint64(rows[0]), np.uint64(rows[1])):
+    for i in range(np.uint64(first), np.uint64(last)):
         before = total
-        for first in range(np.uint64(0), samples, np.uint64(together)):
-            _count(lines, ask.x, i, first, min(first + np.uint64(together), samples), counts)
+        for start in range(np.uint64(0), samples, np.uint64(together)):
+            _count(lines, ask.x, i, start, min(start + np.uint64(together), samples), counts)
             most, ups, down_here = np.int32(0), np.int64(0), np.int64(0)
             for j in range(n_in):
                 most = max(most, counts[0, j] + counts[1, j])
@@ -79,8 +82,8 @@ def flow_rows(arrays, scal, lines, ask, together, sent, rows, scratch):
             share = np.float32(1.0) / np.float32(steps)
             for step in range(steps):
                 if NOISY:
-                    start = np.uint64(sent[i] + step) * groups
-                    fill_normals(z, scratch.words, start, n_in, *noise_key, np.uint32(i), _ZERO, _ZERO)
+                    number = np.uint64(sent[i] + step) * groups
+                    fill_normals(z, scratch.words, number, n_in, *noise_key, np.uint32(i), _ZERO, _ZERO)
                 for j in range(n_in):
                     up, down = np.float32(counts[0, j]) * share, np.float32(counts[1, j]) * share
                     cells[i, j] = flow(cells[i, j], up, down, z[j], planes, i, j, scal)
@@ -89,6 +92,8 @@ def flow_rows(arrays, scal, lines, ask, together, sent, rows, scratch):
                 for j in range(n_in):
                     arrays.counts[0, i, j] += counts[0, j]
                     arrays.counts[1, i, j] += counts[1, j]
-        if total > before and not finish_row(arrays, i):
-            bad = np.int64(i)
+        if total > before:
+            arrays.touched[i] = 1
+            if not finish_row(arrays, i):
+                bad = np.int64(i)
     return total - downs, downs, bad

@@ -8,6 +8,12 @@ from mho.kernels.compile import part
 
 
 @part
+def shared(numbers):
+    """`scal`, from a float32 array."""
+    return (numbers[0],)
+
+
+@part
 def step_up(w, z, par, i, q, scal):
     """The weight after one up pulse; z is the pulse's standard normal number; scal = (dw_min,)."""
     return w + scal[0]

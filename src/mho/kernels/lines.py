@@ -21,6 +21,7 @@ import numpy as np
 
 from mho.kernels.compile import kernel, lean_kernel, loop, part
 from mho.kernels.math32 import largest32
+from mho.kernels.memory import drawing_at, lines_at, request_at
 from mho.kernels.philox import call_words, philox
 from mho.kernels.vector import wide
 from mho.rng import Stream
@@ -183,8 +184,9 @@ def _slots(ask, out, s, length, first, last):
 
 
 @lean_kernel
-def slots_of(ask):
-    """Slots of the trains of all samples together."""
+def slots_of(*call):
+    """Slots of the trains of all samples together; call: see `memory.request_at`."""
+    ask = request_at(call)
     total = 0
     for s in range(ask.x.shape[0]):
         x_max, d_max = float(largest32(ask.x[s])), float(largest32(ask.d[s]))
@@ -196,23 +198,25 @@ def slots_of(ask):
 
 
 @lean_kernel
-def bit_lines(ask, before, span, out, drawing):
-    """Draws the lines of the samples span[0] <= s < span[1] of a block.
+def bit_lines(before, first, last, lines, drawing, *call):
+    """Draws the lines of the samples first <= s < last of a block.
 
     Args:
-        ask: a `Request` for the block; before: samples of the whole update that come before it.
-        out: `Lines` of the block, filled for these samples; of `marks`, `fired` and `columns` only the slots
-            of a sample's train, and nothing if `marks` is empty.
-        drawing: `Drawing` of this thread.
+        before: samples of the whole update that come before the block.
+        lines: table of the block's `Lines`, filled for these samples; of `marks`, `fired` and `columns` only
+            the slots of a sample's train, and nothing if `marks` is empty.
+        drawing: table of the `Drawing` of this thread.
+        call: the block, see `memory.request_at`.
     Returns: (pulses of all rows or 0 if `marks` is empty, clipped lines, lines with p > 0).
     """
+    ask, out = request_at(call), lines_at(lines)
+    x_threshold, d_threshold, open_slots, drawn = drawing_at(drawing)
     wide()
     x, d = ask.x, ask.d
     n_in, n_out = x.shape[1], d.shape[1]
     x_key, d_key = call_words(ask.key, X_BITS, ask.event), call_words(ask.key, D_BITS, ask.event)
-    x_threshold, d_threshold, open_slots, drawn = drawing
-    clipped, lines, pulses = 0, 0, 0
-    for s in range(np.uint64(span[0]), np.uint64(span[1])):
+    clipped, live, pulses = 0, 0, 0
+    for s in range(np.uint64(first), np.uint64(last)):
         x_max, d_max = float(largest32(x[s])), float(largest32(d[s]))
         length, px, pd = train(
             x_max, d_max, abs(ask.lr), ask.granularity, ask.bl, ask.update_management, ask.bl_management
@@ -223,24 +227,22 @@ def bit_lines(ask, before, span, out, drawing):
             x_threshold[j] = threshold(p)
             any_negative |= x[s, j] < 0
             clipped += p > 1.0 + 1e-6
-            lines += p > 0.0
+            live += p > 0.0
         for i in range(n_out):
             p = abs(np.float64(d[s, i])) * pd
             d_threshold[i] = threshold(p)
             out.row_down[s, i] = (d[s, i] < 0) != (ask.lr < 0)
             clipped += p > 1.0 + 1e-6
-            lines += p > 0.0
+            live += p > 0.0
         out.negative[s] = any_negative
         out.row_pulses[s] = 0
         sample = np.uint32(before + s)
-        first_row, last_row = _ends(d_threshold, n_out)
-        _line_words(
-            out.row_words[s], d_threshold, first_row, last_row, length, d_key, sample, open_slots, drawn
-        )
-        first, last = _ends(x_threshold, n_in)
-        _line_words(out.words[s], x_threshold, first, last, length, x_key, sample, open_slots, drawn)
+        top, bottom = _ends(d_threshold, n_out)
+        _line_words(out.row_words[s], d_threshold, top, bottom, length, d_key, sample, open_slots, drawn)
+        left, right = _ends(x_threshold, n_in)
+        _line_words(out.words[s], x_threshold, left, right, length, x_key, sample, open_slots, drawn)
         if out.marks.shape[0] > 0:
-            _slots(ask, out, s, length, first, last)
+            _slots(ask, out, s, length, left, right)
         for i in range(n_out):
             pulses += out.row_pulses[s, i]
-    return pulses, clipped, lines
+    return pulses, clipped, live

@@ -12,11 +12,11 @@ import numpy as np
 from numba.cpython.unsafe.numbers import trailing_zeros
 
 from mho.kernels.compile import lean_kernel, loop, part
-from mho.kernels.finish import finish_columns, finish_row
-from mho.kernels.ideal import CHEAP, NOISY, step_down, step_up  # law: build.py puts the law's own here
+from mho.kernels.finish import finish_columns, finish_row, touch_column
+from mho.kernels.ideal import CHEAP, NOISY, shared, step_down, step_up  # build.py: the law's own
 from mho.kernels.lines import X_BITS
 from mho.kernels.math32 import select32
-from mho.kernels.memory import NOISE
+from mho.kernels.memory import NOISE, arrays_at, lines_at, request_at, scratch_at
 from mho.kernels.normal import fill_normals
 from mho.kernels.philox import call_words, philox
 from mho.kernels.vector import LANES, spread, wide
@@ -120,26 +120,31 @@ def noise_for(p, n, limit, start, end, scratch, i, key):
 
 
 @lean_kernel
-def trains_rows(arrays, scal, lines, ask, sent, rows, scratch):
-    """Applies the pulses of a block of samples to rows[0] <= i < rows[1].
+def trains_rows(first, last, arrays, numbers, lines, sent, scratch, *call):
+    """Applies the pulses of a block of samples to rows first <= i < last.
 
     Args:
-        arrays: `Arrays`, changed in place; scal: the numbers that all cells share.
-        lines: `Lines` of the block; ask: the `Request` they were drawn for; scratch: `Scratch` of this thread.
+        arrays: table of `Arrays`, changed in place; numbers: those that all cells share, float32.
+        lines: table of the block's `Lines`; scratch: table of the `Scratch` of this thread.
         sent: (out,) int64, pulses that each row got from earlier blocks of this update; brought up to date.
+        call: the block, see `memory.request_at`.
     Returns: (up pulses, down pulses, a row with a weight that is not finite or -1).
     """
+    arrays, scal, ask = arrays_at(arrays), shared(numbers), request_at(call)
+    lines, scratch = lines_at(lines), scratch_at(scratch)
     wide()
     samples, slots, words_a_line = lines.marks.shape[0], lines.marks.shape[1], lines.row_words.shape[1]
     n_in, list_below = arrays.cells.shape[1], ask.list_below
     noise_key = call_words(ask.key, C2C, ask.event)
+    whole_rows = not touch_column(arrays, ask.x)
     total, downs, bad = 0, 0, -1
-    for i in range(np.uint64(rows[0]), np.uint64(rows[1])):
+    for i in range(np.uint64(first), np.uint64(last)):
         due = np.int64(0)
         for s in range(samples):
             due += lines.row_pulses[s, i]
         if due == 0:
             continue
+        arrays.touched[i] |= whole_rows
         p = sent[i]
         limit = p + due
         start, end = p, p
@@ -193,7 +198,7 @@ def trains_rows(arrays, scal, lines, ask, sent, rows, scratch):
 
 
 @lean_kernel
-def rounded_rows(arrays, scal, ask, rows, scratch):
+def rounded_rows(first, last, arrays, numbers, scratch, *call):
     """Stochastic rounding instead of trains: each cell gets |lr x d| / dw_min pulses, rounded up or down at
     random so that the mean is right, bl at most; the cells' k-th pulses are sent together, k = 0, 1, ...
 
@@ -201,12 +206,14 @@ def rounded_rows(arrays, scal, ask, rows, scratch):
     with rounds in place of slots. Arguments as in `trains_rows`.
     Returns: (up pulses, down pulses, a row that is not finite or -1, cells whose number of pulses was clipped).
     """
+    arrays, scal, ask = arrays_at(arrays), shared(numbers), request_at(call)
+    scratch = scratch_at(scratch)
     wide()
     n_in = ask.x.shape[1]
     n_pulses, columns = scratch.n_pulses, scratch.columns
     round_key, noise_key = call_words(ask.key, X_BITS, ask.event), call_words(ask.key, C2C, ask.event)
     total, down, clipped, bad = 0, 0, 0, -1
-    for i in range(np.uint64(rows[0]), np.uint64(rows[1])):
+    for i in range(np.uint64(first), np.uint64(last)):
         p, start, end = 0, 0, 0
         for s in range(ask.x.shape[0]):
             scale = abs(ask.lr) * abs(np.float64(ask.d[s, i])) / ask.granularity
@@ -245,6 +252,8 @@ def rounded_rows(arrays, scal, ask, rows, scratch):
                 down += m if d_down else b - m
                 p += b
         total += p
-        if p > 0 and not finish_row(arrays, i):
-            bad = np.int64(i)
+        if p > 0:
+            arrays.touched[i] = 1
+            if not finish_row(arrays, i):
+                bad = np.int64(i)
     return total - down, down, bad, clipped

@@ -8,6 +8,7 @@ from mho.crossbar import Crossbar, Mapping
 from mho.device import Device
 from mho.io import by_direction
 from mho.mvm import multiply
+from mho.nn.digital import add_terms
 from mho.nn.product import Layout, product
 from mho.pulses import Exact
 from mho.responses import Constant
@@ -49,6 +50,7 @@ class Block(Viewed):
         self.register_buffer("events", torch.zeros(max(Stream) + 1, dtype=torch.int64))
         self.factors: list[Factors] = []
         self._kept: tuple[torch.Tensor, torch.Tensor] | None = None
+        self._factor = 0.0  # of the second term, when `weight` was last brought up to date
         self.weight = nn.Parameter(_fused(hardware.algorithm.visible(self.state)))
         self.register_load_state_dict_post_hook(_refresh_after_load)
 
@@ -86,7 +88,11 @@ class Block(Viewed):
         """Brings `weight` up to date with the arrays."""
         weight, terms = self._matrices()[0], self.hardware.algorithm.visible(self.state)
         if len(terms) == 2 and _is_plain(terms[0]) and terms[1].row_signs is terms[1].column_signs is None:
-            torch.add(terms[0].tile.w, terms[1].tile.w, alpha=terms[1].coefficient, out=weight)
+            (first, *_), (second, factor, *_) = terms
+            if factor != self._factor:
+                first.touched.fill_(1)
+                self._factor = factor
+            add_terms(weight, first, second, factor)
             return
         fused = _fused(terms)
         if fused.data_ptr() != weight.data_ptr():

@@ -9,6 +9,8 @@ from types import ModuleType
 
 import torch
 
+from mho.tile import Tile
+
 Cut = tuple[int, int]
 
 
@@ -18,6 +20,19 @@ def _compiled() -> ModuleType:
     import mho.kernels.digital
 
     return mho.kernels.digital
+
+
+def add_terms(weight: torch.Tensor, first: Tile, second: Tile, factor: float) -> None:
+    """weight = first.w + factor * second.w, on the rows that were touched since the last call."""
+    out, n_in = weight.shape
+    marks, more = first.touched, second.touched
+    if weight.is_cpu:
+        arrays = weight.data_ptr(), first.w.data_ptr(), second.w.data_ptr()
+        _compiled().add_touched(*arrays, factor, out, n_in, marks.data_ptr(), more.data_ptr())
+        return
+    torch.add(first.w, second.w, alpha=factor, out=weight)
+    marks.zero_()
+    more.zero_()
 
 
 def columns_of(x: torch.Tensor, cuts: list[Cut]) -> list[torch.Tensor]:

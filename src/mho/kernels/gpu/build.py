@@ -27,9 +27,9 @@ def source_of(device: Device, layout: Layout, template: str) -> str:
     """Source of a kernel module of this device."""
     law = translate(lower(device.response, varying=device.varying).source)
     if template == "flow.py":
-        steps = [_pulsed(cpu._flow(layout), layout)]
+        steps = [_pulsed(cpu.flow_text(layout), layout)]
     else:
-        steps = [_pulsed(cpu._step(*way, layout), layout) for way in (("up", "+"), ("down", "-"))]
+        steps = [_pulsed(cpu.step_text(*way, layout), layout) for way in (("up", "+"), ("down", "-"))]
     helpers = sorted({*re.findall(r"\b(\w+32)\(", law)} - {*PRIMITIVES})
     imports = [f"from mho.kernels.gpu.primitives import {', '.join(PRIMITIVES)}"]
     imports += [f"from mho.kernels.gpu.math32 import {', '.join(helpers)}"] if helpers else []

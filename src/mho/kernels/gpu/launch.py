@@ -33,7 +33,7 @@ class GpuKernels:
         self.device, self.layout = device, Layout(device, cells)
         self.module = kernels_for(device, self.layout)
         self.flow: ModuleType | None = None
-        self.arrays = arrays
+        self.arrays, self.memory = arrays, arrays[:5]  # marks of touched rows serve the CPU alone
         self.key = key
         self.where = torch.device(arrays.cells.device)
         scal = [float(v) for v in self.layout.scal(device)]
@@ -69,7 +69,7 @@ class GpuKernels:
         for first, part_x, part_d in blocks(x, d, block):
             lines.draw(part_x, part_d, first, numbers, self.key, event, pulses, totals)
             self.module.send_trains[(n_out, -(-n_in // width))](
-                *self.arrays, self.scal, part_d, lines.length, lines.order, lines.fired, lines.d_words,
+                *self.memory, self.scal, part_d, lines.length, lines.order, lines.fired, lines.d_words,
                 before, after, totals, *key, len(part_x), n_in, n_out, pulses.bl,
                 **self._kind(lr), BLOCK=width, **EXACT,
             )  # fmt: skip
@@ -99,7 +99,7 @@ class GpuKernels:
                 len(part_x), together, n_in, n_out, pulses.bl, **reverse, BLOCK=width, **EXACT,
             )  # fmt: skip
             self.flow.apply[rows](
-                *self.arrays, self.scal, sent, most, before, after, totals, *key, n_groups, n_in, n_out,
+                *self.memory, self.scal, sent, most, before, after, totals, *key, n_groups, n_in, n_out,
                 **kind, BLOCK=width, **EXACT,
             )  # fmt: skip
             before, after = after, before
@@ -114,7 +114,7 @@ class GpuKernels:
         keys = (*key_words(self.key, Stream.X_BITS, event), *key_words(self.key, Stream.C2C, event))
         width = block_for(n_in, _WIDEST)
         self.module.send_rounded[(n_out,)](
-            *self.arrays, self.scal, x, d, self._numbers(lr), totals, *keys, len(x), n_in, n_out, pulses.bl,
+            *self.memory, self.scal, x, d, self._numbers(lr), totals, *keys, len(x), n_in, n_out, pulses.bl,
             **self._kind(lr), BLOCK=width, num_warps=min(max(width // 512, 4), 16), **EXACT,
         )  # fmt: skip
 

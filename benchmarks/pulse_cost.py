@@ -14,7 +14,6 @@ from numba import njit
 
 import mho
 from mho.kernels.lines import bit_lines
-from mho.kernels.memory import Request, new_drawing, new_lines
 from mho.kernels.normal import fill_normals
 from mho.kernels.vector import wide
 
@@ -59,14 +58,14 @@ def measure(law, sigma):
     info = tile.update(x, d, LR)
     pulses = info.up + info.down
     kernels = tile._kernels
-    room, drawing = new_lines(SAMPLES, BL, SHAPE[1], SHAPE[0]), new_drawing(SHAPE[1], SHAPE[0])
-    ask = Request(x.numpy(), d.numpy(), LR, 1e-3, BL, True, False, kernels.key, 0, kernels.list_below)
+    lines, drawing = kernels._lines(SAMPLES, BL), kernels._drawing()
+    call = kernels._plan(tile.pulses), device.dw_min, x.data_ptr(), d.data_ptr(), SAMPLES, LR, 0
     z, words = np.zeros(4096 + 16, np.float32), np.empty(4096 + 16, np.uint32)
     law_only = ceiling_of_law(kernels.module)
     one = np.uint32(1)
     parts = {
         "update": lambda: tile.update(x, d, LR),
-        "lines": lambda: bit_lines(ask, 0, (0, SAMPLES), room, drawing),
+        "lines": lambda: bit_lines(0, 0, SAMPLES, lines, drawing, *call),
         "noise": lambda: [
             fill_normals(z, words, 0, 4096, one, one, one, one, one) for _ in range(pulses // 4096)
         ],
@@ -88,8 +87,10 @@ def main():
     print(
         f"{SHAPE[0]} x {SHAPE[1]} cells, {SAMPLES} samples, {BL} slots, gain spread 0.3, one thread, ns a pulse\n"
     )
-    print("| law | c2c | update | bit lines | noise | law | update / (lines + noise + law) |")
-    print("|---|---|---|---|---|---|---|")
+    print(
+        "| law | c2c | update | bit lines | noise | law | update / (lines + noise + law) | pulses/us | cell-samples/us |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|")
     for law in LAWS:
         for sigma in (0.0, 0.3):
             t, pulses = measure(law, sigma)
@@ -101,6 +102,8 @@ def main():
                 noise,
                 f"{t['law']:.2f}",
                 f"{t['update'] / floor:.1f}",
+                f"{1e3 / t['update']:.0f}",
+                f"{1e3 / t['update'] * SHAPE[0] * SHAPE[1] * SAMPLES / pulses:.0f}",
             ]
             print("|", " | ".join([type(law).__name__, str(sigma), *cells]), "|")
     print(f"\n{pulses} pulses an update")

@@ -176,6 +176,34 @@ def test_the_network_sees_w_plus_gamma_p(gamma, mix):
         assert torch.equal(block.weight.data, W)
 
 
+class Fading(ResidualLearning):
+    """P counts for less with every mini-batch."""
+
+    def visible(self, s):
+        return [mho.Term(s.W), mho.Term(s.P, self.gamma / (1 + int(s.t)))]
+
+
+def test_the_visible_weight_follows_every_way_of_writing():
+    """Only what was touched is computed again: rows by updates, a column by a transfer, all by the rest."""
+    device = mho.Device(SoftBounds(), dw_min=2e-3, sigma_c2c=0.3, reference_std=0.1)
+    g = torch.Generator().manual_seed(0)
+    for algorithm in (ResidualLearning(fast_lr=0.1), Fading(fast_lr=0.1)):
+        w0 = 0.1 * torch.randn(30, 50, generator=g)
+        block = Block(w0, mho.Crossbar(algorithm=algorithm, device=device), 3)
+        for t in range(8):
+            d = torch.zeros(2, 30)
+            d[:, t : t + 3] = torch.randn(2, 3, generator=g)
+            step(block, torch.randn(2, 50, generator=g), d)
+            if t == 4:
+                block.state.W.program(0.2 * torch.randn(30, 50, generator=g))
+                block.refresh()
+            if t == 6:
+                block.load_state_dict(copy.deepcopy(block.state_dict()))
+            factor = algorithm.visible(block.state)[1].coefficient
+            assert torch.equal(block.weight.data, block.state.W.w + factor * block.state.P.w), t
+        assert (block.state.W.tally[Tally.UP : Tally.DOWN + 1] > 0).all()
+
+
 def test_noise_of_shared_and_separate_converters():
     """One converter has one noise, two have two."""
     io = {"forward": mho.IO(inp_res=0.0, out_res=0.0, sigma_out=0.1, bound_management="none")}

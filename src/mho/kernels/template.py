@@ -64,10 +64,9 @@ def pulse_columns(arrays, i, columns, a, b, down, at, scal, scratch):
         cells[i, columns[a + q]] = new[q]
 
 
-@loop
+@part
 def pulse_marked(cells, planes, i, marks, mark, down, z, scal):
     """The same for the cells of row i with marks[j] == mark, noise z[j]: all cells are computed, those kept."""
-    wide()
     n = np.uint64(cells.shape[1])
     if down:
         for j in range(n):

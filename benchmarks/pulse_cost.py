@@ -87,9 +87,7 @@ def main():
     print(
         f"{SHAPE[0]} x {SHAPE[1]} cells, {SAMPLES} samples, {BL} slots, gain spread 0.3, one thread, ns a pulse\n"
     )
-    print(
-        "| law | c2c | update | bit lines | noise | law | update / (lines + noise + law) | pulses/us | cell-samples/us |"
-    )
+    print("| law | c2c | update | lines | noise | law | update / (their sum) | pulses/us | cell-samples/us |")
     print("|---|---|---|---|---|---|---|---|---|")
     for law in LAWS:
         for sigma in (0.0, 0.3):

@@ -11,7 +11,7 @@ the same bits.
 import numpy as np
 from numba.cpython.unsafe.numbers import trailing_zeros
 
-from mho.kernels.compile import lean_kernel, loop, part
+from mho.kernels.compile import lean_kernel, part
 from mho.kernels.finish import finish_columns, finish_row, touch_column
 from mho.kernels.ideal import CHEAP, NOISY, shared, step_down, step_up  # build.py: the law's own
 from mho.kernels.lines import X_BITS

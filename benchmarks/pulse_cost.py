@@ -59,13 +59,13 @@ def measure(law, sigma):
     pulses = info.up + info.down
     kernels = tile._kernels
     lines, drawing = kernels._lines(SAMPLES, BL), kernels._drawing()
-    call = kernels._plan(tile.pulses), device.dw_min, x.data_ptr(), d.data_ptr(), SAMPLES, LR, 0
+    request = kernels._plan(tile.pulses), device.dw_min, x.data_ptr(), d.data_ptr(), SAMPLES, LR, 0
     z, words = np.zeros(4096 + 16, np.float32), np.empty(4096 + 16, np.uint32)
     law_only = ceiling_of_law(kernels.module)
     one = np.uint32(1)
     parts = {
         "update": lambda: tile.update(x, d, LR),
-        "lines": lambda: bit_lines(0, 0, SAMPLES, lines, drawing, *call),
+        "lines": lambda: bit_lines(0, 0, SAMPLES, lines, drawing, *request),
         "noise": lambda: [
             fill_normals(z, words, 0, 4096, one, one, one, one, one) for _ in range(pulses // 4096)
         ],

@@ -65,7 +65,7 @@ def measure(law, sigma):
     one = np.uint32(1)
     parts = {
         "update": lambda: tile.update(x, d, LR),
-        "lines": lambda: bit_lines(0, 0, SAMPLES, lines, drawing, *request),
+        "lines": lambda: bit_lines(0, 0, SAMPLES, lines.table, drawing.table, *request),
         "noise": lambda: [
             fill_normals(z, words, 0, 4096, one, one, one, one, one) for _ in range(pulses // 4096)
         ],

@@ -244,6 +244,10 @@ TABLE = [
     ),
     (lambda: mho.Pulses(bl=0), "`Pulses(bl=0)`: bl must be an integer of at least 1."),
     (lambda: mho.Pulses(bl=2000), "`Pulses(bl=2000)`: a train has at most 1024 slots."),
+    (
+        lambda: mho.Pulses(rounding="stochastic", aggregate=32),
+        '`Pulses(aggregate=32, rounding="stochastic")`: only trains can be aggregated.',
+    ),
     (lambda: mho.Pulses(rounding="up"), '`Pulses(rounding=\'up\')`: rounding is "trains" or "stochastic".'),
     # A crossbar, by type and by role.
     (

@@ -138,6 +138,14 @@ def test_blocks_of_samples_do_not_show(monkeypatch):
     check_against_oracle(device, mho.Pulses())
 
 
+@pytest.mark.parametrize("aggregate", [0, 2])
+def test_scratch_memory_may_be_forgotten_at_any_time(monkeypatch, aggregate):
+    device = mho.Device(mho.responses.SoftBounds(), dw_min=2e-3, sigma_c2c=0.3)
+    for limit in ("_MOST_ROOMS", "_WORTH_PULSES", "_WORTH_COUNTS"):
+        monkeypatch.setattr(f"mho.kernels.cpu.{limit}", 0)
+    check_against_oracle(device, mho.Pulses(aggregate=aggregate))
+
+
 def test_reference_and_cell_counters():
     device = mho.Device(
         mho.responses.SoftBounds(), dw_min=5e-3, sigma_c2c=0.3, reference_mean=0.1, reference_std=0.2

@@ -21,6 +21,7 @@ _BLOCK = 1 << 20  # most column marks of a block of samples (1 MiB)
 _WORTH_DRAWS = 100_000  # slots of lines, pulses, cell-samples below which waking a second thread costs more
 _WORTH_PULSES = 30_000
 _WORTH_COUNTS = 500_000
+_MOST_ROOMS = 256  # kept by a thread
 _local = threading.local()
 
 
@@ -32,6 +33,13 @@ class Sent(NamedTuple):
     bad: int
     clipped: int
     lines: int
+
+
+class _Room(NamedTuple):
+    """Kept arrays and their table. Whoever uses the table holds the room: the cache may forget it meanwhile."""
+
+    table: np.ndarray
+    arrays: tuple
 
 
 class _Call(NamedTuple):
@@ -89,7 +97,8 @@ class CpuKernels:
 
         def send(lines: np.ndarray, part: _Call, work: int) -> tuple[int, int, int]:
             def rows(span):
-                return trains_rows(*span, self.table, self.numbers, lines, sent, self._scratch(), *part)
+                scratch = self._scratch()
+                return trains_rows(*span, self.table, self.numbers, lines, sent, scratch.table, *part)
 
             return self._on_threads(rows, work > _WORTH_PULSES)
 
@@ -98,13 +107,14 @@ class CpuKernels:
             slots = slots_of(*call)
         if slots * (self.n_in + self.n_out) > _WORTH_DRAWS:
             return self._blocks(call, bl, send)
-        lines = self._lines(call.samples, bl)
-        work, clipped, n_lines = bit_lines(0, 0, call.samples, lines, self._drawing(), *call)
+        lines, drawing, scratch = self._lines(call.samples, bl), self._drawing(), self._scratch()
+        work, clipped, n_lines = bit_lines(0, 0, call.samples, lines.table, drawing.table, *call)
         if work == 0:
             return Sent(0, 0, -1, clipped, n_lines)
         if work > _WORTH_PULSES:
-            return Sent(*send(lines, call, work), clipped, n_lines)
-        done = trains_rows(0, self.n_out, self.table, self.numbers, lines, sent, self._scratch(), *call)
+            return Sent(*send(lines.table, call, work), clipped, n_lines)
+        fixed = self.table, self.numbers, lines.table, sent, scratch.table
+        done = trains_rows(0, self.n_out, *fixed, *call)
         return Sent(*done, clipped, n_lines)
 
     def _aggregated(self, call: _Call, bl: int, together: int) -> Sent:
@@ -114,9 +124,9 @@ class CpuKernels:
 
         def send(lines: np.ndarray, part: _Call, work: int) -> tuple[int, int, int]:
             def rows(span):
-                return flow_rows(
-                    *span, together, self.table, self.numbers, lines, sent, self._scratch(), *part
-                )
+                scratch = self._scratch()
+                fixed = self.table, self.numbers, lines, sent, scratch.table
+                return flow_rows(*span, together, *fixed, *part)
 
             return self._on_threads(rows, self.n_out * self.n_in * part.samples > _WORTH_COUNTS)
 
@@ -124,7 +134,8 @@ class CpuKernels:
 
     def _rounded(self, call: _Call) -> Sent:
         def rows(span):
-            return self.module.rounded_rows(*span, self.table, self.numbers, self._scratch(), *call)
+            scratch = self._scratch()
+            return self.module.rounded_rows(*span, self.table, self.numbers, scratch.table, *call)
 
         work = self.n_out * self.n_in * call.samples
         up, down, bad, clipped = zip(*over_rows(rows, self.n_out, work > _WORTH_PULSES), strict=True)
@@ -144,10 +155,11 @@ class CpuKernels:
             lines = self._lines(part.samples, bl, not together)
 
             def draw(span, part=part, first=first, lines=lines):
-                return bit_lines(first, *span, lines, self._drawing(), *part)
+                drawing = self._drawing()
+                return bit_lines(first, *span, lines.table, drawing.table, *part)
 
             work, more_clipped, more_lines = map(sum, zip(*over_rows(draw, part.samples, True), strict=True))
-            more_up, more_down, bad_row = send(lines, part, work)
+            more_up, more_down, bad_row = send(lines.table, part, work)
             up, down, bad = up + more_up, down + more_down, max(bad, bad_row)
             clipped, n_lines = clipped + more_clipped, n_lines + more_lines
         return Sent(up, down, bad, clipped, n_lines)
@@ -158,22 +170,22 @@ class CpuKernels:
         up, down, bad = zip(*over_rows(rows, self.n_out, True), strict=True)
         return sum(up), sum(down), max(bad)
 
-    def _lines(self, samples: int, bl: int, by_slot: bool = True) -> np.ndarray:
+    def _lines(self, samples: int, bl: int, by_slot: bool = True) -> _Room:
         return _kept(new_lines, samples, bl, self.n_in, self.n_out, by_slot)
 
-    def _drawing(self) -> np.ndarray:
+    def _drawing(self) -> _Room:
         return _kept(new_drawing, self.n_in, self.n_out)
 
-    def _scratch(self) -> np.ndarray:
+    def _scratch(self) -> _Room:
         return _kept(new_scratch, self.n_in, len(self.arrays.planes))
 
 
-def _kept(make: Callable[..., Any], *shape: int) -> np.ndarray:
-    """The table of make(*shape), kept by the calling thread: nothing is allocated in a warm step."""
-    kept: dict[Any, Any] = _local.__dict__
+def _kept(make: Callable[..., Any], *shape: int) -> _Room:
+    """make(*shape) and its table, kept by the calling thread: nothing is allocated in a warm step."""
+    kept: dict[Any, _Room] = _local.__dict__
     if (make, shape) not in kept:
-        if len(kept) > 256:
+        if len(kept) > _MOST_ROOMS:
             kept.clear()
         arrays = make(*shape)
-        kept[make, shape] = table_of(arrays), arrays
-    return kept[make, shape][0]
+        kept[make, shape] = _Room(table_of(arrays), arrays)
+    return kept[make, shape]

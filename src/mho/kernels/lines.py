@@ -19,7 +19,7 @@ import math
 
 import numpy as np
 
-from mho.kernels.compile import kernel, lean_kernel, loop, part
+from mho.kernels.compile import lean_kernel, loop, part
 from mho.kernels.math32 import largest32
 from mho.kernels.memory import drawing_at, lines_at, request_at
 from mho.kernels.philox import call_words, philox
@@ -59,15 +59,6 @@ def train(x_max, d_max, lr, granularity, bl, update_management, bl_management):
 def threshold(probability):
     """The 32-bit threshold whose words lie below it with this probability, as a uint64 (2^32 for p >= 1)."""
     return np.uint64(min(probability * _FULL, _FULL))
-
-
-@kernel
-def first_bad(values):
-    """Index of the first row of a float32 matrix that holds NaN or infinity, or -1."""
-    for s in range(values.shape[0]):
-        if not np.isfinite(largest32(values[s])):
-            return s
-    return -1
 
 
 @loop

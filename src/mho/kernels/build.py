@@ -85,7 +85,7 @@ def _shared(layout: Layout) -> str:
 
 def _share(law: str, noisy: bool) -> float:
     """The share of a row's cells from which it is quicker to compute all of them, 16 at a time, than to visit
-    those that get a pulse: measured by `benchmarks/pulse_cost.py` with AVX-512."""
+    those that get a pulse: measured with AVX-512, see design/006."""
     for helpers, share in (
         (r"pow32\(", 0.6),
         (r"(exp|log|tanh|sigmoid|softplus)\w*\(", 0.4),
@@ -97,6 +97,7 @@ def _share(law: str, noisy: bool) -> float:
 
 
 def step_text(direction: str, sign: str, layout: Layout) -> str:
+    """One pulse: the law, its noise, and the clip to the cell's bounds."""
     arguments = ", ".join(["w", *(layout.where(name) for name in layout.fields)])
     change = {
         "none": "q_w",

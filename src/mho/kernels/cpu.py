@@ -145,6 +145,7 @@ class CpuKernels:
         """Many bit lines: drawn by all threads, block by block so that they stay in the cache, then sent."""
         up = down = clipped = n_lines = 0
         bad, step = -1, max(together, 1)
+        worth_it = call.samples * bl * (self.n_in + self.n_out) > _WORTH_DRAWS
         block = max(1, min(call.samples, _BLOCK // (bl * self.n_in)) // step) * step
         for first in range(0, call.samples, block):
             part = call._replace(
@@ -158,7 +159,7 @@ class CpuKernels:
                 drawing = self._drawing()
                 return bit_lines(first, *span, lines.table, drawing.table, *part)
 
-            work, more_clipped, more_lines = map(sum, zip(*over_rows(draw, part.samples, True), strict=True))
+            work, more_clipped, more_lines = map(sum, zip(*over_rows(draw, part.samples, worth_it), strict=True))
             more_up, more_down, bad_row = send(lines.table, part, work)
             up, down, bad = up + more_up, down + more_down, max(bad, bad_row)
             clipped, n_lines = clipped + more_clipped, n_lines + more_lines

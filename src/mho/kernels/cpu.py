@@ -159,7 +159,9 @@ class CpuKernels:
                 drawing = self._drawing()
                 return bit_lines(first, *span, lines.table, drawing.table, *part)
 
-            work, more_clipped, more_lines = map(sum, zip(*over_rows(draw, part.samples, worth_it), strict=True))
+            work, more_clipped, more_lines = map(
+                sum, zip(*over_rows(draw, part.samples, worth_it), strict=True)
+            )
             more_up, more_down, bad_row = send(lines.table, part, work)
             up, down, bad = up + more_up, down + more_down, max(bad, bad_row)
             clipped, n_lines = clipped + more_clipped, n_lines + more_lines

@@ -285,6 +285,25 @@ def test_rounded_pulses(law):
     check_against_oracle(device, mho.Pulses(bl=3, rounding="stochastic"), lr=-0.05, count_cells=True)
 
 
+@pytest.mark.parametrize("kind", [{}, {"column": 2}, {"row": 1}], ids=["matrix", "column", "row"])
+def test_given_numbers_of_pulses(kind):
+    device = mho.Device(dw_min=2e-3, sigma_c2c=0.3, reference_std=0.1)
+    tile = mho.Tile(torch.zeros(5, 7), device, key=9, count_cells=True)
+    names = "cells", "planes", "_apparent", "reference", "counts", "touched"
+    buffers = {name: getattr(tile, name).clone() for name in names}
+    gpu = GpuKernels(device, tile.parameters_of_cells, Arrays(*buffers.values()), tile.key)
+    shape = (5,) if "column" in kind else (7,) if kind else (5, 7)
+    n = torch.randint(-3, 4, shape, generator=torch.Generator().manual_seed(2)).float()
+    info = tile.pulse(n, **kind)
+    assert info.up and info.down
+    place = kind.get("row", 0), kind.get("column", 0)
+    n = n[:, None] if "column" in kind else n.reshape(-1, 7)
+    sent = gpu.send_counted(n, *place, int(n.abs().sum()), 0)
+    assert (sent.up, sent.down, sent.bad) == (info.up, info.down, -1)
+    for name in names[:-1]:
+        assert torch.equal(buffers[name], getattr(tile, name)), name
+
+
 class Exploding(mho.Response):
     """A law with a pole at w = 0.5."""
 

@@ -25,11 +25,13 @@ LAYERS = [
     ("device", "io", "pulses"),
     ("kernels",),
     ("views", "checks", "arithmetic", "mvm", "tile"),
+    ("calibration",),
     ("algorithms",),
     ("crossbar",),
     ("nn",),
     ("optim", "report"),
-    ("testing", "data", "training", "plot", "config", "bench"),
+    ("testing", "data", "training", "plot", "config", "bench", "advice", "catalogue"),
+    ("papers",),
     ("cli",),
 ]
 HEIGHT = {name: height for height, names in enumerate(LAYERS) for name in names}
@@ -63,9 +65,9 @@ def test_public_names():
     """A new name is a promise: add it here on purpose."""
     assert sorted(mho.__all__) == sorted(set(mho.__all__))
     assert set(mho.__all__) == {
-        "IO", "Algorithm", "AnalogOptimizer", "Crossbar", "Device", "Exact", "Expected", "Mapping", "MhoError",
-        "PulseCount", "Pulses", "Response", "State", "SymmetricPoint", "Term", "Tile", "UpdateInfo",
-        "algorithms", "convert_", "deterministic", "get_threads", "nn", "pulse_report", "responses",
+        "IO", "Absolute", "Algorithm", "AnalogOptimizer", "Crossbar", "Device", "Exact", "Expected", "Mapping",
+        "MhoError", "PulseCount", "Pulses", "Response", "State", "SymmetricPoint", "Term", "Tile", "UpdateInfo",
+        "algorithms", "calibration", "convert_", "deterministic", "get_threads", "nn", "pulse_report", "responses",
         "set_threads",
     }  # fmt: skip
 
@@ -94,7 +96,9 @@ def test_laws_and_algorithms_name_their_source(cls):
     assert repr(cls()).startswith(cls.__name__ + "(")
 
 
-@pytest.mark.parametrize("module", ["mho.responses", "mho.algorithms", "mho.nn", "mho.testing", "mho.data"])
+@pytest.mark.parametrize(
+    "module", ["mho.responses", "mho.algorithms", "mho.calibration", "mho.nn", "mho.testing", "mho.data"]
+)
 def test_what_modules_export_exists(module):
     module = importlib.import_module(module)
     for name in module.__all__:

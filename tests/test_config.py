@@ -68,7 +68,7 @@ def test_names_stand_for_defaults_and_tags_may_be_implied():
         ),
         (
             {"hardware": {"algorithm": "power"}},
-            "`hardware.algorithm`: no type 'power' fits here. known: AnalogSGD,",
+            "`hardware.algorithm`: no type 'power' fits here. known: AGAD, AnalogSGD,",
         ),
         (
             {"hardware": {"device": {"type": "Device", "response": {"type": "Power", "tua": 1}}}},

@@ -12,7 +12,7 @@ from mho import rng
 from mho.device import draw_normal
 from mho.kernels.normal import normal_pair, normal_plane
 from mho.kernels.philox import call_words, philox
-from mho.rng import Stream, call_key, child_key, join, philox4x32, split
+from mho.rng import STREAMS, Stream, call_key, child_key, join, philox4x32, split
 
 # Salmon et al., Random123's kat_vectors: philox4x32, 10 rounds: (counter, key, words).
 ONES = 0xFFFFFFFF
@@ -61,7 +61,7 @@ def test_every_use_has_its_own_key():
 def test_streams_keep_their_numbers():
     assert {s.name: s.value for s in Stream} == {
         "D2D": 1, "X_BITS": 2, "D_BITS": 3, "C2C": 4, "READ": 5, "FORWARD": 6, "BACKWARD": 7, "PROGRAM": 8,
-        "CHILD": 9, "EVALUATE": 10,
+        "CHILD": 9, "EVALUATE": 10, "CHOP": 11, "ZERO_SHIFT": 12,
     }  # fmt: skip
 
 
@@ -77,7 +77,7 @@ def test_child_keys_depend_on_names_and_their_order():
 
 
 def test_events_count_up_by_stream():
-    events = torch.zeros(max(Stream) + 1, dtype=torch.int64)
+    events = torch.zeros(STREAMS, dtype=torch.int64)
     assert [rng.next_event(events, Stream.READ) for _ in range(3)] == [0, 1, 2]
     assert rng.next_event(events, Stream.C2C) == 0
     assert events.sum() == 4

@@ -7,10 +7,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mho import algorithms, nn, responses
+    from mho import algorithms, calibration, nn, responses
     from mho.algorithms import Algorithm, State, Term
     from mho.crossbar import Crossbar, Mapping
-    from mho.device import Device
+    from mho.device import Absolute, Device
     from mho.errors import MhoError
     from mho.io import IO
     from mho.nn.convert import convert_
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {  # module -> the public names it holds; "" are modules themselves
-    "": ("algorithms", "nn", "responses"),
+    "": ("algorithms", "calibration", "nn", "responses"),
     "algorithms": ("Algorithm", "State", "Term"),
     "crossbar": ("Crossbar", "Mapping"),
-    "device": ("Device",),
+    "device": ("Absolute", "Device"),
     "errors": ("MhoError",),
     "io": ("IO",),
     "nn.convert": ("convert_",),
@@ -41,6 +41,7 @@ _HOME = {  # module -> the public names it holds; "" are modules themselves
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 __all__ = [
     "IO",
+    "Absolute",
     "Algorithm",
     "AnalogOptimizer",
     "Crossbar",
@@ -58,6 +59,7 @@ __all__ = [
     "Tile",
     "UpdateInfo",
     "algorithms",
+    "calibration",
     "convert_",
     "deterministic",
     "get_threads",

@@ -26,6 +26,24 @@ def add(
         _expect(cells, lr * (d.mT @ x), law, p)
 
 
+def send(
+    cells: torch.Tensor, n: torch.Tensor, row: int, column: int, dw_min: float, scheme: Expected | Exact,
+    law: Response, p: Cells,
+) -> None:  # fmt: skip
+    """What |n| pulses do to the rectangle of cells, as large as n, that begins at (row, column)."""
+    here = slice(row, row + n.shape[0]), slice(column, column + n.shape[1])
+    if isinstance(scheme, Exact):
+        cells[here].add_(n, alpha=dw_min)
+        return
+    fields = {name: _part(v, here) for name, v in p.fields.items()}
+    rest = (_part(v, here) for v in (p.gain, p.lower, p.upper, p.reference))
+    _expect(cells[here], dw_min * n, law, Cells(fields, *rest))
+
+
+def _part(value: "float | torch.Tensor", here: tuple[slice, slice]) -> "float | torch.Tensor":
+    return value[here] if isinstance(value, torch.Tensor) else value
+
+
 def _expect(cells: torch.Tensor, dw: torch.Tensor, law: Response, p: Cells) -> None:
     law = law.with_fields(**p.fields)
     change = dw * law.F(cells) - dw.abs() * law.G(cells)

@@ -24,6 +24,29 @@ class Cells(NamedTuple):
     reference: "float | torch.Tensor"  # subtracted from the hidden weight when it is read
 
 
+class Absolute(Record):
+    """A spread in the parameter's own units: a cell's value is nominal + sigma xi, clipped to [low, high].
+
+    The sign may change, unlike under a relative spread; the limits keep a value inside its law's domain.
+
+    Args:
+        sigma: standard deviation before clipping [units of the parameter], >= 0.
+        low, high: limits [units of the parameter]; None for no limit.
+    """
+
+    sigma: Annotated[float, NonNegative]
+    low: float | None = None
+    high: float | None = None
+
+    def validate(self) -> None:
+        if self.low is not None and self.high is not None and self.low >= self.high:
+            raise complaint(f"Absolute(low={self.low}, high={self.high})", "low must be less than high")
+
+    def contains(self, value: float) -> bool:
+        """Whether a value lies within the limits."""
+        return (self.low is None or value >= self.low) and (self.high is None or value <= self.high)
+
+
 class Device(Record):
     """What a cell is: a response, its granularity, and its non-idealities.
 
@@ -38,6 +61,7 @@ class Device(Record):
         c2c: "additive" (arXiv 2502.06309, eq. 26) or "multiplicative" (aihwkit's default).
         spread: device-to-device spread [relative], {field of the response or "gain": standard deviation}:
             a cell's value is nominal |1 + sigma xi|, so it keeps its sign. "gain" is common to up and down.
+            An `Absolute` in place of the number: nominal + sigma xi within limits.
         reference_mean, reference_std: offset of the reference from the weight zero [weight units]; a cell's
             apparent weight is its hidden weight less mean + std xi.
         subtract_sp: the reference also contains the cell's own symmetric point (a calibrated device).
@@ -49,7 +73,7 @@ class Device(Record):
     dw_min: Annotated[float, Positive] = 1e-3
     sigma_c2c: Annotated[float, NonNegative] = 0.0
     c2c: Literal["additive", "multiplicative"] = "additive"
-    spread: Mapping[str, float] = field(default_factory=dict)
+    spread: Mapping[str, float | Absolute] = field(default_factory=dict)
     reference_mean: float = 0.0
     reference_std: Annotated[float, NonNegative] = 0.0
     subtract_sp: bool = False
@@ -68,13 +92,18 @@ class Device(Record):
             if name not in known:
                 where, law = f"Device(spread={{{name!r}: ...}})", type(self.response).__name__
                 raise complaint(where, f"{law} has no field {name!r}", fix=did_you_mean(name, known))
-            if not (isinstance(sigma, (int, float)) and 0 <= sigma < float("inf")):
+            if isinstance(sigma, Absolute):
+                nominal = 1.0 if name == "gain" else getattr(self.response, name)
+                if not sigma.contains(nominal):
+                    where = f"Device(spread={{{name!r}: {sigma!r}}})"
+                    raise complaint(where, f"the nominal {name} = {nominal} lies outside of the limits")
+            elif not (isinstance(sigma, (int, float)) and 0 <= sigma < float("inf")):
                 raise complaint(f"Device(spread={{{name!r}: {sigma!r}}})", "a spread is zero or positive")
 
     @property
     def varying(self) -> frozenset[str]:
         """Names of the response's fields that differ from cell to cell."""
-        return frozenset(n for n, sigma in self.spread.items() if sigma > 0 and n != "gain")
+        return frozenset(n for n, spread in self.spread.items() if _sigma(spread) > 0 and n != "gain")
 
     def draw(self, shape: tuple[int, int], key: int) -> Cells:
         """The parameters of `shape` = (out, in) cells: a pure function of the device, the shape and the key."""
@@ -102,7 +131,17 @@ def draw_normal(shape: tuple[int, int], key: int, name: str) -> torch.Tensor:
     return out
 
 
-def _spread(value: float, sigma: float, shape, key: int, name: str) -> "float | torch.Tensor":
-    if sigma == 0:
+def _sigma(spread: "float | Absolute") -> float:
+    return spread.sigma if isinstance(spread, Absolute) else spread
+
+
+def _spread(value: float, spread: "float | Absolute", shape, key: int, name: str) -> "float | torch.Tensor":
+    if _sigma(spread) == 0:
         return value
-    return value * (1 + sigma * draw_normal(shape, key, name)).abs()
+    xi = draw_normal(shape, key, name)
+    if not isinstance(spread, Absolute):
+        return value * (1 + spread * xi).abs()
+    values = value + spread.sigma * xi
+    if spread.low is None and spread.high is None:
+        return values
+    return values.clamp(spread.low, spread.high)

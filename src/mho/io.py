@@ -50,6 +50,11 @@ class IO(Record):
                 )
 
     @functools.cached_property
+    def unmanaged(self) -> "IO":
+        """The same converters without bound management."""
+        return self.replace(bound_management="none")
+
+    @functools.cached_property
     def retries(self) -> int:
         """How often bound management may halve the input: up to max_bm_factor, and while a quarter of the
         DAC's range is still finer than its step (aihwkit's max_bm_res = 0.25)."""

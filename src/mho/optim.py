@@ -71,6 +71,15 @@ class AnalogOptimizer(torch.optim.Optimizer):
             self._step_digital(self._digital)
         return loss
 
+    def observe(self, loss: float) -> None:
+        """Tells the algorithms the training loss, once an epoch; those that go by it are `MultiTileResidual` with
+        its warm start. Raises: MhoError if it is not finite."""
+        loss = float(loss)
+        if not abs(loss) < float("inf"):
+            raise complaint("AnalogOptimizer.observe", f"the loss is {loss}", "It must be finite")
+        for block in self._blocks.values():
+            block.hardware.algorithm.observe(block.state, loss)
+
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forgets gradients and recorded factors."""
         super().zero_grad(set_to_none)

@@ -10,7 +10,8 @@ fields as annotations with defaults; it needs no decorator. A domain is written 
 import dataclasses
 import math
 from collections.abc import Callable
-from typing import Annotated, Any, dataclass_transform, get_args, get_origin, get_type_hints
+from types import NoneType
+from typing import Annotated, Any, Literal, dataclass_transform, get_args, get_origin, get_type_hints
 
 from mho.errors import complaint
 
@@ -35,7 +36,8 @@ class Record:
     """Base of all hyper-parameter classes: subclasses become frozen dataclasses and check their fields.
 
     A field annotated `float` must be a finite number; `Annotated[float, Positive]` must also lie in that
-    domain. Rules that join several fields go into a method `validate(self)`, which raises.
+    domain; `float | None` may be None; a `Literal` must be one of its values. Rules that join several fields go
+    into a method `validate(self)`, which raises.
     """
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -45,7 +47,12 @@ class Record:
     def __post_init__(self) -> None:
         for name, (kind, domains) in field_rules(type(self)).items():
             value = getattr(self, name)
-            if kind in (float, int):
+            options = get_args(kind)
+            if get_origin(kind) is Literal and value not in options:
+                known = " or ".join(f'"{o}"' for o in options)
+                raise complaint(f"{type(self).__name__}({name}={value!r})", f"{name} is {known}")
+            optional = NoneType in options and value is not None and {float, int} & {*options}
+            if kind in (float, int) or optional:
                 _check_number(type(self).__name__, name, value, domains)
         self.validate()
 

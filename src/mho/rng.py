@@ -29,6 +29,11 @@ class Stream(IntEnum):
     PROGRAM = 8
     CHILD = 9
     EVALUATE = 10
+    CHOP = 11
+    ZERO_SHIFT = 12
+
+
+STREAMS = 32  # room for their counters, so that a new stream does not change the shape of a checkpoint
 
 
 def philox4x32(key: tuple[int, int], counter: tuple[int, int, int, int]) -> tuple[int, int, int, int]:

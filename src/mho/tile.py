@@ -1,4 +1,4 @@
-"""A crossbar of cells, and the five things one can do to it: forward, backward, read, update, program."""
+"""A crossbar of cells, and what one can do to it: forward, backward, read, update, pulse, program."""
 
 from enum import IntEnum
 from typing import TYPE_CHECKING, NamedTuple
@@ -11,11 +11,11 @@ from mho.errors import complaint, wrong_type
 from mho.io import IO, by_direction
 from mho.mvm import multiply, read_line
 from mho.pulses import Expected, Pulses, PulseScheme
-from mho.rng import Stream, Use, next_event
+from mho.rng import STREAMS, Stream, Use, next_event
 from mho.views import Viewed
 
 if TYPE_CHECKING:
-    from mho.kernels.cpu import CpuKernels
+    from mho.kernels.cpu import CpuKernels, Sent
     from mho.kernels.gpu.launch import GpuKernels
 
 
@@ -112,7 +112,7 @@ class Tile(Viewed):
         self.register_buffer("cells", torch.empty(self.shape, dtype=torch.float32))
         self.register_buffer("_apparent", torch.empty_like(reference), persistent=False)
         self.register_buffer("tally", torch.zeros(len(Tally), dtype=torch.int64))
-        self.register_buffer("events", torch.zeros(max(Stream) + 1, dtype=torch.int64))
+        self.register_buffer("events", torch.zeros(STREAMS, dtype=torch.int64))
         counts = torch.zeros(2 if count_cells else 0, *self.shape, dtype=torch.int32)
         self.register_buffer("counts", counts)
         self.register_buffer("_touched", torch.ones(sum(self.shape), dtype=torch.uint8), persistent=False)
@@ -130,6 +130,11 @@ class Tile(Viewed):
     def touched(self) -> torch.Tensor:
         """(out + in,) uint8: 1 for rows and columns that changed since whoever follows them cleared this."""
         return self._buffers["_touched"]  # type: ignore[return-value]
+
+    @property
+    def granularity(self) -> float:
+        """dw_min of the device: what scales an update and a transfer's threshold [weight units]."""
+        return float(self.device.dw_min)
 
     @property
     def pulses_sent(self) -> tuple[int, int]:
@@ -174,10 +179,7 @@ class Tile(Viewed):
             return self._read(0, row % out)
         if column is None and row is None:
             return torch.stack([self._read(1, j) for j in range(n_in)], dim=1)
-        if column is not None and row is not None:
-            raise complaint("Tile.read", "both a column and a row are given", "It reads one line")
-        kind, where, n = ("row", row, out) if column is None else ("column", column, n_in)
-        raise complaint("Tile.read", f"there is no {kind} {where}", f"This tile has {n}, counted from 0")
+        raise checks.no_such_line("read", column, row, self.shape)
 
     # -- writing
 
@@ -199,21 +201,48 @@ class Tile(Viewed):
             return self._send(x, d, lr, self.pulses)
         x, d = x.reshape(-1, self.shape[1]), d.reshape(-1, self.shape[0])
         arithmetic.add(self.cells, x, d, lr, self.pulses, self.device.response, self.parameters_of_cells)
-        if isinstance(self.pulses, Expected) and not torch.isfinite(self.cells).all():
-            raise checks.runaway(self.cells, self.device.response)
-        self.refresh()
-        return UpdateInfo(0, 0, 0, 0)
+        return self._calculated()
+
+    def pulse(self, n: torch.Tensor, *, column: int | None = None, row: int | None = None) -> UpdateInfo:
+        """Sends exactly |n| pulses, up where n > 0 and down where n < 0, whatever `pulses` says about updates;
+        a tile whose `pulses` is `Expected` or `Exact` changes as they do for dw = n dw_min.
+
+        Args:
+            n: numbers of pulses, float or int, whole and less than 2^24: (out, in), or (out,) for one column,
+                or (in,) for one row. The cells' k-th pulses are sent together, k = 0, 1, ...
+        Raises: MhoError for a wrong shape, a line that does not exist, NaN, infinity or fractions (nothing is
+            sent then), for a law that drove a weight to NaN, and on a GPU for rows longer than 16384.
+        """
+        n, row, column, total = checks.counts(n, column, row, self.shape, self._buffers["cells"].device)  # type: ignore[union-attr]
+        if not isinstance(self.pulses, Pulses):
+            law, cells = self.device.response, self.parameters_of_cells
+            arithmetic.send(self.cells, n, row, column, self.granularity, self.pulses, law, cells)
+            return self._calculated()
+        event = next_event(self.counters("events"), Stream.C2C)
+        if not total:
+            return UpdateInfo(0, 0, 0, 0)
+        return self._counted((self._kernels or self._load()).send_counted(n, row, column, total, event))
 
     def program(self, w: torch.Tensor) -> None:
         """Writes the apparent weight (out, in), exactly but clipped to the bounds of the cells."""
-        if tuple(w.shape) != self.shape or not torch.isfinite(w).all():
-            raise complaint(
-                "Tile.program",
-                f"w has shape {tuple(w.shape)}, finite: {bool(torch.isfinite(w).all())}",
-                f"w must be finite and of shape (out, in) = {self.shape}",
-            )
+        checks.matrix("program", "w", w, self.shape)
         self.tally[Tally.PROGRAMS] += 1
         self._write(w)
+
+    def subtract(self, reference: torch.Tensor) -> None:
+        """From now on the apparent weight is the present one less `reference` (out, in) [weight units]: the
+        tile's reference array is programmed with it, on top of what it holds. Hidden weights stay.
+
+        A state of this tile fits only into tiles that have a reference too: call `subtract` before loading it.
+        Raises: MhoError if the reference has another shape or is not finite; nothing changes then.
+        """
+        checks.matrix("subtract", "reference", reference, self.shape)
+        if not self._has_reference:
+            self._has_reference = True
+            self.reference, self._apparent = torch.zeros_like(self.cells), torch.empty_like(self.cells)
+        self.reference.add_(reference.detach().to(self.cells))
+        self.forget()
+        self.refresh()
 
     # -- inside
 
@@ -245,7 +274,9 @@ class Tile(Viewed):
         kernels = self._kernels or self._load()
         if not x.is_cpu:
             x, d = x.reshape(-1, self.shape[1]), d.reshape(-1, self.shape[0])
-        sent = kernels.update(x, d, lr, pulses, event)
+        return self._counted(kernels.update(x, d, lr, pulses, event))
+
+    def _counted(self, sent: "Sent") -> UpdateInfo:
         if sent.bad >= 0:
             raise checks.runaway(self.cells, self.device.response)
         tally = self.counters("tally")
@@ -254,6 +285,13 @@ class Tile(Viewed):
         tally[_CLIPPED] += sent.clipped
         tally[_LINES] += sent.lines
         return UpdateInfo(sent.up, sent.down, sent.clipped, sent.lines)
+
+    def _calculated(self) -> UpdateInfo:
+        """What ends a change of the cells without pulses."""
+        if isinstance(self.pulses, Expected) and not torch.isfinite(self.cells).all():
+            raise checks.runaway(self.cells, self.device.response)
+        self.refresh()
+        return UpdateInfo(0, 0, 0, 0)
 
     def _load(self) -> "CpuKernels | GpuKernels":
         """The compiled update for the device that the cells' memory is on."""

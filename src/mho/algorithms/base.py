@@ -25,16 +25,25 @@ class NewTile(Protocol):
 
 
 class Term(NamedTuple):
-    """One part of the weight that the network sees: coefficient * signs * the tile's apparent weight."""
+    """One part of the weight that the network sees: coefficient * signs * a matrix.
 
-    tile: Tile
+    The matrix is a tile's apparent weight, or a tensor (out, in): an array that digital numbers were
+    programmed onto, whose own imperfections are not simulated.
+    """
+
+    tile: Tile | torch.Tensor
     coefficient: float = 1.0
     row_signs: torch.Tensor | None = None  # (out,)
     column_signs: torch.Tensor | None = None  # (in,)
 
+    @property
+    def matrix(self) -> torch.Tensor:
+        """(out, in): without coefficient and signs."""
+        return self.tile if isinstance(self.tile, torch.Tensor) else self.tile.w
+
     def weight(self) -> torch.Tensor:
         """(out, in): the term as a matrix."""
-        w = self.coefficient * self.tile.w
+        w = self.coefficient * self.matrix
         if self.row_signs is not None:
             w = self.row_signs[:, None] * w
         return w if self.column_signs is None else w * self.column_signs
@@ -45,6 +54,9 @@ class State(Viewed):
 
     `State(W=tile, t=0)` has `.W` and `.t`, an int64 buffer; a checkpoint of the model holds them all.
     """
+
+    key = 0
+    """64-bit name of the algorithm's own randomness (choppers); the block that holds the state sets it."""
 
     def __init__(self, **parts: Any) -> None:
         super().__init__()
@@ -74,7 +86,11 @@ class Algorithm(Record):
     """
 
     mix = "shared_adc"
-    """"shared_adc": the terms' currents add up before one converter; "separate": one product a term."""
+    """"shared_adc": the terms' currents add up before one converter; "separate": a product a term, each with its
+    own noise and converter, then added digitally; all but the first without bound management."""
+
+    units = "mini-batch"
+    """"mini-batch": one `step` for all samples since the last; "sample": one for each of them, in order."""
 
     def init(self, new_tile: NewTile, w0: torch.Tensor) -> State:
         """The state for initial weights w0 (out, in)."""
@@ -85,20 +101,23 @@ class Algorithm(Record):
         raise NotImplementedError
 
     def step(self, s: State, g: Factors, lr: float) -> None:
-        """One mini-batch: pulses for the arrays, arithmetic for the digital state."""
+        """One mini-batch (or one sample, see `units`): pulses for the arrays, arithmetic for the digital state."""
         raise NotImplementedError
+
+    def observe(self, s: State, loss: float) -> None:
+        """The training loss of an epoch, from `AnalogOptimizer.observe`; most algorithms do not need it."""
+
+
+def rate(value: float, scaled: bool, lr: float) -> float:
+    """A learning rate as a field gives it: absolute, or a factor on the optimizer's `lr`."""
+    return value * lr if scaled else value
 
 
 def due(s: State, every: int) -> bool:
-    """Counts a mini-batch in s.t (int64 buffer); true on every `every`-th."""
+    """Counts a step in s.t (int64 buffer); true on every `every`-th."""
     t = s.counters("t")
     t[0] += 1
     return t[0] % every == 0
-
-
-def next_column(s: State, tile: Tile, every: int = 1) -> int:
-    """The column whose turn it is: 0, 1, ..., in - 1, 0, ..., one at each transfer that is due."""
-    return (s.counters("t")[0] // every - 1) % tile.shape[1]
 
 
 @functools.lru_cache(maxsize=4096)  # a new one costs 12 us a transfer

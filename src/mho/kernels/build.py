@@ -34,6 +34,8 @@ _PARTS = (
     "finish.py",
 )
 _IMPORT_OF_LAW = "from mho.kernels.ideal import"
+_IMPORT_OF_PARTS = "from mho.kernels.template import"
+_FIRST_KERNEL = "\n@lean_kernel"
 
 
 class Layout:
@@ -62,7 +64,8 @@ class Layout:
 
 
 def source_of(device: Device, layout: Layout, template: str = "template.py") -> str:
-    """Source of a kernel module of this device: "template.py" sends pulses, "flow.py" applies counted ones."""
+    """Source of a kernel module of this device: "template.py" sends the pulses of an update,
+    "counted.py" given numbers of pulses; "flow.py" applies counted ones together."""
     law = lower(device.response, varying=device.varying)
     cheap = "32(" not in law.source.partition("def ")[2]
     noisy = layout.noise != "none"
@@ -138,9 +141,15 @@ def flow(w, n_up, n_down, z, par, i, q, scal):
 
 
 def _split(template: str) -> tuple[str, str]:
-    lines = (_HERE / template).read_text().splitlines()
-    [at] = [i for i, line in enumerate(lines) if line.startswith(_IMPORT_OF_LAW)]
-    return "\n".join(lines[:at]), "\n".join(lines[at + 1 :])
+    """The text before the import of the law and after it; parts imported from template.py are written out."""
+    head, _, tail = (_HERE / template).read_text().partition(_IMPORT_OF_LAW)
+    tail = tail.partition("\n")[2]
+    before, is_there, after = tail.partition(_IMPORT_OF_PARTS)
+    if is_there:
+        parts_head, parts = _split("template.py")
+        head = f"{parts_head}\n{head}"
+        tail = f"{before}\n{parts.partition(_FIRST_KERNEL)[0]}\n{after.partition(chr(10))[2]}"
+    return head.rstrip("\n"), tail.rstrip("\n")
 
 
 @functools.cache

@@ -61,12 +61,15 @@ class CpuKernels:
         self.device, self.layout, self.key = device, Layout(device, cells), key
         self.module = kernels_for(device, self.layout)
         self.flow: ModuleType | None = None
+        self.counting: ModuleType | None = None
         self.arrays, self.table = arrays, table_of(arrays)
         self.scal = self.layout.scal(device)
         self.numbers = np.array(self.scal, np.float32)
         self.granularity = float(device.dw_min)
         self.n_out, self.n_in = arrays.cells.shape
         self._planned: tuple[Pulses, np.ndarray] | None = None
+        self._key = split(key)
+        self._below = 0
 
     def update(self, x: torch.Tensor, d: torch.Tensor, lr: float, pulses: Pulses, event: int) -> Sent:
         """Adds lr d x^T to the cells by pulses; x (samples, in), d (samples, out) float32, contiguous, finite."""
@@ -141,6 +144,29 @@ class CpuKernels:
         up, down, bad, clipped = zip(*over_rows(rows, self.n_out, work > _WORTH_PULSES), strict=True)
         return Sent(sum(up), sum(down), max(bad), sum(clipped), work)
 
+    def send_counted(self, n: torch.Tensor, row: int, column: int, total: int, event: int) -> Sent:
+        """Sends |n| pulses, `total` in all, down where n < 0, to the rectangle of cells that begins at
+        (row, column); n (rows, columns) float32, contiguous, whole numbers."""
+        if self.counting is None:
+            self.counting = kernels_for(self.device, self.layout, "counted.py")
+            self._below = self._list_below(self.n_in)
+        name, tables = (*self._key, event), (self.table, self.numbers)
+        if n.shape[1] < self.n_in:
+            room = self._scratch()
+            return Sent(*self.counting.counted_column(*tables, room.table, n.data_ptr(), column, *name), 0, 0)
+        counted_rows, rows = self.counting.counted_rows, len(n)
+
+        def send(span):
+            scratch, marks = self._scratch(), _kept(_new_marks, self.n_in)
+            first, last = row + span[0], row + span[1]
+            fixed = *tables, scratch.table, *marks.arrays, self._below
+            return counted_rows(first, last, *fixed, n.data_ptr(), row, *name)
+
+        if total <= (_WORTH_PULSES if self.module.NOISY else _WORTH_COUNTS):
+            return Sent(*send((0, rows)), 0, 0)
+        up, down, bad = zip(*over_rows(send, rows, True), strict=True)
+        return Sent(sum(up), sum(down), max(bad), 0, 0)
+
     def _blocks(self, call: _Call, bl: int, send: Callable, together: int = 0) -> Sent:
         """Many bit lines: drawn by all threads, block by block so that they stay in the cache, then sent."""
         up = down = clipped = n_lines = 0
@@ -192,3 +218,8 @@ def _kept(make: Callable[..., Any], *shape: int) -> _Room:
         arrays = make(*shape)
         kept[make, shape] = _Room(table_of(arrays), arrays)
     return kept[make, shape]
+
+
+def _new_marks(n_in: int) -> tuple[np.ndarray]:
+    """Marks for the columns of one row, in whole vectors of 16."""
+    return (np.zeros((n_in + 15) // 16 * 16, np.uint8),)

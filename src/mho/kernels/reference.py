@@ -123,6 +123,23 @@ def rounded(
     return sent[0], sent[1]
 
 
+def counted(
+    module: ModuleType, cells, planes, scal, n, row: int, column: int, key: int, event: int
+) -> tuple[int, int]:
+    """Sends |n| pulses, down where n < 0, to the cells of a rectangle whose first one is (row, column)."""
+    c2c_key = split(call_key(key, Stream.C2C, event))
+    sent = [0, 0]
+    for i, numbers in enumerate(n, row):
+        noise = Noise(c2c_key, i)
+        for k in range(int(np.abs(numbers).max())):
+            for down in (False, True):
+                for j, number in enumerate(numbers, column):
+                    if abs(number) > k and (number < 0) == down:
+                        pulse(module, cells, planes, scal, i, j, down, noise)
+                        sent[down] += 1
+    return sent[0], sent[1]
+
+
 def pulse(module: ModuleType, cells, planes, scal, i: int, j: int, down: bool, noise: Noise) -> None:
     """One pulse on cell (i, j): its parameters as the law's step functions expect them, its own noise."""
     step = module.step_down if down else module.step_up

@@ -12,7 +12,7 @@ from mho.nn.digital import add_terms
 from mho.nn.product import Layout, product
 from mho.pulses import Exact
 from mho.responses import Constant
-from mho.rng import Stream, Use, child_key, next_event
+from mho.rng import STREAMS, Stream, Use, child_key, next_event
 from mho.tile import Tile
 from mho.views import Viewed
 
@@ -47,7 +47,8 @@ class Block(Viewed):
         size = {"none": None, "scalar": 1, "columnwise": self.shape[0]}[kind]
         self.out_scale = None if size is None else nn.Parameter(torch.ones(size, dtype=torch.float32))
         self.state = hardware.algorithm.init(self._new_tile, w0)
-        self.register_buffer("events", torch.zeros(max(Stream) + 1, dtype=torch.int64))
+        self.state.key = child_key(key, "algorithm")
+        self.register_buffer("events", torch.zeros(STREAMS, dtype=torch.int64))
         self.factors: list[Factors] = []
         self._kept: tuple[torch.Tensor, torch.Tensor] | None = None
         self._factor = 0.0  # of the second term, when `weight` was last brought up to date
@@ -81,14 +82,20 @@ class Block(Viewed):
         if len(self.factors) > 1:
             g = Factors(*(torch.cat(parts) for parts in zip(*self.factors, strict=True)))
         self.factors.clear()
-        self.hardware.algorithm.step(self.state, g, lr)
+        algorithm = self.hardware.algorithm
+        if algorithm.units == "sample":
+            for x, d in zip(g.x.split(1), g.d.split(1), strict=True):
+                algorithm.step(self.state, Factors(x, d), lr)
+        else:
+            algorithm.step(self.state, g, lr)
         self.refresh()
 
     def refresh(self) -> None:
         """Brings `weight` up to date with the arrays."""
         weight, terms = self._matrices()[0], self.hardware.algorithm.visible(self.state)
-        if len(terms) == 2 and _is_plain(terms[0]) and terms[1].row_signs is terms[1].column_signs is None:
-            (first, *_), (second, factor, *_) = terms
+        first = terms[0].tile
+        if len(terms) == 2 and _is_plain(terms[0]) and _is_unsigned(terms[1]) and isinstance(first, Tile):
+            second, factor, *_ = terms[1]
             if factor != self._factor:
                 first.touched.fill_(1)
                 self._factor = factor
@@ -107,15 +114,33 @@ class Block(Viewed):
         stream = Stream.BACKWARD if backward else Stream.FORWARD if self.training else Stream.EVALUATE
         if self.hardware.algorithm.mix == "shared_adc":
             return self._multiply(self._matrices()[not backward], x, direction, stream, sign)
-        weights = [term.weight() for term in self.hardware.algorithm.visible(self.state)]
-        parts = [self._multiply(w if backward else w.mT, x, direction, stream, sign) for w in weights]
-        return sum(parts[1:], parts[0])
+        y = None
+        for term in self.hardware.algorithm.visible(self.state):
+            matrix, inputs, outputs = term.matrix, term.column_signs, term.row_signs
+            if backward:
+                inputs, outputs = outputs, inputs
+            else:
+                matrix = matrix.mT
+            part = x if inputs is None else x * inputs
+            part = self._multiply(matrix, part, direction, stream, sign, managed=y is None)
+            if outputs is not None:
+                part *= outputs
+            y = part.mul_(term.coefficient) if y is None else y.add_(part, alpha=term.coefficient)
+        assert y is not None, "an algorithm shows the network at least one term"
+        return y
 
     def _multiply(
-        self, matrix: torch.Tensor, x: torch.Tensor, direction: str, stream: Stream, sign: float
+        self,
+        matrix: torch.Tensor,
+        x: torch.Tensor,
+        direction: str,
+        stream: Stream,
+        sign: float,
+        managed: bool = True,
     ) -> torch.Tensor:
         use = Use(self.key, stream, next_event(self.counters("events"), stream))
-        return multiply(matrix, x, self.io[direction], use, direction + " pass", sign)
+        io = self.io[direction] if managed else self.io[direction].unmanaged
+        return multiply(matrix, x, io, use, direction + " pass", sign)
 
     def _matrices(self) -> tuple[torch.Tensor, torch.Tensor]:
         """The visible weight as (out, in) and as (in, out), kept: making the two costs microseconds a product."""
@@ -160,14 +185,21 @@ def _refresh_after_load(block: Block, keys: object) -> None:
 
 
 def _is_plain(term: Term) -> bool:
-    return term.coefficient == 1.0 and term.row_signs is term.column_signs is None
+    return term.coefficient == 1.0 and _is_unsigned(term)
+
+
+def _is_unsigned(term: Term) -> bool:
+    return term.row_signs is term.column_signs is None
 
 
 def _fused(terms: list[Term]) -> torch.Tensor:
-    """The weight that the network sees; one array's own memory where that is what it sees."""
+    """The weight that the network sees; one matrix's own memory where that is what it sees."""
     if len(terms) == 1 and _is_plain(terms[0]):
-        return terms[0].tile.w
-    return torch.stack([term.weight() for term in terms]).sum(0)
+        return terms[0].matrix
+    fused = terms[0].weight()
+    for term in terms[1:]:
+        fused = fused + term.weight()
+    return fused
 
 
 def _scaled(w: torch.Tensor, mapping: Mapping) -> tuple[torch.Tensor, torch.Tensor]:

@@ -4,6 +4,7 @@ from mho.responses.base import Response, SymmetricPoint
 from mho.responses.constant import Constant
 from mho.responses.exp_step import ExpStep
 from mho.responses.exponential import Exponential
+from mho.responses.linear import Linear
 from mho.responses.pow_step import PowStep
 from mho.responses.power import Power
 from mho.responses.soft_bounds import SoftBounds
@@ -12,6 +13,7 @@ __all__ = [
     "Constant",
     "ExpStep",
     "Exponential",
+    "Linear",
     "PowStep",
     "Power",
     "Response",

@@ -91,6 +91,8 @@ class Session:
             row |= {f"pulses_up_{array}": counts["up"], f"pulses_down_{array}": counts["down"]}
         row["seconds"] = round(self.seconds + time.perf_counter() - start, 3)
         self.schedule.step()
+        if isinstance(self.optimizer, mho.AnalogOptimizer):
+            self.optimizer.observe(row["train_loss"])
         self.rows.append(row)
         self.epoch += 1
         self._begin_epoch()

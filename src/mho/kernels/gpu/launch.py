@@ -106,15 +106,42 @@ class GpuKernels:
 
     def _rounded(self, x, d, lr: float, pulses: Pulses, event: int, totals) -> None:
         """All samples at once, row by row."""
-        n_out, n_in = self.arrays.cells.shape
+        n_in = self.arrays.cells.shape[1]
         if n_in > _WIDEST:
             wrong = f"rounding is stochastic and the tile has {n_in} columns"
             need = f"A GPU can round rows of up to {_WIDEST}"
             raise complaint("Tile.update", wrong, need, "use smaller tiles")
+        self._send_rounded(x, d, self._numbers(lr), lr, pulses.bl, event, totals)
+
+    def send_counted(self, n: torch.Tensor, row: int, column: int, total: int, event: int) -> Sent:
+        """Sends |n| pulses, down where n < 0, to the rectangle of cells that begins at (row, column): an update
+        by d^T x with dw_min = 1, where d chooses a row for each sample, so that nothing is left to round."""
+        n_out, n_in = self.arrays.cells.shape
+        if n_in > _WIDEST:
+            wrong = f"the tile has {n_in} columns"
+            raise complaint(
+                "Tile.pulse", wrong, f"A GPU can count for rows of up to {_WIDEST}", "use smaller tiles"
+            )
+        if n.shape[1] == n_in:
+            d = torch.eye(n_out, device=self.where)[row : row + len(n)]
+            x = n
+        else:
+            x = torch.zeros(1, n_in, device=self.where)
+            x[0, column] = 1.0
+            d = n.mT.contiguous()
+        totals = torch.zeros(len(Sent._fields), dtype=torch.int64, device=self.where)
+        ones = torch.ones(2, dtype=torch.float64, device=self.where)
+        with torch.cuda.device_of(x):
+            self._send_rounded(x, d, ones, 1.0, int(n.abs().max()), event, totals)
+        up, down, bad_after, _, _ = totals.tolist()
+        return Sent(up, down, bad_after - 1, 0, 0)
+
+    def _send_rounded(self, x, d, numbers: torch.Tensor, lr: float, bl: int, event: int, totals) -> None:
+        n_out, n_in = self.arrays.cells.shape
         keys = (*key_words(self.key, Stream.X_BITS, event), *key_words(self.key, Stream.C2C, event))
         width = block_for(n_in, _WIDEST)
         self.module.send_rounded[(n_out,)](
-            *self.memory, self.scal, x, d, self._numbers(lr), totals, *keys, len(x), n_in, n_out, pulses.bl,
+            *self.memory, self.scal, x, d, numbers, totals, *keys, len(x), n_in, n_out, bl,
             **self._kind(lr), BLOCK=width, num_warps=min(max(width // 512, 4), 16), **EXACT,
         )  # fmt: skip
 

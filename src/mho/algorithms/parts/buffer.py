@@ -1,0 +1,45 @@
+"""The digital buffer between two arrays: it adds up small numbers until they are worth a pulse."""
+
+from typing import Any
+
+import torch
+
+from mho.algorithms.base import State, rate
+from mho.algorithms.parts.lines import Line, n_lines
+
+
+def scale(a: Any, s: State, lr: float) -> float:
+    """What a number read from P counts in the buffer, whose unit is one pulse on W [1 / weight unit].
+
+    |transfer_lr| / threshold, where the threshold is thres_scale * dw_min of W, or, if auto_granularity > 0,
+    dw_min of P * auto_granularity / (lines of P * transfer_every): the longer a line waits for its turn, the
+    more its read counts.
+
+    a: an algorithm with these fields. Source: aihwkit 1.2.0, rpu_buffered_transfer_device.cpp (first form) and
+    rpu_chopped_transfer_device.cpp (second form).
+    """
+    threshold = a.thres_scale * s.W.granularity
+    if a.auto_granularity:
+        wait = n_lines(a.transfer, s.P.shape) * a.transfer_every
+        threshold = s.P.granularity * a.auto_granularity / wait
+    return abs(rate(a.transfer_lr, a.scale_transfer_lr, lr)) / threshold
+
+
+def whole_pulses(h: torch.Tensor, most: int) -> torch.Tensor:
+    """The pulses that a buffer asks for: its integer part, `most` at most in either direction."""
+    return h.trunc().clamp_(-most, most)
+
+
+def fire(a: Any, s: State, line: Line) -> None:
+    """Sends the whole pulses in the buffer H of this line to W, and takes them out of it.
+
+    With `forget_buffer` what fired is multiplied by `momentum`, and so loses its remainder too; else it loses
+    (1 - momentum) of what was sent. a: an algorithm with these fields and max_pulses.
+    """
+    h = line.of(s.H)
+    n = whole_pulses(h, a.max_pulses)
+    if a.forget_buffer:
+        h.mul_(torch.where(n == 0, 1.0, a.momentum))
+    else:
+        h.sub_(n, alpha=1 - a.momentum)
+    line.pulse(s.W, n)

@@ -1,0 +1,66 @@
+"""What a transfer reads and writes: one column, one row, or all of an array."""
+
+from typing import Any, Literal, NamedTuple
+
+import torch
+
+from mho.algorithms.base import State, due, one_hot, rate
+from mho.tile import Tile
+
+By = Literal["column", "row", "all"]
+
+
+def n_lines(by: By, shape: tuple[int, int]) -> int:
+    """How many transfers go once round an array (out, in)."""
+    return {"column": shape[1], "row": shape[0], "all": 1}[by]
+
+
+class Line(NamedTuple):
+    """Line number j of `by`: (out,) numbers for a column, (in,) for a row, (out, in) for all."""
+
+    by: By
+    j: int
+
+    def of(self, matrix: torch.Tensor) -> torch.Tensor:
+        """This line of a matrix (out, in): a view, which can be written to."""
+        return matrix if self.by == "all" else matrix[:, self.j] if self.by == "column" else matrix[self.j]
+
+    def read(self, tile: Tile) -> torch.Tensor:
+        """As the converters give it."""
+        if self.by == "all":
+            return tile.read()
+        return tile.read(self.j) if self.by == "column" else tile.read(row=self.j)
+
+    def write(self, tile: Tile, change: torch.Tensor, lr: float) -> None:
+        """Asks the tile for w + lr change on this line, by its own pulses."""
+        out, n_in = tile.shape
+        if self.by == "all":
+            tile.update(torch.eye(n_in), change.mT, lr)
+        elif self.by == "column":
+            tile.update(one_hot(self.j, n_in), change, lr)
+        else:
+            tile.update(change, one_hot(self.j, out), lr)
+
+    def pulse(self, tile: Tile, n: torch.Tensor) -> None:
+        """Sends exactly n pulses, an integer for each cell of the line."""
+        if self.by == "all":
+            tile.pulse(n)
+        elif self.by == "column":
+            tile.pulse(n, column=self.j)
+        else:
+            tile.pulse(n, row=self.j)
+
+
+def next_line(s: State, by: By, shape: tuple[int, int], every: int = 1) -> Line:
+    """The line whose turn it is at a transfer that is due: 0, 1, ..., the last, 0, ..."""
+    return Line(by, (s.counters("t")[0] // every - 1) % n_lines(by, shape))
+
+
+def transfer(a: Any, s: State, lr: float) -> None:
+    """When it is due, adds the next line of P to that of W: W[line] <- pulses(transfer_lr * P[line]).
+
+    a: an algorithm with the fields transfer, transfer_every, transfer_lr and scale_transfer_lr.
+    """
+    if due(s, a.transfer_every):
+        line = next_line(s, a.transfer, s.P.shape, a.transfer_every)
+        line.write(s.W, line.read(s.P), rate(a.transfer_lr, a.scale_transfer_lr, lr))

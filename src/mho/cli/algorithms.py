@@ -1,0 +1,88 @@
+"""`mho algorithms`: what there is to train with, what it needs, and where to start."""
+
+from typing import Annotated
+
+import typer
+
+from mho.cli.advise import AsJson, advise, print_json
+from mho.errors import complaint, did_you_mean
+
+app = typer.Typer(help="List the training algorithms, explain one, advise on settings.", no_args_is_help=True)
+app.command("advise")(advise)
+
+
+@app.command("list")
+def list_(as_json: AsJson = False) -> None:
+    """List all algorithms: what each does, what it needs for every weight, who published it.
+
+    Example: mho algorithms list
+    """
+    from rich.console import Console
+    from rich.text import Text
+
+    from mho.catalogue import algorithms, describe, first_clause
+
+    entries = [describe(cls) for cls in algorithms().values()]
+    if as_json:
+        print_json([entry.as_dict() for entry in entries])
+        return
+    table = _table("Algorithms: mho algorithms show NAME explains one")
+    table.add_column("algorithm", no_wrap=True)
+    table.add_column("what it does", ratio=3)
+    table.add_column("arrays and digital memory", ratio=2)
+    table.add_column("source", ratio=2)
+    for entry in entries:
+        cells = entry.name, entry.summary, first_clause(entry.hardware), first_clause(entry.source)
+        table.add_row(*map(Text, cells))
+    Console().print(table)
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(help="As `mho algorithms list` spells it, or the class.")],
+    as_json: AsJson = False,
+) -> None:
+    """Explain one algorithm: equations, every hyper-parameter with default, domain and meaning, source.
+
+    Example: mho algorithms show residual-learning
+    """
+    from rich.console import Console
+    from rich.text import Text
+
+    from mho.catalogue import algorithms, describe
+    from mho.config import kebab
+
+    known = algorithms()
+    if kebab(name) not in known:
+        raise complaint(
+            f"mho algorithms show {name}", "there is no such algorithm", did_you_mean(kebab(name), known)
+        )
+    entry = describe(known[kebab(name)])
+    if as_json:
+        print_json(entry.as_dict())
+        return
+    console = Console()
+    console.print(Text(f"{entry.title} (--algorithm {entry.name})", style="bold"))
+    console.print(f"{entry.summary}\n", markup=False, highlight=False)
+    for line in entry.equations.splitlines():
+        console.print(Text(f"    {line}"), soft_wrap=True)
+    if entry.prose:
+        console.print(f"\n{entry.prose}", markup=False, highlight=False)
+    if entry.fields:
+        table = _table("")
+        for column in ("field", "default", "domain"):
+            table.add_column(column, no_wrap=column != "domain")
+        table.add_column("meaning", ratio=1)
+        for f in entry.fields:
+            table.add_row(*map(Text, (f.name, f.default, f.domain, f.text)))
+        console.print(table)
+        console.print(f"To set one: --set algorithm.{entry.fields[0].name}=...", highlight=False)
+    for title, text in (("Hardware", entry.hardware), ("Source", entry.source)):
+        console.print(f"\n{title}: {text}", markup=False, highlight=False)
+
+
+def _table(title: str):
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    return Table(title=title or None, box=SIMPLE_HEAD)

@@ -1,0 +1,79 @@
+"""An experiment: named cells that are run one by one, and what each must be compared with."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mho.errors import complaint, did_you_mean
+from mho.training.provenance import provenance
+
+
+class Line(NamedTuple):
+    """One number of a report: ours, its standard error, and the published one (None: nothing to compare with)."""
+
+    cell: str
+    quantity: str
+    ours: float
+    error: float
+    published: float | None
+
+    @property
+    def distance(self) -> float | None:
+        """How many standard errors ours is from the published number."""
+        if self.published is None:
+            return None
+        return abs(self.ours - self.published) / self.error if self.error else float("inf")
+
+
+class Experiment(NamedTuple):
+    """A table or figure as code.
+
+    cells: {name: settings}, settings being plain data with an entry "steps"; run(settings, seed, tick) -> {quantity: (mean, standard
+    error)}, which calls tick(done, total) now and then; published: {(cell, quantity): number}.
+    """
+
+    id: str
+    title: str
+    source: str
+    cells: Mapping[str, Mapping[str, Any]]
+    run: Callable[[Mapping[str, Any], int, Callable[[int, int], None]], dict[str, tuple[float, float]]]
+    published: Mapping[tuple[str, str], float]
+
+
+def run_cells(
+    experiment: Experiment,
+    names: list[str],
+    folder: Path,
+    seed: int,
+    share: float = 1.0,
+    watch: Callable[[str, int, int], None] = lambda name, done, total: None,
+) -> list[Line]:
+    """Runs the cells (a `share` of their steps), or takes from the folder those that it already holds.
+
+    Each finished cell is one JSON file with its settings, seed, versions and numbers; a file with other settings
+    is an error. Raises: MhoError for an unknown cell.
+    """
+    lines = []
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        if name not in experiment.cells:
+            where = f"mho papers run {experiment.id} --cells {name}"
+            raise complaint(where, "there is no such cell", did_you_mean(name, experiment.cells))
+        settings = dict(experiment.cells[name])
+        settings["steps"] = int(settings["steps"] * share)
+        asked = json.loads(json.dumps({"settings": settings, "seed": seed}))
+        file = folder / f"{name}.json"
+        if file.exists():
+            kept = json.loads(file.read_text(encoding="utf-8"))
+            if {key: kept[key] for key in asked} != asked:
+                fix = "name another folder with --out"
+                raise complaint(str(file), "it holds the result of other settings or another seed", fix=fix)
+        else:
+            numbers = experiment.run(settings, seed, lambda done, total, name=name: watch(name, done, total))
+            kept = asked | {"numbers": numbers} | provenance()
+            file.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+        for quantity, (mean, error) in kept["numbers"].items():
+            published = experiment.published.get((name, quantity))
+            lines.append(Line(name, quantity, mean, error, published))
+    return lines

@@ -71,6 +71,16 @@ def fields_of(algorithm):
     return repr(algorithm).replace(" ", "")
 
 
+def assert_products(block):
+    """Forward and backward see `weight`, whatever it is made of."""
+    g = torch.Generator().manual_seed(3)
+    x, gradient = (torch.randn(4, n, generator=g, requires_grad=True) for n in reversed(block.shape))
+    y = block(x)
+    y.backward(gradient)
+    torch.testing.assert_close(y, x @ block.weight.mT)
+    torch.testing.assert_close(x.grad, gradient @ block.weight)
+
+
 def product(x, d):
     """Minus the gradient, in float64: the sum over samples of d x^T."""
     return d.double().numpy().T @ x.double().numpy()

@@ -12,6 +12,7 @@ from blocks import (
     NOISY,
     alpha,
     assert_follows,
+    assert_products,
     assert_same,
     batches,
     beta,
@@ -111,8 +112,10 @@ TRACKERS = [
 def test_agad_and_erider_line_by_line(algorithm, shape):
     data = batches(shape, 90)
     pulses = COUNTED if algorithm.buffer else mho.Expected()
-    found = recorded(block_of(algorithm, shape=shape, pulses=pulses), data)
+    block = block_of(algorithm, shape=shape, pulses=pulses)
+    found = recorded(block, data)
     assert_follows(found, tracking(algorithm, data, found))
+    assert_products(block)
 
 
 # RIDER and E-RIDER as the paper prints them.

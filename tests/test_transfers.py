@@ -15,6 +15,7 @@ from blocks import (
     NOISY,
     alpha,
     assert_follows,
+    assert_products,
     batches,
     beta,
     block_of,
@@ -201,12 +202,7 @@ def test_the_network_sees_p_with_the_signs_of_its_own_lines(mix, shape):
     block.refresh()
     weight = block.state.W.w + 0.5 * torch.outer(c_d, c_x) * P
     torch.testing.assert_close(block.weight.data, weight)
-    x = torch.randn(4, shape[1], generator=g, requires_grad=True)
-    gradient = torch.randn(4, shape[0], generator=g)
-    y = block(x)
-    y.backward(gradient)
-    torch.testing.assert_close(y, x @ weight.mT)
-    torch.testing.assert_close(x.grad, gradient @ weight)
+    assert_products(block)
 
 
 # Residual learning v2.
@@ -297,7 +293,9 @@ def test_fast_lr_is_absolute_or_a_factor_on_lr(algorithm, scaled):
 @pytest.mark.parametrize("algorithm", WITH_UNITS, ids=lambda c: c.__name__)
 def test_a_sample_is_a_mini_batch_of_one(algorithm):
     """To the bit, with pulses and their noise."""
-    every = algorithm(transfer_every=3)
+    pace = {"fast_lr": 0.1, "scale_fast_lr": False, "transfer_lr": 0.5, "scale_transfer_lr": False}
+    pace |= {"auto_granularity": 10.0, "chop_prob": 0.5, "n_pulses": 10}
+    every = algorithm(transfer_every=3, **{name: v for name, v in pace.items() if hasattr(algorithm, name)})
     whole, single, sampled = (block_of(a, NOISY) for a in (every, every, every.replace(units="sample")))
     for x, d, lr in batches(WIDE, 20, samples=4):
         step(whole, x, d, lr)
@@ -306,6 +304,8 @@ def test_a_sample_is_a_mini_batch_of_one(algorithm):
             step(single, one_x, one_d, lr)
     assert int(sampled.state.t) == 80
     assert int(whole.state.t) == 20
+    slowest = next(iter(sampled.state.tiles().values()))
+    assert sum(slowest.pulses_sent) > 0
     states = sampled.state_dict(), single.state_dict()
     assert states[0].keys() == states[1].keys()
     for name in states[0]:

@@ -213,7 +213,7 @@ class Tile(Viewed):
         Raises: MhoError for a wrong shape, a line that does not exist, NaN, infinity or fractions (nothing is
             sent then), for a law that drove a weight to NaN, and on a GPU for rows longer than 16384.
         """
-        n, row, column, total = checks.counts(n, column, row, self.shape, self._buffers["cells"].device)  # type: ignore[union-attr]
+        n, row, column, total = checks.counts(n, column, row, self.shape, self.w.device)
         if not isinstance(self.pulses, Pulses):
             law, cells = self.device.response, self.parameters_of_cells
             arithmetic.send(self.cells, n, row, column, self.granularity, self.pulses, law, cells)

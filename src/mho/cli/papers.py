@@ -39,8 +39,8 @@ def run(
 ) -> None:
     """Run an experiment and print our numbers beside the published ones.
 
-    Each finished cell is one JSON file in --out and is not run again; after Ctrl-C the same command goes on with the
-    cell that was interrupted.
+    Each finished cell is one JSON file in --out and is not run again; after Ctrl-C the same command goes on
+    with the cell that was interrupted.
 
     Examples:
 
@@ -70,7 +70,7 @@ def run(
 
         lines = run_cells(chosen, names, folder, seed, 0.1 if quick else 1.0, watch)
     Console().print(_table(chosen.title, lines))
-    note = "± is the standard error over instances; away: distance from the reference in such errors."
+    note = "± is the standard error; away: distance from the reference in combined standard errors."
     Console().print(f"{note}\nResults: {folder}/*.json", soft_wrap=True)
 
 
@@ -79,18 +79,18 @@ def _table(title: str, lines: list):
     from rich.table import Table
 
     view = Table(title=title, box=SIMPLE_HEAD)
-    view.add_column("cell", no_wrap=True)
-    view.add_column("quantity", no_wrap=True)
+    for name in ("cell", "quantity"):
+        view.add_column(name, no_wrap=True)
     for name in ("ours", "±", "reference", "away"):
-        view.add_column(name, justify="right")
+        view.add_column(name, justify="right", no_wrap=True)
     for line in lines:
         known = line.published is not None
         view.add_row(
             line.cell,
             line.quantity,
-            f"{line.ours:.3g}",
-            f"{line.error:.1g}" if line.error else "",
-            f"{line.published:.3g}" if known else "",
+            f"{line.ours:.2e}",
+            f"{line.error:.1e}",
+            f"{line.published:.1e}" if known else "",
             f"{line.distance:.1f}" if known else "",
         )
     return view

@@ -1,6 +1,8 @@
 """An experiment: named cells that are run one by one, and what each must be compared with."""
 
+import functools
 import json
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,35 +12,42 @@ from mho.training.provenance import provenance
 
 
 class Line(NamedTuple):
-    """One number of a report: ours, its standard error, and the published one (None: nothing to compare with)."""
+    """One number of a report: ours and the published one (None: nothing to compare with), with standard errors."""
 
     cell: str
     quantity: str
     ours: float
     error: float
     published: float | None
+    published_error: float = 0.0
 
     @property
     def distance(self) -> float | None:
-        """How many standard errors ours is from the published number."""
+        """How many combined standard errors ours is from the published number."""
         if self.published is None:
             return None
-        return abs(self.ours - self.published) / self.error if self.error else float("inf")
+        return abs(self.ours - self.published) / math.hypot(self.error, self.published_error)
+
+
+Tick = Callable[[int, int], None]
+Run = Callable[[Mapping[str, Any], int, Tick], dict[str, tuple[float, float]]]
 
 
 class Experiment(NamedTuple):
     """A table or figure as code.
 
-    cells: {name: settings}, settings being plain data with an entry "steps"; run(settings, seed, tick) -> {quantity: (mean, standard
-    error)}, which calls tick(done, total) now and then; published: {(cell, quantity): number}.
+    cells: {name: settings}, settings being plain data with an entry "steps".
+    run: (settings, seed, tick) -> {quantity: (mean, standard error)}; calls tick(done, total) now and then.
+    published: {(cell, quantity): number}; published_spread: their standard error in units of ours.
     """
 
     id: str
     title: str
     source: str
     cells: Mapping[str, Mapping[str, Any]]
-    run: Callable[[Mapping[str, Any], int, Callable[[int, int], None]], dict[str, tuple[float, float]]]
+    run: Run
     published: Mapping[tuple[str, str], float]
+    published_spread: float = 0.0
 
 
 def run_cells(
@@ -70,10 +79,11 @@ def run_cells(
                 fix = "name another folder with --out"
                 raise complaint(str(file), "it holds the result of other settings or another seed", fix=fix)
         else:
-            numbers = experiment.run(settings, seed, lambda done, total, name=name: watch(name, done, total))
+            numbers = experiment.run(settings, seed, functools.partial(watch, name))
             kept = asked | {"numbers": numbers} | provenance()
             file.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
         for quantity, (mean, error) in kept["numbers"].items():
             published = experiment.published.get((name, quantity))
-            lines.append(Line(name, quantity, mean, error, published))
+            spread = experiment.published_spread * error
+            lines.append(Line(name, quantity, mean, error, published, spread))
     return lines

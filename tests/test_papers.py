@@ -1,0 +1,59 @@
+"""Experiments: cells that are run once, kept, and compared with what was published."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mho.errors import MhoError
+from mho.papers import EXPERIMENTS
+from mho.papers.experiment import Experiment, Line, run_cells
+
+QUADRATIC = EXPERIMENTS["quadratic"]
+
+
+def numbers_of(lines):
+    return {(line.cell, line.quantity): line.ours for line in lines}
+
+
+def test_the_quadratic_tells_biased_algorithms_from_exact_ones(tmp_path):
+    """A tenth of the steps: factors of 4 and more, where the spread over 32 instances is 6 %."""
+    cells = ["analog-sgd", "rl-uncalibrated", "rl-true-point", "e-rider-p0.01", "digital"]
+    found = numbers_of(run_cells(QUADRATIC, cells, tmp_path, 0, 0.1))
+    assert found["rl-true-point", "error"] < 4e-3
+    assert found["e-rider-p0.01", "error"] < 6e-3
+    assert found["digital", "error"] < 5e-3
+    assert found["analog-sgd", "error"] > 1.5e-2
+    assert found["rl-uncalibrated", "error"] > 2.5e-2
+
+
+def test_finished_cells_are_not_run_again(tmp_path):
+    calls = []
+
+    def run(settings, seed, tick):
+        calls.append((settings["steps"], seed))
+        tick(1, 2)
+        return {"error": (2.0 * settings["steps"] + seed, 0.5)}
+
+    cells = {"a": {"steps": 10}, "b": {"steps": 20}}
+    tiny = Experiment("tiny", "Tiny", "none", cells, run, {("a", "error"): 22.0}, published_spread=2.0)
+    watched = []
+    lines = run_cells(tiny, ["a", "b"], tmp_path, 3, watch=lambda *what: watched.append(what))
+    assert lines == [Line("a", "error", 23.0, 0.5, 22.0, 1.0), Line("b", "error", 43.0, 0.5, None, 1.0)]
+    assert lines[0].distance == pytest.approx(1.0 / 1.25**0.5)
+    assert lines[1].distance is None
+    assert watched == [("a", 1, 2), ("b", 1, 2)]
+    assert run_cells(tiny, ["b", "a"], tmp_path, 3) == lines[::-1]
+    assert calls == [(10, 3), (20, 3)]
+    kept = json.loads(Path(tmp_path / "a.json").read_text())
+    assert (kept["settings"], kept["seed"], kept["numbers"]) == ({"steps": 10}, 3, {"error": [23.0, 0.5]})
+    for seed, share in ((4, 1.0), (3, 0.5)):
+        with pytest.raises(MhoError, match="other settings or another seed"):
+            run_cells(tiny, ["a"], tmp_path, seed, share)
+    with pytest.raises(MhoError, match="there is no such cell"):
+        run_cells(tiny, ["c"], tmp_path, 3)
+
+
+def test_every_published_number_has_its_cell():
+    for experiment in EXPERIMENTS.values():
+        assert {cell for cell, _ in experiment.published} <= set(experiment.cells)

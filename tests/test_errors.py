@@ -240,7 +240,7 @@ TABLE = [
     ),
     (
         lambda: mho.IO(noise_management="max"),
-        "`IO(noise_management='max')`: noise_management is 'abs_max' or 'none'.",
+        '`IO(noise_management=\'max\')`: noise_management is "abs_max" or "none".',
     ),
     (lambda: mho.Pulses(bl=0), "`Pulses(bl=0)`: bl must be an integer of at least 1."),
     (lambda: mho.Pulses(bl=2000), "`Pulses(bl=2000)`: a train has at most 1024 slots."),

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from mho.cli import main
 from mho.errors import MhoError
 from mho.papers import EXPERIMENTS
 from mho.papers.experiment import Experiment, Line, run_cells
@@ -57,3 +58,22 @@ def test_finished_cells_are_not_run_again(tmp_path):
 def test_every_published_number_has_its_cell():
     for experiment in EXPERIMENTS.values():
         assert {cell for cell, _ in experiment.published} <= set(experiment.cells)
+
+
+def test_the_command_line(tmp_path, capsys):
+    with pytest.raises(SystemExit) as done:
+        main(["papers", "list"])
+    assert done.value.code == 0
+    printed = capsys.readouterr().out
+    assert "quadratic" in printed
+    assert "analog-sgd" in printed
+    for _ in range(2):  # the second time from the folder
+        with pytest.raises(SystemExit) as done:
+            main(["papers", "run", "quadratic", "--quick", "--cells", "digital", "--out", str(tmp_path)])
+        assert done.value.code == 0
+        assert "3.7e-03" in capsys.readouterr().out
+    assert [file.name for file in tmp_path.iterdir()] == ["digital.json"]
+    with pytest.raises(SystemExit) as done:
+        main(["papers", "run", "quadratics"])
+    assert done.value.code == 2
+    assert "did you mean 'quadratic'" in capsys.readouterr().err

@@ -32,12 +32,6 @@ class Mapping(Record):
     columnwise: bool = True
     out_scale: Literal["scalar", "columnwise", "none"] = "scalar"
 
-    def validate(self) -> None:
-        if self.out_scale not in ("scalar", "columnwise", "none"):
-            raise complaint(
-                f"Mapping(out_scale={self.out_scale!r})", 'out_scale is "scalar", "columnwise" or "none"'
-            )
-
 
 class Crossbar(Record):
     """Algorithm, device, converters, pulses and layout: all that turns a layer into an analog one.

@@ -81,8 +81,6 @@ class Device(Record):
     def validate(self) -> None:
         if not isinstance(self.response, Response):
             raise wrong_type("Device(response=...)", "the response", self.response, "an mho.Response")
-        if self.c2c not in ("additive", "multiplicative"):
-            raise complaint(f"Device(c2c={self.c2c!r})", 'c2c is "additive" or "multiplicative"')
         if not isinstance(self.spread, Mapping):
             raise wrong_type(
                 "Device(spread=...)", "spread", self.spread, "a mapping, {field: standard deviation}"

@@ -39,16 +39,6 @@ class IO(Record):
     max_bm_factor: Annotated[float, Positive] = 1000.0
     perfect: bool = False
 
-    def validate(self) -> None:
-        for name, known in (
-            ("noise_management", ("abs_max", "none")),
-            ("bound_management", ("iterative", "none")),
-        ):
-            if getattr(self, name) not in known:
-                raise complaint(
-                    f"IO({name}={getattr(self, name)!r})", f"{name} is {' or '.join(map(repr, known))}"
-                )
-
     @functools.cached_property
     def unmanaged(self) -> "IO":
         """The same converters without bound management."""

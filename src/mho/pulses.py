@@ -33,8 +33,6 @@ class Pulses(Record):
     def validate(self) -> None:
         if self.bl > 1024:
             raise complaint(f"Pulses(bl={self.bl})", "a train has at most 1024 slots")
-        if self.rounding not in ("trains", "stochastic"):
-            raise complaint(f"Pulses(rounding={self.rounding!r})", 'rounding is "trains" or "stochastic"')
         if self.aggregate and self.rounding != "trains":
             raise complaint(
                 f'Pulses(aggregate={self.aggregate}, rounding="stochastic")', "only trains can be aggregated"

@@ -49,7 +49,8 @@ class Record:
             value = getattr(self, name)
             options = get_args(kind)
             if get_origin(kind) is Literal and value not in options:
-                known = " or ".join(f'"{o}"' for o in options)
+                *others, last = (f'"{o}"' for o in options)
+                known = f"{', '.join(others)} or {last}"
                 raise complaint(f"{type(self).__name__}({name}={value!r})", f"{name} is {known}")
             optional = NoneType in options and value is not None and {float, int} & {*options}
             if kind in (float, int) or optional:

@@ -51,7 +51,7 @@ def recorded(block, data):
 
 
 def snapshot(block):
-    parts = {name: tile.w for name, tile in block.state.tiles().items()}
+    parts = {name: part.w for name, part in block.state.named_children() if hasattr(part, "w")}
     parts |= dict(block.state.named_buffers(recurse=False)) | {"weight": block.weight.data}
     return {name: part.numpy().astype(float) for name, part in parts.items()}
 

@@ -24,7 +24,7 @@ LAYERS = [
     ("responses",),
     ("device", "io", "pulses"),
     ("kernels",),
-    ("views", "checks", "arithmetic", "mvm", "tile"),
+    ("views", "checks", "arithmetic", "mvm", "plane", "tile"),
     ("calibration",),
     ("algorithms",),
     ("crossbar",),

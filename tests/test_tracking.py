@@ -62,13 +62,15 @@ def tracking(a, data, found):
         if t % every == 0:
             j, at = line(by, t // every, shape)
             raw = c[j] * (P[at] - past[at])
-            if a.delayed_start and t <= period * n * every:
-                held += 1
-            elif a.buffer:
+            early = a.delayed_start and t <= period * n * every
+            if a.buffer:
                 H[at] += raw * beta(a, lr) / threshold(a, shape)
                 pulses = take_pulses(H, at, a)
-                W[at] += pulses * DW_W
-                sent += np.abs(pulses).sum()
+                held += early * np.abs(pulses).sum()
+                W[at] += 0.0 if early else pulses * DW_W
+                sent += 0 if early else np.abs(pulses).sum()
+            elif early:
+                held += 1
             else:
                 W[at] += beta(a, lr) * raw
                 sent += 1
@@ -82,7 +84,7 @@ def tracking(a, data, found):
         if fresh:
             R = signed(by, c) * (P - past)
         numbers = {"W": W, "P": P, "H": H, "Q": Q, "past": past, "c": c, "weight": W + gamma * R}
-        yield numbers | ({"R": R} if "R" in found[t] else {})
+        yield numbers | ({"R": R} if isinstance(a, ERIDER) else {})
     assert sent > 10, "W moved"
     assert flipped.min() >= 2, "each line flipped to and fro"
     assert (held > 0) == a.delayed_start

@@ -54,7 +54,8 @@ class Record:
                 raise complaint(f"{type(self).__name__}({name}={value!r})", f"{name} is {known}")
             optional = NoneType in options and value is not None and {float, int} & {*options}
             if kind in (float, int) or optional:
-                _check_number(type(self).__name__, name, value, domains)
+                whole = kind is int or int in options
+                _check_number(type(self).__name__, name, value, domains, whole)
         self.validate()
 
     def validate(self) -> None:
@@ -89,12 +90,14 @@ def float_fields(cls: type) -> tuple[str, ...]:
     return tuple(name for name, (kind, _) in field_rules(cls).items() if kind is float)
 
 
-def _check_number(cls: str, name: str, value: Any, domains: tuple[Domain, ...]) -> None:
+def _check_number(cls: str, name: str, value: Any, domains: tuple[Domain, ...], whole: bool) -> None:
     where = f"{cls}({name}={value!r})"
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise complaint(where, f"{name} is a {type(value).__name__}", "It must be a number")
     if not math.isfinite(value):
         raise complaint(where, f"{name} is {value}", "It must be finite")
+    if whole and value != int(value):
+        domains = (Domain("an integer", lambda v: v == int(v)), *domains)
     for domain in domains:
         if not domain.accepts(value):
             mirrored = value != 0 and domain.accepts(-value)

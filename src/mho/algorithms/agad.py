@@ -37,7 +37,7 @@ class AGAD(Algorithm):
         momentum: what stays in the buffer of what was sent [relative].
         forget_buffer: cells that were sent pulses also lose the remainder (what is below one pulse).
         max_pulses: most pulses a cell of W gets in one transfer from the buffer.
-        delayed_start: W waits until each line has been chopped once, and so has a reference.
+        delayed_start: pulses to W are held back in the first ceil(1 / chop_prob) sweeps: there is no reference yet.
         transfer: "column", "row", or "all" columns at each transfer; each has its own chopper.
         transfer_every: steps between two transfers.
         units: a step is a "mini-batch" or a "sample".

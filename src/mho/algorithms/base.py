@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import torch
 from torch import nn
 
+from mho.plane import Plane
 from mho.records import Record
 from mho.tile import Tile
 from mho.views import Viewed
@@ -25,25 +26,16 @@ class NewTile(Protocol):
 
 
 class Term(NamedTuple):
-    """One part of the weight that the network sees: coefficient * signs * a matrix.
+    """One part of the weight that the network sees: coefficient * signs * the apparent weight of an array."""
 
-    The matrix is a tile's apparent weight, or a tensor (out, in): an array that digital numbers were
-    programmed onto, whose own imperfections are not simulated.
-    """
-
-    tile: Tile | torch.Tensor
+    tile: Tile | Plane
     coefficient: float = 1.0
     row_signs: torch.Tensor | None = None  # (out,)
     column_signs: torch.Tensor | None = None  # (in,)
 
-    @property
-    def matrix(self) -> torch.Tensor:
-        """(out, in): without coefficient and signs."""
-        return self.tile if isinstance(self.tile, torch.Tensor) else self.tile.w
-
     def weight(self) -> torch.Tensor:
         """(out, in): the term as a matrix."""
-        w = self.coefficient * self.matrix
+        w = self.coefficient * self.tile.w
         if self.row_signs is not None:
             w = self.row_signs[:, None] * w
         return w if self.column_signs is None else w * self.column_signs

@@ -8,6 +8,7 @@ from mho.algorithms.base import Algorithm, Factors, NewTile, State, Term
 from mho.algorithms.parts.chopper import Flips
 from mho.algorithms.parts.dynamic import dynamic_state, dynamic_step, refuse_no_flips
 from mho.algorithms.parts.lines import By
+from mho.plane import Plane
 from mho.records import NonNegative, OneOrMore, Positive, Probability
 
 
@@ -41,7 +42,7 @@ class ERIDER(Algorithm):
         momentum: what stays in the buffer of what was sent [relative].
         forget_buffer: cells that were sent pulses also lose the remainder (what is below one pulse).
         max_pulses: most pulses a cell of W gets in one transfer from the buffer.
-        delayed_start: W waits until each line has been chopped once, and so has a reference.
+        delayed_start: pulses to W are held back in the first ceil(1 / chop_prob) sweeps: there is no reference yet.
         transfer: "column", "row", or "all" columns at each transfer; each has its own chopper.
         transfer_every: steps between two transfers.
         units: a step is a "mini-batch" or a "sample".
@@ -88,7 +89,7 @@ class ERIDER(Algorithm):
 
     def init(self, new_tile: NewTile, w0: torch.Tensor) -> State:
         s = dynamic_state(self, new_tile, w0)
-        s.register_buffer("R", torch.zeros_like(w0))
+        s.add_module("R", Plane(torch.zeros_like(w0)))
         return s
 
     def visible(self, s: State) -> list[Term]:
@@ -98,7 +99,7 @@ class ERIDER(Algorithm):
         done = dynamic_step(self, s, g, lr)
         if self.residual == "fresh":
             c = s.c[:, None] if self.transfer == "row" else s.c
-            torch.mul(c, s.P.w - s.past, out=s.R)
+            s.R.program(c * (s.P.w - s.past))
         elif done:
             line, residual = done
-            line.of(s.R).copy_(residual)
+            line.program(s.R, residual)

@@ -6,6 +6,7 @@ import torch
 
 from mho.algorithms.base import Algorithm, Factors, NewTile, State, Term, due, rate
 from mho.algorithms.parts.lines import By, next_line
+from mho.plane import Plane
 from mho.records import NonNegative, OneOrMore, Probability
 
 
@@ -51,7 +52,7 @@ class RIDER(Algorithm):
 
     def init(self, new_tile: NewTile, w0: torch.Tensor) -> State:
         W, P = new_tile("W", w0, pulses="transfer"), new_tile("P", torch.zeros_like(w0))
-        return State(W=W, P=P, Q=torch.zeros_like(w0), R=torch.zeros_like(w0), t=0)
+        return State(W=W, P=P, Q=torch.zeros_like(w0), R=Plane(torch.zeros_like(w0)), t=0)
 
     def visible(self, s: State) -> list[Term]:
         return [Term(s.W), Term(s.R, self.gamma)] if self.gamma else [Term(s.W)]
@@ -63,4 +64,4 @@ class RIDER(Algorithm):
             read, Q = line.read(s.P), line.of(s.Q)
             line.write(s.W, read - Q, rate(self.transfer_lr, self.scale_transfer_lr, lr))
             Q.lerp_(read, self.eta)
-        torch.sub(s.P.w, s.Q, out=s.R)
+        s.R.program(s.P.w - s.Q)

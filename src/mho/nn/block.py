@@ -93,9 +93,8 @@ class Block(Viewed):
     def refresh(self) -> None:
         """Brings `weight` up to date with the arrays."""
         weight, terms = self._matrices()[0], self.hardware.algorithm.visible(self.state)
-        first = terms[0].tile
-        if len(terms) == 2 and _is_plain(terms[0]) and _is_unsigned(terms[1]) and isinstance(first, Tile):
-            second, factor, *_ = terms[1]
+        if len(terms) == 2 and _is_plain(terms[0]) and _is_unsigned(terms[1]):
+            (first, *_), (second, factor, *_) = terms
             if factor != self._factor:
                 first.touched.fill_(1)
                 self._factor = factor
@@ -116,7 +115,7 @@ class Block(Viewed):
             return self._multiply(self._matrices()[not backward], x, direction, stream, sign)
         y = None
         for term in self.hardware.algorithm.visible(self.state):
-            matrix, inputs, outputs = term.matrix, term.column_signs, term.row_signs
+            matrix, inputs, outputs = term.tile.w, term.column_signs, term.row_signs
             if backward:
                 inputs, outputs = outputs, inputs
             else:
@@ -193,9 +192,9 @@ def _is_unsigned(term: Term) -> bool:
 
 
 def _fused(terms: list[Term]) -> torch.Tensor:
-    """The weight that the network sees; one matrix's own memory where that is what it sees."""
+    """The weight that the network sees; one array's own memory where that is what it sees."""
     if len(terms) == 1 and _is_plain(terms[0]):
-        return terms[0].matrix
+        return terms[0].tile.w
     fused = terms[0].weight()
     for term in terms[1:]:
         fused = fused + term.weight()

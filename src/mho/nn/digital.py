@@ -9,6 +9,7 @@ from types import ModuleType
 
 import torch
 
+from mho.plane import Plane
 from mho.tile import Tile
 
 Cut = tuple[int, int]
@@ -22,23 +23,15 @@ def _compiled() -> ModuleType:
     return mho.kernels.digital
 
 
-def add_terms(weight: torch.Tensor, first: Tile, second: Tile | torch.Tensor, factor: float) -> None:
-    """weight = first.w + factor * second (.w of a tile), where a tile was touched since the last call.
-
-    What a tensor's writer changed is not known: with one, all of it is computed.
-    """
+def add_terms(weight: torch.Tensor, first: Tile | Plane, second: Tile | Plane, factor: float) -> None:
+    """weight = first.w + factor * second.w, on the rows and columns that were touched since the last call."""
     out, n_in = weight.shape
-    marks = more = first.touched
-    if isinstance(second, torch.Tensor):
-        matrix = second
-        marks.fill_(1)
-    else:
-        matrix, more = second.w, second.touched
+    marks, more = first.touched, second.touched
     if weight.is_cpu:
-        arrays = weight.data_ptr(), first.w.data_ptr(), matrix.data_ptr()
+        arrays = weight.data_ptr(), first.w.data_ptr(), second.w.data_ptr()
         _compiled().add_touched(*arrays, factor, out, n_in, marks.data_ptr(), more.data_ptr())
         return
-    torch.add(first.w, matrix, alpha=factor, out=weight)
+    torch.add(first.w, second.w, alpha=factor, out=weight)
     marks.zero_()
     more.zero_()
 

@@ -30,8 +30,8 @@ def whole_pulses(h: torch.Tensor, most: int) -> torch.Tensor:
     return h.trunc().clamp_(-most, most)
 
 
-def fire(a: Any, s: State, line: Line) -> None:
-    """Sends the whole pulses in the buffer H of this line to W, and takes them out of it.
+def fire(a: Any, s: State, line: Line, held: bool = False) -> None:
+    """Takes the whole pulses out of the buffer H of this line, and sends them to W unless they are held back.
 
     With `forget_buffer` what fired is multiplied by `momentum`, and so loses its remainder too; else it loses
     (1 - momentum) of what was sent. a: an algorithm with these fields and max_pulses.
@@ -42,4 +42,5 @@ def fire(a: Any, s: State, line: Line) -> None:
         h.mul_(torch.where(n == 0, 1.0, a.momentum))
     else:
         h.sub_(n, alpha=1 - a.momentum)
-    line.pulse(s.W, n)
+    if not held:
+        line.pulse(s.W, n)

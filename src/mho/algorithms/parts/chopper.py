@@ -25,7 +25,7 @@ def chopped(g: Factors, by: By, c: torch.Tensor) -> Factors:
 def period(p: float) -> int:
     """Reads of a line between two regular flips that are as rare as random ones of probability p: ceil(1/p), 2
     at least (as in aihwkit)."""
-    return max(math.ceil(1 / p), 2)
+    return max(math.ceil(min(1 / p, 2.0**62)), 2)
 
 
 def flips(a: Any, s: State, line: Line) -> bool:

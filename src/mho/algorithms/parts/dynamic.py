@@ -32,12 +32,11 @@ def dynamic_step(a: Any, s: State, g: Factors, lr: float) -> tuple[Line, torch.T
     c, Q, past = s.c[line.j : line.j + 1], line.of(s.Q), line.of(s.past)
     read = line.read(s.P)
     residual = c * (read - past)
-    if not waits(a, s):
-        if a.buffer:
-            line.of(s.H).add_(residual, alpha=scale(a, s, lr))
-            fire(a, s, line)
-        else:
-            line.write(s.W, residual, rate(a.transfer_lr, a.scale_transfer_lr, lr))
+    if a.buffer:
+        line.of(s.H).add_(residual, alpha=scale(a, s, lr))
+        fire(a, s, line, held=waits(a, s))
+    elif not waits(a, s):
+        line.write(s.W, residual, rate(a.transfer_lr, a.scale_transfer_lr, lr))
     Q.lerp_(read, tail(a))
     if flips(a, s, line):
         c.neg_()
@@ -51,7 +50,8 @@ def tail(a: Any) -> float:
 
 
 def waits(a: Any, s: State) -> bool:
-    """Whether it is too early to write to W: with `delayed_start`, until each line has flipped once."""
+    """Whether it is too early to write to W: with `delayed_start`, during the first ceil(1 / chop_prob) sweeps,
+    after which each line has flipped once if flips are regular."""
     sweep = n_lines(a.transfer, s.P.shape) * a.transfer_every
     return a.delayed_start and s.counters("t")[0] <= period(a.chop_prob) * sweep
 

@@ -5,6 +5,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 
 from mho.algorithms.base import State, due, one_hot, rate
+from mho.plane import Plane
 from mho.tile import Tile
 
 By = Literal["column", "row", "all"]
@@ -27,9 +28,7 @@ class Line(NamedTuple):
 
     def read(self, tile: Tile) -> torch.Tensor:
         """As the converters give it."""
-        if self.by == "all":
-            return tile.read()
-        return tile.read(self.j) if self.by == "column" else tile.read(row=self.j)
+        return tile.read(**self._where)
 
     def write(self, tile: Tile, change: torch.Tensor, lr: float) -> None:
         """Asks the tile for w + lr change on this line, by its own pulses."""
@@ -43,12 +42,15 @@ class Line(NamedTuple):
 
     def pulse(self, tile: Tile, n: torch.Tensor) -> None:
         """Sends exactly n pulses, an integer for each cell of the line."""
-        if self.by == "all":
-            tile.pulse(n)
-        elif self.by == "column":
-            tile.pulse(n, column=self.j)
-        else:
-            tile.pulse(n, row=self.j)
+        tile.pulse(n, **self._where)
+
+    def program(self, plane: Plane, values: torch.Tensor) -> None:
+        """Writes digital numbers."""
+        plane.program(values, **self._where)
+
+    @property
+    def _where(self) -> dict[str, int]:
+        return {} if self.by == "all" else {self.by: self.j}
 
 
 def next_line(s: State, by: By, shape: tuple[int, int], every: int = 1) -> Line:

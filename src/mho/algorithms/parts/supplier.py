@@ -9,18 +9,18 @@ from torch import nn
 
 from mho.errors import complaint, did_you_mean
 
+_OTHERS = ("Optimizer", "LBFGS", "SparseAdam")  # these want a closure, or sparse gradients
+
 
 def torch_optimizer(
-    name: str, options: Mapping[str, Any], lr: float = 0.0, size: tuple[int, ...] = (1,)
+    name: str, options: Mapping[str, Any], lr: float = 0.0, size: tuple[int, ...] = (1, 1)
 ) -> Any:
     """The optimizer torch.optim.`name` of one parameter of that size. Raises: MhoError if there is none."""
-    known = [
-        n for n, c in vars(torch.optim).items() if isinstance(c, type) and n not in ("Optimizer", "LBFGS")
-    ]
+    known = [n for n, c in vars(torch.optim).items() if isinstance(c, type) and n not in _OTHERS]
     if name not in known:
         where = f"MixedPrecision(optimizer={name!r})"
         raise complaint(where, "torch.optim has no such optimizer that works here", did_you_mean(name, known))
-    parameter = torch.zeros(size, dtype=torch.float32, requires_grad=True)
+    parameter = torch.zeros(size, dtype=torch.float64, requires_grad=True)
     try:
         return getattr(torch.optim, name)([parameter], lr=lr, **options)
     except (TypeError, ValueError) as error:
@@ -37,13 +37,12 @@ class Supplier(nn.Module):
         self._optimizer = torch_optimizer(name, options, size=tuple(w.shape))
 
     def change(self, w: torch.Tensor, gradient: torch.Tensor, lr: float) -> torch.Tensor:
-        """(out, in): what one step of the optimizer adds to w."""
+        """(out, in) float32: what one step of the optimizer adds to w; in float64, or it would be rounded to w."""
         group = self._optimizer.param_groups[0]
-        start = w if group.get("weight_decay") else torch.zeros_like(w)  # from zero, nothing is rounded off
-        parameter = group["params"][0]
-        parameter.data, parameter.grad, group["lr"] = start.clone(), gradient, lr
+        start, parameter = w.double(), group["params"][0]
+        parameter.data, parameter.grad, group["lr"] = start.clone(), gradient.double(), lr
         self._optimizer.step()
-        return parameter.data - start
+        return (parameter.data - start).to(torch.float32)
 
     def get_extra_state(self) -> torch.Tensor:
         """The optimizer's state as bytes, a uint8 tensor: all that a state_dict holds are tensors."""

@@ -34,10 +34,13 @@ class Supplier(nn.Module):
 
     def __init__(self, name: str, options: Mapping[str, Any], w: torch.Tensor) -> None:
         super().__init__()
+        self._plain = name == "SGD" and not options
         self._optimizer = torch_optimizer(name, options, size=tuple(w.shape))
 
     def change(self, w: torch.Tensor, gradient: torch.Tensor, lr: float) -> torch.Tensor:
         """(out, in) float32: what one step of the optimizer adds to w; in float64, or it would be rounded to w."""
+        if self._plain:
+            return gradient * -lr
         group = self._optimizer.param_groups[0]
         start, parameter = w.double(), group["params"][0]
         parameter.data, parameter.grad, group["lr"] = start.clone(), gradient.double(), lr

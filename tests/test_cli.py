@@ -181,3 +181,13 @@ def test_a_signal_leaves_a_run_that_can_be_resumed(number, code, tmp_path):
     words = ["train", "--out", "run", "--resume", "--epochs", str(done + 2)]
     subprocess.run([*MHO, *words], cwd=tmp_path, env=ENVIRONMENT, check=True, stdout=subprocess.DEVNULL)
     assert json.loads((tmp_path / "run/result.json").read_text())["epochs"] == done + 2
+
+
+def test_an_array_without_pulses_is_pointed_out(mho_command):
+    quick = ["--hidden", "", "--epochs", "1", "--batch-size", "500", "--quiet"]
+    hint = "array W got no pulse at all"
+    _, out, _ = mho_command("train", *quick, "--algorithm", "agad", "--out", "agad")
+    assert hint in out
+    assert "mho algorithms advise --algorithm agad" in out
+    _, out, _ = mho_command("train", *quick, "--algorithm", "analog-sgd", "--out", "sgd")
+    assert hint not in out

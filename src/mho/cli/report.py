@@ -56,6 +56,13 @@ def announce(console: Console, result: Mapping[str, Any], folder: str | os.PathL
             f"on {counts['cells']:,} cells, {counts['saturated']:,} of them at a bound",
             highlight=False,
         )
+        if result["algorithm"] != "digital-sgd" and not counts["up"] + counts["down"]:
+            console.print(
+                f"array {array} got no pulse at all: the published thresholds and rates are for larger layers and "
+                f"longer trainings. See `mho algorithms advise --algorithm {result['algorithm']} --layer OUTxIN`",
+                style="yellow",
+                highlight=False,
+            )
     if result["clipped_fraction"]:
         console.print(f"clipped bit lines: {result['clipped_fraction']:.3%}", highlight=False)
     console.print(

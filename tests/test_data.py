@@ -15,7 +15,7 @@ import torch
 from mho.data import check, download, idx, load
 from mho.errors import MhoError
 
-needs_mnist = pytest.mark.skipif("MHO_DATA" not in os.environ, reason="MHO_DATA names no folder with MNIST")
+needs_mnist = pytest.mark.skipif(not os.environ.get("MHO_DATA"), reason="MHO_DATA names no folder with MNIST")
 
 
 def test_digits_are_split_as_documented():

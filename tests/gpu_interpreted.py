@@ -317,6 +317,17 @@ class Exploding(mho.Response):
         return -1.0, 1.0
 
 
+@pytest.mark.parametrize("kind", [{}, {"aggregate": 2}, {"rounding": "stochastic"}], ids=str)
+def test_gains_of_the_two_directions(kind):
+    device = mho.Device(dw_min=2e-3, sigma_c2c=0.3, up_down=0.3, up_down_std=0.2)
+    check_against_oracle(device, mho.Pulses(bl=5, **kind))
+
+
+def test_noise_of_the_law():
+    law = mho.responses.ExpStep(noise=0.5, noise_add=0.3, noise_slope=2.0)
+    check_against_oracle(mho.Device(law, dw_min=2e-3, c2c="law"), mho.Pulses(bl=5))
+
+
 def test_a_row_with_a_broken_weight_is_named():
     device = mho.Device(Exploding(), dw_min=0.1)
     tile = mho.Tile(torch.tensor([[0.0, 0.0], [0.0, 0.5]]), device)

@@ -80,7 +80,7 @@ def test_names_stand_for_defaults_and_tags_may_be_implied():
         ),
         (
             {"hardware": {"device": {"type": "Device", "c2c": "loud"}}},
-            "`hardware.device.c2c`: 'loud' does not fit. Needed: 'additive' or 'multiplicative'.",
+            "`hardware.device.c2c`: 'loud' does not fit. Needed: 'additive' or 'multiplicative' or 'law'.",
         ),
         ({"hardware": {"device": {"type": "os.system"}}}, "`hardware.device`: os.system is no class of mho;"),
         ([], "`configuration`: [] is no table of fields."),

@@ -212,7 +212,7 @@ TABLE = [
         "Fix: pass an instance, such as SoftBounds().",
     ),
     (lambda: mho.Device(dw_min=0.0), "`Device(dw_min=0.0)`: dw_min must be positive."),
-    (lambda: mho.Device(c2c="add"), '`Device(c2c=\'add\')`: c2c is "additive" or "multiplicative".'),
+    (lambda: mho.Device(c2c="add"), '`Device(c2c=\'add\')`: c2c is "additive", "multiplicative" or "law".'),
     (
         lambda: mho.Device(spread={"gian": 0.1}),
         "`Device(spread={'gian': ...})`: SoftBounds has no field 'gian'. "
@@ -257,11 +257,11 @@ TABLE = [
     ),
     (
         lambda: mho.Crossbar(device=SoftBounds()),
-        "`Crossbar(device=...)`: it is of type SoftBounds. It must be an mho.Device.",
+        "`Crossbar(device=...)`: it is of type SoftBounds. It must be an mho.Device or a cell of mho.cells.",
     ),
     (
         lambda: mho.Crossbar(device={"W": mho.Device(), "P": None}),
-        "`Crossbar(device=...)`: it is of type NoneType. It must be an mho.Device.",
+        "`Crossbar(device=...)`: it is of type NoneType. It must be an mho.Device or a cell of mho.cells.",
     ),
     (
         lambda: mho.Crossbar(pulses=31),

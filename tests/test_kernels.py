@@ -6,9 +6,22 @@ import torch
 
 import mho
 import mho.testing
+from chance import assert_mean
 from mho.kernels import reference
 
 LAWS = [law() for law in mho.testing.laws()]
+
+
+class Scattered(mho.responses.SoftBounds):
+    """Steps that scatter more where w is large, and not symmetrically."""
+
+    wide: float = 0.4
+
+    def noisy_up(self, w, z):
+        return self.up(w) + self.wide * torch.abs(w) * torch.where(z > 0, z, 0.5 * z)
+
+    def noisy_down(self, w, z):
+        return self.down(w) + self.wide * z
 
 
 class Wavy(mho.Response):
@@ -109,6 +122,66 @@ def test_every_kind_of_aggregated_train_equals_the_oracle(bl, lr):
     tile = check_against_oracle(device, mho.Pulses(bl=bl, aggregate=4), lr=lr, count_cells=True)
     torch.testing.assert_close(tile.w, tile.cells - tile.reference, rtol=0, atol=0)
     assert tile.counts.sum(dim=(1, 2)).tolist() == list(tile.pulses_sent)
+
+
+GAINS = {"up_down": 0.3, "up_down_std": 0.2}
+
+
+@pytest.mark.parametrize("kind", [{}, {"rounding": "stochastic"}, {"aggregate": 4}], ids=str)
+@pytest.mark.parametrize("c2c", ["additive", "multiplicative"])
+@pytest.mark.parametrize(
+    "gains", [GAINS, {"up_down": -0.3, "up_down_rule": "two-sided"}], ids=["cells", "numbers"]
+)
+def test_gains_of_the_two_directions_equal_the_oracle(gains, c2c, kind):
+    device = mho.Device(dw_min=2e-3, sigma_c2c=0.3, c2c=c2c, spread={"tau_max": 0.1}, **gains)
+    tile = check_against_oracle(device, mho.Pulses(bl=31, bl_management=False, **kind))
+    names = ["gain_up", "gain_down"]
+    assert [n for n in tile._kernels.layout.values if n.startswith("gain")] == names
+    assert [n for n in names if n in tile._kernels.layout.planes] == (names if gains is GAINS else [])
+
+
+@pytest.mark.parametrize("kind", [{}, {"rounding": "stochastic"}], ids=str)
+@pytest.mark.parametrize(
+    "law",
+    [Scattered(), mho.responses.ExpStep(noise=0.5, noise_add=0.3, noise_slope=2.0), mho.responses.Table()],
+    ids=lambda v: type(v).__name__,
+)
+def test_noise_of_the_law_equals_the_oracle(law, kind):
+    device = mho.Device(law, dw_min=2e-3, c2c="law", spread={"gain": 0.3, "tau_max": 0.1}, up_down=0.1)
+    check_against_oracle(device, mho.Pulses(bl=31, bl_management=False, **kind))
+
+
+def test_noise_of_the_law_cannot_be_aggregated():
+    tile = mho.Tile(torch.zeros(3, 2), mho.Device(Scattered(), c2c="law"), pulses=mho.Pulses(aggregate=4))
+    with pytest.raises(mho.MhoError) as failure:
+        tile.update(torch.ones(4, 2), torch.ones(4, 3), 0.1)
+    assert str(failure.value) == (
+        '`Pulses(aggregate=...)`: the device has c2c="law", whose noise is defined for single pulses. Fix: use '
+        "aggregate=0, or another c2c."
+    )
+    assert not tile.w.any()
+
+
+def test_a_law_without_noise_is_refused():
+    with pytest.raises(mho.MhoError) as failure:
+        mho.Device(c2c="law")
+    assert str(failure.value) == (
+        '`Device(c2c="law")`: SoftBounds has no noise of its own. noisy_up(w, z) and noisy_down(w, z) define it. '
+        'Fix: choose "additive" or "multiplicative".'
+    )
+    with pytest.raises(mho.MhoError, match=r"the law defines the noise. sigma_c2c must be 0"):
+        mho.Device(Scattered(), c2c="law", sigma_c2c=0.3)
+
+
+def test_the_noise_of_exp_step_has_the_size_of_aihwkits():
+    """sigma = s (|dw| + add + slope |w|), in weight units: its PCM has .6, .042, .108 and dw_min .01."""
+    s, add, slope, dw_min = 0.6, 0.042, 0.108, 0.01
+    law = mho.responses.ExpStep(noise=s, noise_add=s * add / dw_min, noise_slope=s * slope / dw_min)
+    tile = mho.Tile(torch.full((100, 200), 0.3), mho.Device(law, dw_min, c2c="law"), key=1)
+    tile.pulse(torch.ones(100, 200))
+    change, mean = tile.w.flatten() - 0.3, dw_min * law.q_up(0.3)
+    assert_mean(change, mean, "mean step", rounding=1e-7)
+    assert_mean((change - mean) ** 2, (s * (mean + add + slope * 0.3)) ** 2, "variance")
 
 
 def test_aggregated_update_sends_the_pulses_of_the_exact_one_on_any_number_of_threads(monkeypatch):

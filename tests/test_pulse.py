@@ -22,6 +22,7 @@ def devices():
             yield mho.Device(law(), dw_min=0.01, sigma_c2c=0.3, c2c=c2c, spread={"gain": 0.3} | tau)
     yield mho.Device(dw_min=2e-3)
     yield mho.Device(dw_min=2e-3, reference_std=0.1)
+    yield mho.Device(dw_min=2e-3, sigma_c2c=0.3, up_down=0.3, up_down_std=0.2)
 
 
 def made(device, n_in=SHAPE[1], **options):

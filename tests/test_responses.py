@@ -7,6 +7,7 @@ from typing import Annotated
 import pytest
 import torch
 
+import mho
 import mho.responses
 from mho.errors import MhoError
 from mho.records import Positive
@@ -14,9 +15,12 @@ from mho.responses import (
     Constant,
     Exponential,
     ExpStep,
+    LinearStep,
+    Piecewise,
     Power,
     PowStep,
     Response,
+    SkewedSoftBounds,
     SoftBounds,
     SymmetricPoint,
 )
@@ -114,6 +118,9 @@ def test_values_of_the_published_formulas():
     [
         (Constant(), 0.01, 0.5),
         (SoftBounds(), 0.01, 0.39499),
+        (LinearStep(0.5, 0.5), 0.01, 0.44337),
+        (LinearStep(1.0, 1.0), 0.01, 0.39499),
+        (Piecewise((2.0, 0.0), (0.0, 2.0)), 0.01, 0.39499),
         (PowStep(gamma_up=2.0), 0.0025, 0.11134),
         (ExpStep(), 0.009834, 0.48137),
     ],
@@ -139,6 +146,61 @@ def test_symmetric_point_of_the_steps():
     z = math.log(0.36833 / 0.00081) / (12.44625 + 12.78785)
     assert point.w == pytest.approx((z - 0.1) / 0.244, abs=1e-9)
     assert PowStep(tau_max=0.8, tau_min=-0.4).central_sp() == pytest.approx(0.2)
+
+
+def test_slopes_of_the_linear_step_have_the_signs_of_aihwkit():
+    """k_up = -gamma_up q_up / w_max, k_down = -gamma_down q_down / w_min: positive gammas shrink the pulses."""
+    w_max, w_min, gamma_up, gamma_down = 1.1724, -0.8276, 0.1153, 0.5085  # aihwkit's EcRam
+    law = LinearStep(gamma_up / w_max, -gamma_down / w_min, w_max, w_min)
+    assert law.q_up(0.7) == pytest.approx(1 - gamma_up * 0.7 / w_max)
+    assert law.q_down(-0.7) == pytest.approx(1 + gamma_down * 0.7 / w_min)
+    assert law.q_up(0.7) < 1 < law.q_down(0.7)
+    assert law.bounds() == (w_min, w_max)
+    soft = LinearStep(1 / 0.6, 1 / 0.4, 0.6, -0.4)
+    w = torch.linspace(-0.39, 0.59, 20, dtype=torch.float64)
+    torch.testing.assert_close(soft.q_up(w), SoftBounds(0.6, -0.4).q_up(w))
+    torch.testing.assert_close(soft.q_down(w), SoftBounds(0.6, -0.4).q_down(w))
+    with pytest.raises(
+        MhoError, match=r"`LinearStep\(slope_up=1.5\)`: the step of this direction is -0.5 at the"
+    ):
+        LinearStep(1.5)
+
+
+def test_piecewise_goes_through_its_nodes():
+    law = Piecewise((3.0, 1.0, 1.0, 0.25), (0.5, 2.0, 2.0, 0.0), tau_max=0.8, tau_min=-0.4)
+    w = torch.tensor([-0.4, -0.2, 0.0, 0.2, 0.4, 0.6, 0.8], dtype=torch.float64)
+    torch.testing.assert_close(law.q_up(w).tolist(), [3.0, 2.0, 1.0, 1.0, 1.0, 0.625, 0.25])
+    torch.testing.assert_close(law.q_down(w).tolist(), [0.5, 1.25, 2.0, 2.0, 2.0, 1.0, 0.0])
+    assert Piecewise((2.0,), (2.0,)).q_up(0.3) == 2.0
+    with pytest.raises(MhoError, match=r"a step between the bounds is 0\. Only the ends may be"):
+        Piecewise((1.0, 0.0, 1.0))
+    with pytest.raises(MhoError, match="nodes are finite numbers"):
+        Piecewise((1.0, -1.0))
+
+
+def test_symmetric_point_of_skewed_soft_bounds():
+    """arXiv 2602.21321, eq. (104) with tau_min < 0; its figures have 0.25 = (1 - .6) / (1 + .6)."""
+    assert SkewedSoftBounds().central_sp() == pytest.approx(0.25)
+    law = SkewedSoftBounds(alpha_up=0.7, alpha_down=1.2, tau_max=1.25, tau_min=-0.75)
+    assert law.central_sp() == pytest.approx((0.7 - 1.2) / (0.7 / 1.25 - 1.2 / -0.75))
+    assert law.G(law.central_sp()) == pytest.approx(0.0, abs=1e-12)
+    assert law.central_sp() != pytest.approx((0.7 - 1.2) / (0.7 / 1.25 - 1.2 / 0.75), abs=0.1), "as printed"
+    [point] = law.symmetric_points()
+    assert point.attracts
+
+
+@pytest.mark.parametrize(("p_max", "alpha", "range_max"), [(1000, 0.0005, 1.0), (1000, 0.005, 0.4)])
+def test_soft_bounds_of_a_trace_lead_from_one_end_to_the_other(p_max, alpha, range_max):
+    law, dw_min, up_down = SoftBounds.pmax(p_max, alpha, -1.0, range_max)
+    up, down = mho.Device(law, dw_min, up_down=up_down).gains
+    w = -1.0
+    for _ in range(p_max):
+        w += dw_min * up * law.q_up(w)
+    assert w == pytest.approx(range_max, abs=2 * alpha)
+    assert dw_min * up * law.q_up(0.3) == pytest.approx(alpha * (law.tau_max - 0.3))
+    assert dw_min * down * law.q_down(0.3) == pytest.approx(alpha * (0.3 - law.tau_min))
+    with pytest.raises(MhoError, match="must be positive"):
+        SoftBounds.pmax(range_min=0.1)
 
 
 def test_parts_recombine():

@@ -61,7 +61,7 @@ def test_every_use_has_its_own_key():
 def test_streams_keep_their_numbers():
     assert {s.name: s.value for s in Stream} == {
         "D2D": 1, "X_BITS": 2, "D_BITS": 3, "C2C": 4, "READ": 5, "FORWARD": 6, "BACKWARD": 7, "PROGRAM": 8,
-        "CHILD": 9, "EVALUATE": 10, "CHOP": 11, "ZERO_SHIFT": 12,
+        "CHILD": 9, "EVALUATE": 10, "CHOP": 11, "ZERO_SHIFT": 12, "WRITE": 13, "AGE": 14,
     }  # fmt: skip
 
 

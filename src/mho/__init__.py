@@ -7,10 +7,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mho import algorithms, calibration, nn, responses
+    from mho import aihwkit, algorithms, calibration, cells, nn, presets, responses, retention
     from mho.algorithms import Algorithm, State, Term
+    from mho.cells import OneSided, Reference, Vector
     from mho.crossbar import Crossbar, Mapping
-    from mho.device import Absolute, Device
+    from mho.device import Device
     from mho.errors import MhoError
     from mho.io import IO
     from mho.nn.convert import convert_
@@ -18,16 +19,19 @@ if TYPE_CHECKING:
     from mho.pulses import Exact, Expected, Pulses
     from mho.report import PulseCount, pulse_report
     from mho.responses import Response, SymmetricPoint
+    from mho.retention import Retention
+    from mho.spread import Absolute, LogNormal
     from mho.threads import deterministic, get_threads, set_threads
     from mho.tile import Tile, UpdateInfo
 
 __version__ = "0.1.0"
 
 _HOME = {  # module -> the public names it holds; "" are modules themselves
-    "": ("algorithms", "calibration", "nn", "responses"),
+    "": ("aihwkit", "algorithms", "calibration", "cells", "nn", "presets", "responses", "retention"),
     "algorithms": ("Algorithm", "State", "Term"),
+    "cells": ("OneSided", "Reference", "Vector"),
     "crossbar": ("Crossbar", "Mapping"),
-    "device": ("Absolute", "Device"),
+    "device": ("Device",),
     "errors": ("MhoError",),
     "io": ("IO",),
     "nn.convert": ("convert_",),
@@ -35,6 +39,8 @@ _HOME = {  # module -> the public names it holds; "" are modules themselves
     "pulses": ("Exact", "Expected", "Pulses"),
     "report": ("PulseCount", "pulse_report"),
     "responses": ("Response", "SymmetricPoint"),
+    "retention": ("Retention",),
+    "spread": ("Absolute", "LogNormal"),
     "threads": ("deterministic", "get_threads", "set_threads"),
     "tile": ("Tile", "UpdateInfo"),
 }
@@ -48,24 +54,33 @@ __all__ = [
     "Device",
     "Exact",
     "Expected",
+    "LogNormal",
     "Mapping",
     "MhoError",
+    "OneSided",
     "PulseCount",
     "Pulses",
+    "Reference",
     "Response",
+    "Retention",
     "State",
     "SymmetricPoint",
     "Term",
     "Tile",
     "UpdateInfo",
+    "Vector",
+    "aihwkit",
     "algorithms",
     "calibration",
+    "cells",
     "convert_",
     "deterministic",
     "get_threads",
     "nn",
+    "presets",
     "pulse_report",
     "responses",
+    "retention",
     "set_threads",
 ]
 

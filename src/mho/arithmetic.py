@@ -36,8 +36,10 @@ def send(
         cells[here].add_(n, alpha=dw_min)
         return
     fields = {name: _part(v, here) for name, v in p.fields.items()}
-    rest = (_part(v, here) for v in (p.gain, p.lower, p.upper, p.reference))
-    _expect(cells[here], dw_min * n, law, Cells(fields, *rest))
+    up = _part(p.gain_up, here)
+    down = up if p.gain_up is p.gain_down else _part(p.gain_down, here)
+    rest = (_part(v, here) for v in (p.lower, p.upper, p.reference))
+    _expect(cells[here], dw_min * n, law, Cells(fields, up, down, *rest))
 
 
 def _part(value: "float | torch.Tensor", here: tuple[slice, slice]) -> "float | torch.Tensor":
@@ -46,8 +48,11 @@ def _part(value: "float | torch.Tensor", here: tuple[slice, slice]) -> "float | 
 
 def _expect(cells: torch.Tensor, dw: torch.Tensor, law: Response, p: Cells) -> None:
     law = law.with_fields(**p.fields)
-    change = dw * law.F(cells) - dw.abs() * law.G(cells)
-    cells.copy_(clip(cells + p.gain * change, p))
+    if p.gain_up is p.gain_down:
+        change = p.gain * (dw * law.F(cells) - dw.abs() * law.G(cells))
+    else:
+        change = dw * torch.where(dw > 0, p.gain_up * law.q_up(cells), p.gain_down * law.q_down(cells))
+    cells.copy_(clip(cells + change, p))
 
 
 def clip(w: torch.Tensor, p: Cells) -> torch.Tensor:

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from mho.algorithms.base import Algorithm
 from mho.algorithms.residual_learning import ResidualLearning
+from mho.cells import Cell
 from mho.device import Device
 from mho.errors import complaint, wrong_type
 from mho.io import IO, by_direction
@@ -41,7 +42,7 @@ class Crossbar(Record):
 
     Args:
         algorithm: one of mho.algorithms.
-        device: of every array, or {array: Device}.
+        device: of every array, or {array: Device}; a cell of `mho.cells` in place of a Device.
         io: `IO`, {direction: IO}, or None for perfect converters.
         pulses: `Pulses`, `Expected` or `Exact`, or {"update": ..., "transfer": ...}.
         mapping: sub-tile sizes and digital scales.
@@ -49,7 +50,7 @@ class Crossbar(Record):
     """
 
     algorithm: Algorithm = ResidualLearning()
-    device: Device | Map[str, Device] = Device()
+    device: Device | Cell | Map[str, Device | Cell] = Device()
     io: IO | Map[str, IO] | None = IO()
     pulses: PulseScheme | Map[str, PulseScheme] = Pulses()
     mapping: Mapping = Mapping()
@@ -58,7 +59,7 @@ class Crossbar(Record):
     def validate(self) -> None:
         rules: tuple[tuple[str, tuple[type, ...]], ...] = (
             ("algorithm", (Algorithm,)),
-            ("device", (Device,)),
+            ("device", (Device, Cell)),
             ("pulses", (Pulses, Expected, Exact)),
             ("mapping", (Mapping,)),
         )
@@ -67,11 +68,12 @@ class Crossbar(Record):
             by_role = isinstance(value, Map) and name in ("device", "pulses")
             for part in value.values() if by_role else [value]:
                 if not isinstance(part, kinds):
-                    need = "an " + " or ".join(f"mho.{k.__name__}" for k in kinds)
+                    names = ("a cell of mho.cells" if k is Cell else f"mho.{k.__name__}" for k in kinds)
+                    need = "an " + " or ".join(names)
                     raise wrong_type(f"Crossbar({name}=...)", "it", part, need)
         by_direction(self.io)
 
-    def device_of(self, array: str) -> Device:
+    def device_of(self, array: str) -> Device | Cell:
         """The device of the array with this name."""
         return _by_role(self.device, array, "device")
 

@@ -31,6 +31,8 @@ class Stream(IntEnum):
     EVALUATE = 10
     CHOP = 11
     ZERO_SHIFT = 12
+    WRITE = 13
+    AGE = 14
 
 
 STREAMS = 32  # room for their counters, so that a new stream does not change the shape of a checkpoint

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
-from mho import arithmetic, checks
+from mho import arithmetic, checks, write_noise
 from mho.device import Cells, Device
 from mho.errors import complaint, wrong_type
 from mho.io import IO, by_direction
@@ -63,7 +63,9 @@ class Tile(Viewed):
     tally: torch.Tensor
     events: torch.Tensor
     counts: torch.Tensor
+    noise: torch.Tensor
     _apparent: torch.Tensor
+    _offset: torch.Tensor
     _kernels: "CpuKernels | GpuKernels | None"
 
     def __init__(
@@ -93,12 +95,14 @@ class Tile(Viewed):
         self.key = key
         self.shape = (w.shape[0], w.shape[1])
         drawn = device.draw(self.shape, key)
-        values = _parameters(drawn)
+        values = drawn.values()
         planes = {n: arithmetic.full(v, w) for n, v in values.items() if isinstance(v, torch.Tensor)}
         self._scalars = {n: v for n, v in values.items() if n not in planes}
         self._plane_names = tuple(planes)
         self._fields = tuple(drawn.fields)
-        self._has_reference = isinstance(drawn.reference, torch.Tensor) or drawn.reference != 0
+        self._is_noisy = device.write_noise > 0
+        shifted = isinstance(drawn.reference, torch.Tensor) or drawn.reference != 0
+        self._has_reference = shifted or self._is_noisy
         reference = (
             arithmetic.full(drawn.reference, w).clone()
             if self._has_reference
@@ -111,6 +115,9 @@ class Tile(Viewed):
         self.register_buffer("reference", reference)
         self.register_buffer("cells", torch.empty(self.shape, dtype=torch.float32))
         self.register_buffer("_apparent", torch.empty_like(reference), persistent=False)
+        if self._is_noisy:  # see mho.write_noise
+            self.register_buffer("noise", torch.zeros(self.shape, dtype=torch.float32))
+            self.register_buffer("_offset", torch.empty_like(reference), persistent=False)
         self.register_buffer("tally", torch.zeros(len(Tally), dtype=torch.int64))
         self.register_buffer("events", torch.zeros(STREAMS, dtype=torch.int64))
         counts = torch.zeros(2 if count_cells else 0, *self.shape, dtype=torch.int32)
@@ -123,7 +130,8 @@ class Tile(Viewed):
 
     @property
     def w(self) -> torch.Tensor:
-        """Apparent weight (out, in): hidden weight less the reference. Not a copy: do not write to it."""
+        """Apparent weight (out, in): hidden weight less the reference, plus write noise, if any. Not a copy: do not
+        write to it."""
         return self._buffers["_apparent" if self._has_reference else "cells"]  # type: ignore[return-value]
 
     @property
@@ -145,9 +153,7 @@ class Tile(Viewed):
     def parameters_of_cells(self) -> Cells:
         """The cells' own parameters, as drawn or loaded."""
         values = self._scalars | dict(zip(self._plane_names, self.planes, strict=True))
-        fields = {name: values[name] for name in self._fields}
-        reference = self.reference if self.reference.numel() else 0.0
-        return Cells(fields, values["gain"], values["lower"], values["upper"], reference)
+        return Cells.of(values, self._fields, self.reference if self.reference.numel() else 0.0)
 
     def saturated(self) -> int:
         """How many cells sit at one of their bounds."""
@@ -200,8 +206,9 @@ class Tile(Viewed):
         if isinstance(self.pulses, Pulses):
             return self._send(x, d, lr, self.pulses)
         x, d = x.reshape(-1, self.shape[1]), d.reshape(-1, self.shape[0])
+        before = self.cells.clone() if self._is_noisy else None
         arithmetic.add(self.cells, x, d, lr, self.pulses, self.device.response, self.parameters_of_cells)
-        return self._calculated()
+        return self._calculated(before)
 
     def pulse(self, n: torch.Tensor, *, column: int | None = None, row: int | None = None) -> UpdateInfo:
         """Sends exactly |n| pulses, up where n > 0 and down where n < 0, whatever `pulses` says about updates;
@@ -213,15 +220,17 @@ class Tile(Viewed):
         Raises: MhoError for a wrong shape, a line that does not exist, NaN, infinity or fractions (nothing is
             sent then), for a law that drove a weight to NaN, and on a GPU for rows longer than 16384.
         """
+        before = self.cells.clone() if self._is_noisy else None
         n, row, column, total = checks.counts(n, column, row, self.shape, self.w.device)
         if not isinstance(self.pulses, Pulses):
             law, cells = self.device.response, self.parameters_of_cells
             arithmetic.send(self.cells, n, row, column, self.granularity, self.pulses, law, cells)
-            return self._calculated()
+            return self._calculated(before)
         event = next_event(self.counters("events"), Stream.C2C)
         if not total:
             return UpdateInfo(0, 0, 0, 0)
-        return self._counted((self._kernels or self._load()).send_counted(n, row, column, total, event))
+        sent = (self._kernels or self._load()).send_counted(n, row, column, total, event)
+        return self._counted(sent, before)
 
     def program(self, w: torch.Tensor) -> None:
         """Writes the apparent weight (out, in), exactly but clipped to the bounds of the cells."""
@@ -249,12 +258,17 @@ class Tile(Viewed):
     def _write(self, w: torch.Tensor) -> None:
         hidden = w.detach().to(torch.float32) + (self.reference if self.reference.numel() else 0.0)
         self.cells.copy_(arithmetic.clip(hidden, self.parameters_of_cells))
+        if self._is_noisy:
+            write_noise.rewrite(self)
         self.refresh()
 
     def refresh(self) -> None:
-        """Recomputes the apparent weight after the hidden one was written other than by pulses."""
+        """Recomputes the apparent weight after the hidden one was written other than by pulses; its noise stays."""
         self.touched.fill_(1)
-        if self.reference.numel():
+        if self._is_noisy:
+            torch.sub(self.reference, self.noise, out=self._offset)
+            torch.sub(self.cells, self._offset, out=self._apparent)
+        elif self.reference.numel():
             torch.sub(self.cells, self.reference, out=self._apparent)
 
     def _read(self, dim: int, where: int) -> torch.Tensor:
@@ -274,11 +288,16 @@ class Tile(Viewed):
         kernels = self._kernels or self._load()
         if not x.is_cpu:
             x, d = x.reshape(-1, self.shape[1]), d.reshape(-1, self.shape[0])
-        return self._counted(kernels.update(x, d, lr, pulses, event))
+        if not self._is_noisy:
+            return self._counted(kernels.update(x, d, lr, pulses, event))
+        before = self.cells.clone()
+        return self._counted(kernels.update(x, d, lr, pulses, event), before)
 
-    def _counted(self, sent: "Sent") -> UpdateInfo:
+    def _counted(self, sent: "Sent", before: torch.Tensor | None = None) -> UpdateInfo:
         if sent.bad >= 0:
             raise checks.runaway(self.cells, self.device.response)
+        if before is not None:
+            write_noise.rewrite(self, before)
         tally = self.counters("tally")
         tally[_UP] += sent.up
         tally[_DOWN] += sent.down
@@ -286,28 +305,22 @@ class Tile(Viewed):
         tally[_LINES] += sent.lines
         return UpdateInfo(sent.up, sent.down, sent.clipped, sent.lines)
 
-    def _calculated(self) -> UpdateInfo:
+    def _calculated(self, before: torch.Tensor | None) -> UpdateInfo:
         """What ends a change of the cells without pulses."""
         if isinstance(self.pulses, Expected) and not torch.isfinite(self.cells).all():
             raise checks.runaway(self.cells, self.device.response)
         self.refresh()
+        if before is not None:
+            write_noise.rewrite(self, before)
         return UpdateInfo(0, 0, 0, 0)
 
     def _load(self) -> "CpuKernels | GpuKernels":
         """The compiled update for the device that the cells' memory is on."""
-        from mho.kernels.memory import Arrays  # Numba, or Triton: loaded with the first pulse
+        from mho.kernels.attach import kernels_of
 
-        buffers = (self.cells, self.planes, self._apparent, self.reference, self.counts, self.touched)
-        if self.cells.is_cpu:
-            from mho.kernels.cpu import CpuKernels
-
-            arrays = Arrays(*(b.numpy() for b in buffers))
-            self._kernels = CpuKernels(self.device, self.parameters_of_cells, arrays, self.key)
-        else:
-            from mho.kernels.gpu.launch import GpuKernels
-
-            on_gpu = Arrays(*buffers)  # type: ignore[arg-type]  # tensors here, arrays on the CPU
-            self._kernels = GpuKernels(self.device, self.parameters_of_cells, on_gpu, self.key)
+        reference = self._offset if self._is_noisy else self.reference
+        buffers = (self.cells, self.planes, self._apparent, reference, self.counts, self.touched)
+        self._kernels = kernels_of(self.device, self.parameters_of_cells, buffers, self.key)
         return self._kernels
 
     def forget(self) -> None:
@@ -323,7 +336,3 @@ class Tile(Viewed):
 
     def extra_repr(self) -> str:
         return f"out={self.shape[0]}, in={self.shape[1]}, device={self.device}"
-
-
-def _parameters(cells: Cells) -> dict[str, "float | torch.Tensor"]:
-    return {**cells.fields, "gain": cells.gain, "lower": cells.lower, "upper": cells.upper}

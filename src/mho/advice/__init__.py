@@ -13,6 +13,7 @@ from mho.advice.formula import Advice as Advice
 from mho.advice.formula import evaluate
 from mho.advice.rules import rules
 from mho.algorithms.base import Algorithm
+from mho.cells import Cell
 from mho.crossbar import Crossbar
 from mho.device import Device
 from mho.errors import complaint
@@ -127,7 +128,8 @@ def _devices(hardware: Crossbar, algorithm: Algorithm | None) -> tuple[Device, D
     """The devices of the array that gets the gradient and of the one that collects: P and W, or by place."""
     if isinstance(hardware.device, Device):
         return hardware.device, hardware.device
-    devices = hardware.device
+    by_array = {"": hardware.device} if isinstance(hardware.device, Cell) else hardware.device
+    devices = {name: _single(device) for name, device in by_array.items()}
     first, *_, last = [*devices.values()] * 2
     if hasattr(algorithm, "tiles"):
         return last, first
@@ -136,11 +138,18 @@ def _devices(hardware: Crossbar, algorithm: Algorithm | None) -> tuple[Device, D
     return (slow if is_alone else devices.get("P", first)), slow
 
 
+def _single(device: Device | Cell) -> Device:
+    if isinstance(device, Cell):
+        what = f"{type(device).__name__} is a cell of several devices"
+        raise complaint("advise(hardware)", what, "The formulas are for one", "pass the device inside")
+    return device
+
+
 def _symmetric_point(device: Device) -> tuple[float | None, str]:
     """(hidden weight, kind): the attracting point nearest to 0, else any; kind: see `rules.KINDS`."""
-    law = device.response
-    points = sorted(law.symmetric_points(), key=lambda p: (not p.attracts, abs(p.w)))
+    law, (up, down) = device.response, device.gains
+    points = sorted(law.symmetric_points(up, down), key=lambda p: (not p.attracts, abs(p.w)))
     if not points:
-        return (0.0, "everywhere") if law.G(0.0) == 0 else (None, "nowhere")
+        return (0.0, "everywhere") if up * law.q_up(0.0) == down * law.q_down(0.0) else (None, "nowhere")
     kind = "attracts" if points[0].attracts else "repels"
     return points[0].w, "flat" if kind == "attracts" and points[0].rate == "algebraic" else kind

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import torch
 from torch import nn
 
+from mho.cells import ComposedTile
 from mho.plane import Plane
 from mho.records import Record
 from mho.tile import Tile
@@ -22,13 +23,15 @@ class Factors(NamedTuple):
 class NewTile(Protocol):
     """Makes an array: its role decides its device, its key and its pulses."""
 
-    def __call__(self, name: str, w: torch.Tensor, pulses: str = "update", digital: bool = False) -> Tile: ...
+    def __call__(
+        self, name: str, w: torch.Tensor, pulses: str = "update", digital: bool = False
+    ) -> Tile | ComposedTile: ...
 
 
 class Term(NamedTuple):
     """One part of the weight that the network sees: coefficient * signs * the apparent weight of an array."""
 
-    tile: Tile | Plane
+    tile: Tile | ComposedTile | Plane
     coefficient: float = 1.0
     row_signs: torch.Tensor | None = None  # (out,)
     column_signs: torch.Tensor | None = None  # (in,)
@@ -65,9 +68,9 @@ class State(Viewed):
 
         t: Any
 
-    def tiles(self) -> dict[str, Tile]:
+    def tiles(self) -> dict[str, Tile | ComposedTile]:
         """The arrays by name."""
-        return {name: part for name, part in self.named_children() if isinstance(part, Tile)}
+        return {name: part for name, part in self.named_children() if isinstance(part, (Tile, ComposedTile))}
 
 
 class Algorithm(Record):

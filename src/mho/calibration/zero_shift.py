@@ -5,6 +5,7 @@ from typing import Literal, NamedTuple
 import torch
 
 from mho.arithmetic import full
+from mho.cells import ComposedTile
 from mho.errors import MhoError, complaint, wrong_type
 from mho.rng import Stream, call_key, next_event, split
 from mho.tile import Tile
@@ -26,7 +27,7 @@ class ZeroShift(NamedTuple):
 
 
 def zero_shift(
-    tile: Tile, n_pulses: int = 4000, schedule: Literal["cyclic", "stochastic"] = "cyclic"
+    tile: Tile | ComposedTile, n_pulses: int = 4000, schedule: Literal["cyclic", "stochastic"] = "cyclic"
 ) -> ZeroShift:
     """Sends pulses up and down to all cells of a tile, and takes where that leaves them for their symmetric points.
 
@@ -41,14 +42,14 @@ def zero_shift(
     Raises: MhoError for another schedule or number, and for a law that drove a weight to NaN.
     Source: cyclic, Kim et al. 2019, arXiv 1907.10228; stochastic, arXiv 2602.21321, Algorithm 1, eq. (7).
     """
-    if not isinstance(tile, Tile):
+    if not isinstance(tile, (Tile, ComposedTile)):
         raise wrong_type("zero_shift(tile)", "the tile", tile, "an mho.Tile")
     if isinstance(n_pulses, bool) or not isinstance(n_pulses, int) or n_pulses < 1:
         raise complaint(f"zero_shift(n_pulses={n_pulses!r})", "n_pulses must be an integer of at least 1")
     if schedule not in ("cyclic", "stochastic"):
         raise complaint(f"zero_shift(schedule={schedule!r})", 'schedule is "cyclic" or "stochastic"')
     if schedule == "cyclic":
-        up = torch.ones_like(tile.cells)
+        up = torch.ones_like(tile.w)
         both = up, -up
         for k in range(n_pulses):
             tile.pulse(both[k % 2])
@@ -63,22 +64,26 @@ def zero_shift(
     return ZeroShift(estimate, n_pulses, error)
 
 
-def symmetric_point(tile: Tile) -> torch.Tensor:
+def symmetric_point(tile: Tile | ComposedTile) -> torch.Tensor:
     """The true symmetric points (out, in) of a tile's cells, as apparent weights [weight units].
 
     Of several the one nearest to the hidden weight 0; that itself if every point is symmetric.
-    Raises: MhoError if a cell has none between its bounds.
+    Raises: MhoError if a cell has none between its bounds, and for a cell of several devices.
     """
+    if not isinstance(tile, Tile):
+        what = "a cell of several devices has no symmetric point of its own"
+        raise complaint("symmetric_point(tile)", what, fix="take that of tile.parts[0]")
     p = tile.parameters_of_cells
     fields = {n: v.cpu() if isinstance(v, torch.Tensor) else v for n, v in p.fields.items()}
-    return full(tile.device.response.with_fields(**fields).central_sp(), tile.cells) - p.reference
+    gains = (v.cpu() if isinstance(v, torch.Tensor) else v for v in p.gains)
+    return full(tile.device.response.with_fields(**fields).central_sp(*gains), tile.cells) - p.reference
 
 
-def _signs(tile: Tile) -> torch.Tensor:
+def _signs(tile: Tile | ComposedTile) -> torch.Tensor:
     """(out, in) of +1 and -1, anew for every event of the tile."""
     from mho.kernels.signs import random_signs  # Numba: loaded with the first draw
 
     signs = torch.empty(tile.shape, dtype=torch.float32)
     event = next_event(tile.counters("events"), Stream.ZERO_SHIFT)
     random_signs(signs.data_ptr(), signs.numel(), *split(call_key(tile.key, Stream.ZERO_SHIFT, event)))
-    return signs.to(tile.cells.device)
+    return signs.to(tile.w.device)

@@ -7,7 +7,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch: idle OpenMP
 
 import typer
 
-from mho.cli import algorithms, bench, data, papers, train
+from mho.cli import algorithms, bench, data, device, papers, train
 from mho.errors import MhoError
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app = typer.Typer(
 app.command("train")(train.train)
 app.command("bench")(bench.bench)
 app.add_typer(data.app, name="data")
+app.add_typer(device.app, name="device")
 app.add_typer(algorithms.app, name="algorithms")
 app.add_typer(papers.app, name="papers")
 

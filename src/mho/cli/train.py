@@ -41,6 +41,15 @@ def train(
             rich_help_panel=HARDWARE,
         ),
     ] = None,
+    device: Annotated[
+        Path | None,
+        Option(
+            metavar="FILE",
+            help="A .json or .toml file of a Device, such as `mho device fit` writes; before --response and --set.",
+            show_default="1200 states, power law",
+            rich_help_panel=HARDWARE,
+        ),
+    ] = None,
     response: Annotated[
         str | None,
         Option(
@@ -111,6 +120,8 @@ def train(
 
     - mho train --out runs/mnist --resume
 
+    - mho train --device fit-gong/device.json --algorithm tiki-taka
+
     - mho train --compare digital,residual-learning,analog-sgd --seeds 3
     """
     from rich.console import Console
@@ -152,7 +163,7 @@ def train(
     settings = settings or []
     try:
         if compare:
-            specs = choose_several(base, compare.split(","), response, settings)
+            specs = choose_several(base, compare.split(","), response, settings, device)
             out = out or Path("runs") / f"compare-{base.data}"
             summary = compare_runs(
                 specs,
@@ -164,8 +175,8 @@ def train(
             console.print(table(summary))
             console.print(f"Results and plot: {out}/compare.json, {out}/compare.png", soft_wrap=True)
             return
-        if algorithm or response or settings or "hardware" not in written:
-            base = choose(base, algorithm, response, settings)
+        if algorithm or response or settings or device or "hardware" not in written:
+            base = choose(base, algorithm, response, settings, device)
         name = algorithm_name(base)
         out = out or Path("runs") / f"{base.data}-{name}-seed{base.seed}-{time.strftime('%Y%m%d-%H%M%S')}"
         watch = None if quiet else watcher(console, f"{name}, seed {base.seed}")

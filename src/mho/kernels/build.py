@@ -19,13 +19,16 @@ from types import ModuleType
 import numpy as np
 
 from mho.device import Cells, Device
+from mho.errors import complaint
 from mho.kernels.emit import lower
+from mho.kernels.trace import inputs_of
 from mho.records import float_fields
 
 _HERE = Path(__file__).parent
 _PARTS = (
     "compile.py",
     "math32.py",
+    "lookup.py",
     "philox.py",
     "normal.py",
     "lines.py",
@@ -41,15 +44,13 @@ _FIRST_KERNEL = "\n@lean_kernel"
 class Layout:
     """Which parameter of a cell is a plane and which is one number for all cells, in a fixed order."""
 
-    NAMES = ("gain", "lower", "upper")
-
     def __init__(self, device: Device, cells: Cells) -> None:
-        values = {**cells.fields, "gain": cells.gain, "lower": cells.lower, "upper": cells.upper}
+        values = cells.values()
         self.fields = float_fields(type(device.response))
         self.planes = tuple(n for n, v in values.items() if not isinstance(v, (int, float)))
         self.scalars = tuple(n for n in values if n not in self.planes)
         self.values = values
-        self.noise = device.c2c if device.sigma_c2c > 0 else "none"
+        self.noise = device.c2c if device.sigma_c2c > 0 or device.c2c == "law" else "none"
 
     def scal(self, device: Device) -> tuple[np.float32, ...]:
         """The kernel's tuple of numbers: dw_min, sigma_c2c, then the scalars by name."""
@@ -62,14 +63,18 @@ class Layout:
             return f"par[{self.planes.index(name)}, i, q]"
         return f"scal[{2 + self.scalars.index(name)}]"
 
+    def gain(self, direction: str) -> str:
+        """The same for the gain of one direction."""
+        return self.where("gain" if "gain" in self.values else f"gain_{direction}")
+
 
 def source_of(device: Device, layout: Layout, template: str = "template.py") -> str:
     """Source of a kernel module of this device: "template.py" sends the pulses of an update,
     "counted.py" given numbers of pulses; "flow.py" applies counted ones together."""
-    law = lower(device.response, varying=device.varying)
+    law = lower(device.response, device.varying, methods_of(layout, template))
     cheap = "32(" not in law.source.partition("def ")[2]
     noisy = layout.noise != "none"
-    flags = f"NOISY = {noisy}\nCHEAP = {cheap}\nSHARE = {_share(law.source, noisy)}"
+    flags = f"NOISY = {noisy}\nCHEAP = {cheap}\nSHARE = {_share(law.source, noisy, len(layout.planes))}"
     if template == "flow.py":
         functions = [flow_text(layout)]
     else:
@@ -80,37 +85,54 @@ def source_of(device: Device, layout: Layout, template: str = "template.py") -> 
     return "\n\n\n".join((f"{head}\n{imports}\n{law.source}\n\n{flags}", *functions, tail))
 
 
+def methods_of(layout: Layout, template: str) -> tuple[str, str]:
+    """The methods of the law that a kernel is made of.
+
+    Raises: MhoError if pulses are to be aggregated whose noise only the law knows.
+    """
+    if layout.noise != "law":
+        return "up", "down"
+    if template == "flow.py":
+        what = 'the device has c2c="law", whose noise is defined for single pulses'
+        raise complaint("Pulses(aggregate=...)", what, fix="use aggregate=0, or another c2c")
+    return "noisy_up", "noisy_down"
+
+
 def _shared(layout: Layout) -> str:
     """The numbers that all cells share, as a tuple: the compiler keeps it in registers."""
     numbers = ", ".join(f"numbers[{n}]" for n in range(2 + len(layout.scalars)))
     return f"@part\ndef shared(numbers):\n    return ({numbers})"
 
 
-def _share(law: str, noisy: bool) -> float:
+def _share(law: str, noisy: bool, n_planes: int) -> float:
     """The share of a row's cells from which it is quicker to compute all of them, 16 at a time, than to visit
-    those that get a pulse: measured with AVX-512, see design/006."""
+    those that get a pulse: measured with AVX-512, see design/006. Cells that are visited bring
+    their planes with them, one by one."""
     for helpers, share in (
+        (r"linear32\(", 1.01),
         (r"pow32\(", 0.6),
         (r"(exp|log|tanh|sigmoid|softplus)\w*\(", 0.4),
         (r"sqrt32\(", 0.2),
     ):
         if re.search(helpers, law.partition("def ")[2]):
-            return share
+            return share / (1 + 0.15 * max(n_planes - 1, 0)) if share < 1 else share
     return 0.17 if noisy else 0.07
 
 
 def step_text(direction: str, sign: str, layout: Layout) -> str:
     """One pulse: the law, its noise, and the clip to the cell's bounds."""
-    arguments = ", ".join(["w", *(layout.where(name) for name in layout.fields)])
+    law = f"noisy_{direction}" if layout.noise == "law" else direction
+    arguments = ", ".join([*inputs_of(law), *(layout.where(name) for name in layout.fields)])
     change = {
         "none": "q_w",
+        "law": "q_w",
         "additive": "(q_w + scal[1] * z)",
         "multiplicative": "(q_w * (np.float32(1.0) + scal[1] * z))",
     }[layout.noise]
     return f"""@part
 def step_{direction}(w, z, par, i, q, scal):
-    q_w = {direction}({arguments})
-    new = w {sign} scal[0] * {layout.where("gain")} * {change}
+    q_w = {law}({arguments})
+    new = w {sign} scal[0] * {layout.gain(direction)} * {change}
     low = {layout.where("lower")}
     high = {layout.where("upper")}
     new = low if new < low else new
@@ -120,21 +142,28 @@ def step_{direction}(w, z, par, i, q, scal):
 def flow_text(layout: Layout) -> str:
     """One step of the flow: midpoint rule, then the noise of its pulses."""
     fields = "".join(f", {layout.where(name)}" for name in layout.fields)
+    shared = "gain" in layout.values
     noise = {
         "none": "",
         "additive": " + size * (scal[1] * np.sqrt(n_up + n_down) * z)",
         "multiplicative": " + size * (scal[1] * np.sqrt(n_up * (a * a) + n_down * (b * b)) * z)",
     }[layout.noise]
+    if not shared and layout.noise == "additive":
+        noise = noise.replace("n_up + n_down", "n_up * (g_up * g_up) + n_down * (g_down * g_down)")
+    gains = f"size = scal[0] * {layout.gain('up')}"
+    if not shared:
+        gains = f"size = scal[0]\n    g_up = {layout.gain('up')}\n    g_down = {layout.gain('down')}"
+    up, down = ("up", "down") if shared else ("g_up * up", "g_down * down")
     return f"""@part
 def flow(w, n_up, n_down, z, par, i, q, scal):
     low = {layout.where("lower")}
     high = {layout.where("upper")}
-    size = scal[0] * {layout.where("gain")}
-    w_m = w + size * (np.float32(0.5) * (n_up * up(w{fields}) - n_down * down(w{fields})))
+    {gains}
+    w_m = w + size * (np.float32(0.5) * (n_up * ({up}(w{fields})) - n_down * ({down}(w{fields}))))
     w_m = low if w_m < low else w_m
     w_m = high if w_m > high else w_m
-    a = up(w_m{fields})
-    b = down(w_m{fields})
+    a = {up}(w_m{fields})
+    b = {down}(w_m{fields})
     new = w + size * (n_up * a - n_down * b){noise}
     new = low if new < low else new
     return high if new > high else new"""

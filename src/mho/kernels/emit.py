@@ -8,10 +8,12 @@ import torch
 from torch import fx
 
 from mho.errors import complaint, did_you_mean
-from mho.kernels.lowerings import LOWERINGS, Unsupported, Value, Writer, operation_name
-from mho.kernels.trace import trace
+from mho.kernels.lowerings import LOWERINGS, Unsupported, Value, Writer, look_up, operation_name
+from mho.kernels.trace import inputs_of, trace
 from mho.records import float_fields
 from mho.responses.base import Response
+
+TABLES = ("linear32", "bilinear32")  # of mho.kernels.lookup; the other functions are in math32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,7 +22,7 @@ class LoweredLaw:
 
     Args:
         law: name of the law's class.
-        fields: the arguments of every function after w: the law's float fields in order of definition.
+        fields: the arguments of every function after w (and z): the law's float fields in order of definition.
         source: a module that defines the functions, `up(w, *fields)` and `down(w, *fields)` as a rule, each
             from float32 scalars to a float32 scalar, inlined where it is called.
     """
@@ -51,7 +53,7 @@ def lower(
     shared = {name: _shared_value(response, name) for name in fields if name not in varying}
     writer = Writer()
     functions = [_function(writer, response, method, fields, shared) for method in methods]
-    return LoweredLaw(cls.__name__, fields, _module(cls.__name__, writer.constants, functions))
+    return LoweredLaw(cls.__name__, fields, _module(cls.__name__, writer, functions))
 
 
 def _shared_value(response: Response, name: str) -> float:
@@ -79,7 +81,7 @@ def _function(
         else:
             values[node] = _operation(where, writer, node, values)
     assert result is not None
-    arguments = ", ".join(("w", *fields))
+    arguments = ", ".join((*inputs_of(method), *fields))
     body = "".join(f"    {line}\n" for line in [*writer.lines, f"return {result.text}"])
     return f"@inlined\ndef {method}({arguments}):\n{body}"
 
@@ -87,6 +89,8 @@ def _function(
 def _operation(where: str, writer: Writer, node: fx.Node, values: dict[fx.Node, Value]) -> Value:
     """Writes one operation of the graph."""
     name = operation_name(node)
+    if name == "lookup":
+        return look_up(writer, node.args[0], *(_argument(where, values, a) for a in node.args[1:]))
     if name not in LOWERINGS:
         raise complaint(
             where, f"the operation {name} has no compiled form", f"These have: {', '.join(sorted(LOWERINGS))}"
@@ -129,11 +133,14 @@ def _result(where: str, writer: Writer, value: Value | None) -> Value:
         raise complaint(where, f"its result {error}") from None
 
 
-def _module(law: str, constants: dict[str, str], functions: list[str]) -> str:
-    """Joins imports, constants and functions into one source text."""
+def _module(law: str, writer: Writer, functions: list[str]) -> str:
+    """Joins imports, constants, tables and functions into one source text."""
     text = "\n\n".join(functions)
-    helpers = sorted({"inlined", *re.findall(r"\b(\w+32)\(", text)})
+    used = {*re.findall(r"\b(\w+32)\(", text)}
+    helpers, tables = sorted({"inlined", *used} - {*TABLES}), sorted(used & {*TABLES})
     lines = [f'"""The response law {law} in float32, written by mho.kernels.emit."""', ""]
     lines += ["import numpy as np", "", f"from mho.kernels.math32 import {', '.join(helpers)}", ""]
-    lines += [f"{name} = np.float32({value})" for value, name in constants.items()]
+    lines[-1:] = [f"from mho.kernels.lookup import {', '.join(tables)}", ""] if tables else [""]
+    lines += [f"{name} = np.float32({value})" for value, name in writer.constants.items()]
+    lines += [f"{name} = np.array({[*table]}, np.float32)" for table, name in writer.tables.items()]
     return "\n".join(lines) + "\n\n\n" + text

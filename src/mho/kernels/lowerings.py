@@ -29,10 +29,11 @@ class Value:
 
 
 class Writer:
-    """Collects the lines of the function being written, and the constants of all functions."""
+    """Collects the lines of the function being written, and the constants and tables of all functions."""
 
     def __init__(self) -> None:
         self.constants: dict[str, str] = {}  # repr of the number -> name
+        self.tables: dict[tuple[float, ...], str] = {}  # flat -> name
         self.start()
 
     def start(self) -> None:
@@ -60,6 +61,10 @@ class Writer:
         if not abs(number) <= float(np.finfo(np.float32).max):
             raise Unsupported(f"uses the constant {number}, which is not a finite float32")
         return self.constants.setdefault(repr(number), f"_C{len(self.constants)}")
+
+    def table(self, numbers: tuple[float, ...]) -> str:
+        """The name of a module-level float32 array."""
+        return self.tables.setdefault(numbers, f"_T{len(self.tables)}")
 
     def truth(self, value: Value) -> str:
         """The text of a value that must be a truth value."""
@@ -214,6 +219,19 @@ def _power(writer: Writer, input: Value, exponent: Value) -> Value:
         factors.append(writer.assign(f"sqrt32({x.text})").text)
     product = writer.assign(" * ".join(factors)) if len(factors) > 1 else Value(factors[0])
     return product if y > 0 else writer.assign(f"{writer.constant(1.0)} / {product.text}")
+
+
+def look_up(writer: Writer, table, x: Value | None, y: Value | None = None) -> Value:
+    """`mho.responses.lookup`; the last row, and column, is stored twice."""
+    assert x is not None
+    at = writer.number(x).text
+    if y is None:
+        name, last = writer.table((*table, table[-1])), writer.constant(len(table) - 1)
+        return writer.assign(f"linear32({name}, {at}, {last})")
+    rows = [(*row, row[-1]) for row in (*table, table[-1])]
+    name, width = writer.table(tuple(v for row in rows for v in row)), len(rows[0])
+    ends = f"{writer.constant(len(table) - 1)}, {writer.constant(width - 2)}"
+    return writer.assign(f"bilinear32({name}, {at}, {writer.number(y).text}, {ends}, {width})")
 
 
 LOWERINGS: dict[str, Callable[..., Value]] = {

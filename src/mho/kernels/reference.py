@@ -140,6 +140,16 @@ def counted(
     return sent[0], sent[1]
 
 
+def rewritten(noise, before, after, sigma: np.float32, key: int, event: int) -> None:
+    """Write noise, in place: sigma xi for the cells (out, in) that an update changed from `before` to `after`."""
+    for i in range(len(noise)):
+        numbers = Noise(split(call_key(key, Stream.WRITE, event)), i)
+        for j in range(noise.shape[1]):
+            z = numbers.next()
+            if after[i, j] != before[i, j]:
+                noise[i, j] = sigma * z
+
+
 def pulse(module: ModuleType, cells, planes, scal, i: int, j: int, down: bool, noise: Noise) -> None:
     """One pulse on cell (i, j): its parameters as the law's step functions expect them, its own noise."""
     step = module.step_down if down else module.step_up

@@ -17,8 +17,14 @@ HOW_TO_WRITE = (
 )
 
 
+def inputs_of(method: str) -> tuple[str, ...]:
+    """What a method takes before the fields: w, and the standard normal number z if the law makes its noise."""
+    return ("w", "z") if method.startswith("noisy_") else ("w",)
+
+
 def trace(law: Response, method: str = "up") -> fx.Graph:
-    """The graph of `law.method(w)`: inputs w, then the float fields in order of definition; one output.
+    """The graph of `law.method(w)`: inputs w (and z of a noisy method), then the float fields in order of
+    definition; one output.
 
     Raises:
         MhoError: the method does something that has no graph, such as a Python `if` on w.
@@ -26,14 +32,14 @@ def trace(law: Response, method: str = "up") -> fx.Graph:
     cls = type(law)
     graph = fx.Graph()
     tracer = GraphAppendingTracer(graph)
-    w = Proxy(graph.placeholder("w"), tracer)
+    inputs = [Proxy(graph.placeholder(name), tracer) for name in inputs_of(method)]
     stand_in = object.__new__(cls)
     for name, value in vars(law).items():
         object.__setattr__(stand_in, name, value)
     for name in float_fields(cls):
         object.__setattr__(stand_in, name, Proxy(graph.placeholder(name), tracer))
     try:
-        result = getattr(stand_in, method)(w)
+        result = getattr(stand_in, method)(*inputs)
         graph.output(tracer.create_arg(result))
     except MhoError:
         raise

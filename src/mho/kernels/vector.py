@@ -38,6 +38,25 @@ def popcount32(typingctx, word):
     return types.int32(types.uint32), codegen
 
 
+def apart(builder, pointer):
+    """The same pointer, of memory that no store in the function changes: loops that gather from it vectorise.
+
+    Addresses in kernels come from integers, so LLVM must believe that a store to any array may change any
+    other, and for a gather there is no test at run time that would say otherwise.
+    """
+    name, kind = "mho_apart", ir.FunctionType(pointer.type, [pointer.type])
+    function = builder.module.globals.get(name)
+    if function is None:
+        function = ir.Function(builder.module, kind, name)
+        function.linkage = "internal"
+        function.return_value.add_attribute("noalias")
+        for attribute in ("noinline", "nounwind", "readnone", "willreturn", "speculatable"):
+            set.add(function.attributes, attribute)
+        inside = ir.IRBuilder(function.append_basic_block())
+        inside.ret(inside.asm(kind, "", "=r,0", [function.args[0]], side_effect=False))
+    return builder.call(function, [pointer])
+
+
 @intrinsic
 def spread(typingctx, source, first, marks, at, mark, out, to):
     """out[to + l] = next of source[first], source[first + 1], ... for those of 16 lanes with marks[at + l] == mark.

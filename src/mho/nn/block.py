@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from mho.algorithms.base import Factors, State, Term
+from mho.cells import ComposedTile, new_tile
 from mho.crossbar import Crossbar, Mapping
 from mho.device import Device
 from mho.io import by_direction
@@ -12,6 +13,7 @@ from mho.nn.digital import add_terms
 from mho.nn.product import Layout, product
 from mho.pulses import Exact
 from mho.responses import Constant
+from mho.retention import age
 from mho.rng import STREAMS, Stream, Use, child_key, next_event
 from mho.tile import Tile
 from mho.views import Viewed
@@ -48,6 +50,8 @@ class Block(Viewed):
         self.out_scale = None if size is None else nn.Parameter(torch.ones(size, dtype=torch.float32))
         self.state = hardware.algorithm.init(self._new_tile, w0)
         self.state.key = child_key(key, "algorithm")
+        tiles = (part for part in self.state.modules() if isinstance(part, Tile))
+        self._ageing = [tile for tile in tiles if tile.device.retention is not None]
         self.register_buffer("events", torch.zeros(STREAMS, dtype=torch.int64))
         self.factors: list[Factors] = []
         self._kept: tuple[torch.Tensor, torch.Tensor] | None = None
@@ -75,9 +79,16 @@ class Block(Viewed):
         return w
 
     def step(self, lr: float) -> None:
-        """One step of the algorithm with the factors recorded since the last one; none, no step."""
-        if not self.factors:
+        """One step of the algorithm with the factors recorded since the last one; none, no step. Then cells age."""
+        if not self.factors and not self._ageing:
             return
+        if self.factors:
+            self._learn(lr)
+        for tile in self._ageing:
+            age(tile)
+        self.refresh()
+
+    def _learn(self, lr: float) -> None:
         g = self.factors[0]
         if len(self.factors) > 1:
             g = Factors(*(torch.cat(parts) for parts in zip(*self.factors, strict=True)))
@@ -88,7 +99,6 @@ class Block(Viewed):
                 algorithm.step(self.state, Factors(x, d), lr)
         else:
             algorithm.step(self.state, g, lr)
-        self.refresh()
 
     def refresh(self) -> None:
         """Brings `weight` up to date with the arrays."""
@@ -149,12 +159,14 @@ class Block(Viewed):
             kept = self._kept = w, w.mT
         return kept
 
-    def _new_tile(self, name: str, w: torch.Tensor, pulses: str = "update", digital: bool = False) -> Tile:
+    def _new_tile(
+        self, name: str, w: torch.Tensor, pulses: str = "update", digital: bool = False
+    ) -> Tile | ComposedTile:
         key = child_key(self.key, name)
         if digital:
             return Tile(w, _UNBOUNDED, None, Exact(), key)
         hardware = self.hardware
-        return Tile(
+        return new_tile(
             w,
             hardware.device_of(name),
             self.io,

@@ -9,6 +9,7 @@ from types import ModuleType
 
 import torch
 
+from mho.cells import ComposedTile
 from mho.plane import Plane
 from mho.tile import Tile
 
@@ -23,7 +24,10 @@ def _compiled() -> ModuleType:
     return mho.kernels.digital
 
 
-def add_terms(weight: torch.Tensor, first: Tile | Plane, second: Tile | Plane, factor: float) -> None:
+Array = Tile | ComposedTile | Plane
+
+
+def add_terms(weight: torch.Tensor, first: Array, second: Array, factor: float) -> None:
     """weight = first.w + factor * second.w, on the rows and columns that were touched since the last call."""
     out, n_in = weight.shape
     marks, more = first.touched, second.touched

@@ -35,6 +35,10 @@ class Response(Record):
     `down(self, w)` as torch expressions of w and the fields; nothing else is needed. Fields of type float may
     vary from cell to cell; fields of other types are constants of the law. Inside `up` and `down` w and the
     float fields are tensors, whatever the caller passed: call `q_up` and `q_down` instead.
+
+    A law may also say how steps scatter from pulse to pulse, in `noisy_up(self, w, z)` and `noisy_down`: the step
+    of a pulse whose standard normal number is z, with mean `up(w)` or `down(w)` over z ~ N(0, 1). A device uses
+    them with c2c="law".
     """
 
     def up(self, w: Tensor) -> Tensor:
@@ -45,18 +49,35 @@ class Response(Record):
         """The law of one down pulse, for the subclass to write; positive between the bounds."""
         raise self._missing("down")
 
+    def noisy_up(self, w: Tensor, z: Tensor) -> Tensor:
+        """One up pulse with the law's own cycle-to-cycle noise, for the subclass to write if it has any."""
+        raise self._missing("noisy_up")
+
+    def noisy_down(self, w: Tensor, z: Tensor) -> Tensor:
+        """One down pulse with the law's own cycle-to-cycle noise."""
+        raise self._missing("noisy_down")
+
+    @property
+    def is_noisy(self) -> bool:
+        """Whether the law defines noise of its own: both `noisy_up` and `noisy_down`."""
+        cls = type(self)
+        return cls.noisy_up is not Response.noisy_up and cls.noisy_down is not Response.noisy_down
+
     def _missing(self, method: str) -> Exception:
         where = f"{type(self).__name__}.{method}"
-        return complaint(where, "not defined", "A response defines up(w) and down(w)")
+        need = "A response defines up(w) and down(w)" if "noisy" not in method else ""
+        return complaint(where, "not defined", need)
 
     @overload
     def q_up(self, w: float) -> float: ...
     @overload
-    def q_up(self, w: Tensor) -> Tensor: ...
-    def q_up(self, w):
+    def q_up(self, w: Tensor, z: Tensor | None = None) -> Tensor: ...
+    def q_up(self, w, z=None):
         """Size of an up pulse at w, in units of dw_min.
 
         Args:
+            z: None for the mean step, or a tensor of w's dtype and shape: the step of the pulse with this standard
+                normal number, if the law has noise of its own.
             w: a number (evaluated in float64; a number comes back) or a floating-point tensor of any shape
                 (evaluated in its dtype on its device; the same shape comes back, or (out, in) where fields
                 vary from cell to cell).
@@ -64,15 +85,15 @@ class Response(Record):
         Raises:
             MhoError: w is a number and q_up(w) is not finite. Tensors are not checked.
         """
-        return self._evaluate("up", w)
+        return self._evaluate("up", w) if z is None else self._evaluate("noisy_up", w, z)
 
     @overload
     def q_down(self, w: float) -> float: ...
     @overload
-    def q_down(self, w: Tensor) -> Tensor: ...
-    def q_down(self, w):
+    def q_down(self, w: Tensor, z: Tensor | None = None) -> Tensor: ...
+    def q_down(self, w, z=None):
         """Size of a down pulse at w (positive), in units of dw_min; otherwise as `q_up`."""
-        return self._evaluate("down", w)
+        return self._evaluate("down", w) if z is None else self._evaluate("noisy_down", w, z)
 
     def F(self, w: Any) -> Any:
         """The part that up and down pulses share: (q_down + q_up)/2.   Source: arXiv 2502.06309, eq. (4)."""
@@ -95,9 +116,10 @@ class Response(Record):
         """
         return self._bound("down", -1), self._bound("up", 1)
 
-    def symmetric_points(self) -> list[SymmetricPoint]:
+    def symmetric_points(self, gain_up: float = 1.0, gain_down: float = 1.0) -> list[SymmetricPoint]:
         """The roots of G strictly inside the bounds, in rising order.
 
+        With gains, G is that of gain_up q_up and gain_down q_down: of a device that is stronger one way.
         If G is zero everywhere, every point is symmetric and the list is empty. Roots are told apart if they
         lie further from each other than 1/2000 of the range (1% of w if a bound is infinite); a root that G
         touches without crossing may be missed. Of a stretch on which G is zero one point is returned.
@@ -110,16 +132,19 @@ class Response(Record):
             raise complaint(where, "fields vary from cell to cell", fix="use central_sp() or the nominal law")
         lower, upper = (float(b) for b in self.bounds())
         grid = search.interior(lower, upper)
-        f, g = self.F(grid), self.G(grid)
+        large, small = self._parts(gain_up, gain_down)
+        f, g = large(grid), small(grid)
         finite = f.isfinite() & g.isfinite()
         if lower > -float("inf") and upper < float("inf") and not finite.all():
             w = grid[~finite][0].item()
             raise complaint(where, f"the law is not finite at w = {w}, inside its bounds")
-        roots = search.roots(self.G, grid[finite], f[finite])
+        roots = search.roots(small, grid[finite], f[finite])
         return [SymmetricPoint(r.w, r.rises, "exponential" if r.sloped else "algebraic") for r in roots]
 
-    def central_sp(self) -> float | Tensor:
+    def central_sp(self, gain_up: float | Tensor = 1.0, gain_down: float | Tensor = 1.0) -> float | Tensor:
         """The symmetric point nearest to 0: a number, or one per cell where fields vary from cell to cell.
+
+        Gains of the two directions, numbers or (out, in), count as in `symmetric_points`.
 
         It is 0 if every point is symmetric. Two roots of one cell closer than 1/100 of its range (a quarter
         of w if a bound is infinite) are not told apart.
@@ -128,18 +153,32 @@ class Response(Record):
             MhoError: the law, or one of the cells, has no symmetric point between its bounds.
         """
         where = f"{type(self).__name__}.central_sp"
-        shape = self._cell_shape()
-        points = self.with_fields(**self._means()).symmetric_points()
+        gains = [torch.as_tensor(gain, dtype=DOUBLE) for gain in (gain_up, gain_down)]
+        shape = torch.broadcast_shapes(self._cell_shape(), *(gain.shape for gain in gains))
+        means = [float(gain.mean()) for gain in gains]
+        points = self.with_fields(**self._means()).symmetric_points(*means)
+        large, small = self._parts(*gains)
         if not shape:
-            if not points and self.G(0.0) != 0:
+            if not points and small(0.0) != 0:
                 raise complaint(where, "up and down pulses have the same size nowhere between the bounds")
             return min((p.w for p in points), key=abs, default=0.0)
         lower, upper = (torch.as_tensor(b, dtype=DOUBLE) for b in self.bounds())
-        found = search.central_root_per_cell(self.G, self.F, lower, upper, shape)
+        found = search.central_root_per_cell(small, large, lower, upper, shape)
         if found.isnan().any():
             cell = tuple(found.isnan().nonzero()[0].tolist())
             raise complaint(where, f"cell {cell} has no symmetric point between its bounds")
-        return found.to(self._tensors()[0].dtype)
+        return found.to(self._tensors()[0].dtype if self._tensors() else torch.float32)
+
+    def _parts(self, gain_up: float | Tensor, gain_down: float | Tensor) -> tuple[Any, Any]:
+        """F and G of a device with these gains."""
+
+        def large(w: Any) -> Any:
+            return (gain_down * self.q_down(w) + gain_up * self.q_up(w)) / 2
+
+        def small(w: Any) -> Any:
+            return (gain_down * self.q_down(w) - gain_up * self.q_up(w)) / 2
+
+        return large, small
 
     def with_fields(self, **fields: float | Tensor):
         """The same law with other values of its float fields, which may be tensors of shape (out, in).
@@ -173,15 +212,16 @@ class Response(Record):
         """Joint shape of the fields that vary from cell to cell; () if none does."""
         return torch.broadcast_shapes(*(v.shape for v in self._tensors()))
 
-    def _evaluate(self, method: str, w: Any) -> Any:
-        """up or down at w, the float fields having been made tensors of w's dtype and device."""
+    def _evaluate(self, method: str, w: Any, *z: Tensor) -> Any:
+        """up or down at w (and z), the float fields having been made tensors of w's dtype and device."""
         where = f"{type(self).__name__}.{method}"
         is_tensor = isinstance(w, Tensor)
         x = w if is_tensor else torch.tensor(float(w), dtype=DOUBLE)
         if not x.is_floating_point():
             raise complaint(where, f"w has dtype {x.dtype}", "w must be floating point", "pass w.float()")
         values = {n: torch.as_tensor(v, dtype=x.dtype, device=x.device) for n, v in self._values().items()}
-        q = torch.as_tensor(getattr(self.with_fields(**values), method)(x), dtype=x.dtype, device=x.device)
+        q = getattr(self.with_fields(**values), method)(x, *z)
+        q = torch.as_tensor(q, dtype=x.dtype, device=x.device)
         shape = torch.broadcast_shapes(q.shape, x.shape, self._cell_shape())
         if is_tensor or shape:
             return q.expand(shape)

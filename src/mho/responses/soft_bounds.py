@@ -1,11 +1,21 @@
 """Pulses that shrink linearly towards the bounds."""
 
-from typing import Annotated
+import math
+from typing import Annotated, NamedTuple
 
 from torch import Tensor
 
+from mho.errors import complaint
 from mho.records import Negative, Positive
 from mho.responses.base import Response
+
+
+class Fitted(NamedTuple):
+    """A law and how to use it: `Device(law, dw_min, up_down=up_down)`."""
+
+    law: "SoftBounds"
+    dw_min: float  # [weight units]
+    up_down: float  # [relative to dw_min]
 
 
 class SoftBounds(Response):
@@ -26,11 +36,48 @@ class SoftBounds(Response):
     tau_max: Annotated[float, Positive] = 1.0
     tau_min: Annotated[float, Negative] = -1.0
 
+    @classmethod
+    def pmax(
+        cls, p_max: float = 1000, alpha: float = 0.0005, range_min: float = -1.0, range_max: float = 1.0
+    ) -> Fitted:
+        """The soft bounds of a measured trace: p_max up pulses lead from range_min to range_max, and each takes the
+        part alpha of what is left to the upper bound; down pulses take as much of what is left to range_min.
+
+        Args:
+            p_max: up pulses from one end of the trace to the other, > 0.
+            alpha: curvature [1/pulse], > 0.
+            range_min, range_max: ends of the trace [weight units], range_min < 0 < range_max.
+        Returns: the law with bounds range_min and tau_max = range_min + B, B = (range_max - range_min) / (1 -
+            exp(-p_max alpha)); dw_min = alpha max(tau_max, -tau_min); and the up_down that makes the step at 0
+            alpha tau_max upwards and -alpha tau_min downwards.
+        Raises: MhoError if a value is not in its domain.
+        Source: aihwkit 1.2.0, SoftBoundsPmaxDevice, for the law. It has dw_min = alpha B and up_down = 1 + 2
+            range_min / B, with which its code does not meet the trace.
+        """
+        if not (p_max > 0 and alpha > 0 and range_min < 0 < range_max):
+            values = f"p_max={p_max}, alpha={alpha}, range_min={range_min}, range_max={range_max}"
+            raise complaint(
+                f"SoftBounds.pmax({values})", "p_max, alpha, -range_min and range_max must be positive"
+            )
+        width = (range_max - range_min) / -math.expm1(-p_max * alpha)
+        high, low = range_min + width, -range_min
+        up_down = 1 - low / high if high > low else high / low - 1
+        return Fitted(cls(high, -low), alpha * max(high, low), up_down)
+
     def up(self, w: Tensor) -> Tensor:
         return 1 - w / self.tau_max
 
     def down(self, w: Tensor) -> Tensor:
         return 1 - w / self.tau_min
+
+    def central_sp(self, gain_up: float | Tensor = 1.0, gain_down: float | Tensor = 1.0) -> float | Tensor:
+        """In closed form, (gain_up - gain_down) / (gain_up/tau_max - gain_down/tau_min): exact also for cells whose
+        point is close to a bound, where the search of other laws has no resolution."""
+        point = (gain_up - gain_down) / (gain_up / self.tau_max - gain_down / self.tau_min)
+        if isinstance(point, Tensor) and point.isnan().any():
+            cell = tuple(point.isnan().nonzero()[0].tolist())
+            raise complaint("SoftBounds.central_sp", f"cell {cell} gets no pulses at all, up or down")
+        return point
 
     def bounds(self) -> tuple[float | Tensor, float | Tensor]:
         return self.tau_min, self.tau_max

@@ -19,9 +19,9 @@ def check_response(law: type[Response] | Response, published: bool = False) -> N
     """Checks that a response law does what the library relies on.
 
     Defaults construct; `repr` rebuilds the law; between the bounds up and down are finite and positive; at
-    the bounds they are finite; G is zero at every symmetric point; numbers, tensors and compiled float32
-    give the same values (compiled: within 16 ulp of max |q| of torch's float32), also where fields vary from
-    cell to cell.
+    the bounds they are finite; G is zero at every symmetric point; its own noise has the mean up or down;
+    numbers, tensors and compiled float32 give the same values (compiled: within 16 ulp of max |q| of torch's
+    float32), also where fields vary from cell to cell.
 
     Args:
         law: a class derived from Response, or an object of it to check with other parameters.
@@ -46,6 +46,8 @@ def check_response(law: type[Response] | Response, published: bool = False) -> N
     _check_tensors(law, w)
     _check_compiled(law, w)
     _check_cells(law, w)
+    if law.is_noisy:
+        _check_noise(law, w)
 
 
 def _check_repr(law: Response) -> None:
@@ -153,13 +155,33 @@ def _check_cells(law: Response, w: Tensor) -> None:
     _compare_compiled(law, law.with_fields(**flat), w_cells.flatten(), flat, frozenset(names))
 
 
+def _check_noise(law: Response, w: Tensor) -> None:
+    """The law's own noise has the mean up and down, and compiled it is the same."""
+    z = torch.linspace(-6, 6, 2401, dtype=torch.float64)
+    weight = torch.exp(-z * z / 2)[:, None]
+    grid = w[::10].expand(len(z), -1)
+    for name, q in (("up", law.q_up), ("down", law.q_down)):
+        mean = (weight * q(grid, z[:, None].expand_as(grid))).sum(0) / weight.sum()
+        exact = q(w[::10])
+        message = f"noisy_{name}({{w}}, z) has mean {{mean}} over z, but {name} is {{exact}}"
+        close = (mean - exact).abs() <= 1e-4 * exact.abs().max()
+        _require(close, law, message, w=w[::10], mean=mean, exact=exact)
+    some = w.float()[::4]
+    noise = torch.linspace(-5, 5, len(some))[
+        torch.randperm(len(some), generator=torch.Generator().manual_seed(0))
+    ]
+    fields = {n: torch.full_like(some, float(getattr(law, n))) for n in float_fields(type(law))}
+    _compare_compiled(law, law, some, fields, frozenset(), noise)
+
+
 def _compare_compiled(
-    law: Response, view: Response, w: Tensor, fields: dict[str, Tensor], varying: frozenset[str]
+    law: Response, view: Response, w: Tensor, fields: dict[str, Tensor], varying: frozenset[str], *z: Tensor
 ) -> None:
     module: dict = {}
-    exec(lower(view, varying).source, module)
-    arguments = [w.numpy(), *(v.numpy() for v in fields.values())]
-    for name, expected in (("up", view.q_up(w)), ("down", view.q_down(w))):
+    names = ("noisy_up", "noisy_down") if z else ("up", "down")
+    exec((lower(view, varying, names) if z else lower(view, varying)).source, module)
+    arguments = [w.numpy(), *(v.numpy() for v in (*z, *fields.values()))]
+    for name, expected in zip(names, (view.q_up(w, *z), view.q_down(w, *z)), strict=True):
         got = torch.tensor([module[name](*scalars) for scalars in zip(*arguments, strict=True)])
         ulp = float(np.spacing(np.float32(expected.abs().max().item())))
         message = name + "({w}) is {got} compiled but {expected} in torch, too far apart: "

@@ -9,9 +9,10 @@ from pathlib import Path
 from types import ModuleType
 
 from mho.device import Device
+from mho.errors import complaint
 from mho.kernels import build as cpu
 from mho.kernels.build import Layout, module_of
-from mho.kernels.emit import lower
+from mho.kernels.emit import TABLES, lower
 from mho.kernels.gpu.translate import PRIMITIVES, translate
 
 _HERE = Path(__file__).parent
@@ -25,7 +26,14 @@ def kernels_for(device: Device, layout: Layout, template: str = "template.py") -
 
 def source_of(device: Device, layout: Layout, template: str) -> str:
     """Source of a kernel module of this device."""
-    law = translate(lower(device.response, varying=device.varying).source)
+    methods = cpu.methods_of(layout, template)
+    source = lower(device.response, device.varying, methods).source
+    if any(f"{name}(" in source for name in TABLES):
+        where = f"Device(response={type(device.response).__name__}(...))"
+        raise complaint(
+            where, "looks up a table", "A GPU has no such operation yet", "keep the layer on the CPU"
+        )
+    law = translate(source)
     if template == "flow.py":
         steps = [_pulsed(cpu.flow_text(layout), layout)]
     else:

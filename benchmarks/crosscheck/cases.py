@@ -1,0 +1,117 @@
+"""What is compared: the devices, by aihwkit's own names and parameters, and the inputs. Needs NumPy only."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+OUT, IN = 8, 12  # not square, so that a transposition shows
+HORIZONS = (1, 10, 1000)
+BULK = {"update_bl_management": False, "update_management": True}
+PLAIN = {"update_bl_management": False, "update_management": False}
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """A device in both programs, and how updates reach it.
+
+    theirs: class of aihwkit without "Device"; ours: function of mho.aihwkit; fields: keyword arguments of both.
+    update: fields of aihwkit's UpdateParameters. k: pulses that the largest product of an update asks for.
+    """
+
+    name: str
+    theirs: str
+    ours: str
+    fields: dict[str, Any] = dataclasses.field(default_factory=dict)
+    update: dict[str, Any] = dataclasses.field(default_factory=dict)
+    k: float = 2.5
+
+
+def coarse(**fields: Any) -> dict[str, Any]:
+    """So coarse that 1000 updates cross the whole range."""
+    return {"dw_min": 0.01} | fields
+
+
+LINEAR = {"gamma_up": 0.4, "gamma_down": 0.6}
+POWER = coarse(dw_min=0.02, pow_gamma=1.5)
+REFERENCE = {"up_down": 0.2, "reference_std": 0.05, "reference_mean": 0.02, "subtract_symmetry_point": True}
+NODES = {"piecewise_up": [1.5, 1.1, 1.0, 0.7, 0.2], "piecewise_down": [0.3, 0.6, 1.0, 1.2, 1.4]}
+EVEN = {"dw_min_dtod": 0.0, "up_down_dtod": 0.0}
+
+UPDATES = [
+    Case("ConstantStep", "ConstantStep", "constant_step", coarse()),
+    Case("ConstantStep, management of lines only", "ConstantStep", "constant_step", coarse(), BULK),
+    Case("ConstantStep, no management", "ConstantStep", "constant_step", coarse(), PLAIN),
+    Case("ConstantStep, k = 12 of 7 slots", "ConstantStep", "constant_step",
+         coarse(dw_min=0.003), {"desired_bl": 7}, 12.3),
+    Case("LinearStep, multiplicative", "LinearStep", "linear_step", coarse(**LINEAR)),
+    Case("LinearStep, additive", "LinearStep", "linear_step", coarse(**LINEAR, mult_noise=False)),
+    Case("SoftBounds", "SoftBounds", "soft_bounds", coarse()),
+    Case("SoftBounds, write noise", "SoftBounds", "soft_bounds", coarse(write_noise_std=2.0)),
+    Case("SoftBoundsReference", "SoftBoundsReference", "soft_bounds_reference", coarse(**REFERENCE)),
+    Case("SoftBoundsPmax", "SoftBoundsPmax", "soft_bounds_pmax", {"p_max": 100, "alpha": 0.02}),
+    Case("ExpStep", "ExpStep", "exp_step", coarse()),
+    Case("ExpStep, noise of three parts", "ExpStep", "exp_step",
+         coarse(**EVEN, dw_min_std=0.6, dw_min_std_add=0.005, dw_min_std_slope=0.02)),
+    Case("PowStep", "PowStep", "pow_step", POWER),
+    Case("PowStepReference", "PowStepReference", "pow_step_reference", POWER | REFERENCE),
+    Case("PiecewiseStep", "PiecewiseStep", "piecewise_step", coarse(**NODES)),
+]  # fmt: skip
+
+DRAWS = [
+    Case("ConstantStep", "ConstantStep", "constant_step"),
+    Case("ConstantStep, log-normal", "ConstantStep", "constant_step", {"dw_min_dtod_log_normal": True}),
+    Case("ConstantStep, up_down = 0.3", "ConstantStep", "constant_step", {"up_down": 0.3, "up_down_dtod": 0.1}),
+    Case("ConstantStep, up_down = -0.3", "ConstantStep", "constant_step", {"up_down": -0.3, "up_down_dtod": 0.1}),
+    Case("ConstantStep, corrupt", "ConstantStep", "constant_step", {"corrupt_devices_prob": 0.1348}),
+    Case("LinearStep", "LinearStep", "linear_step"),
+    Case("LinearStep, sloped", "LinearStep", "linear_step", LINEAR),
+    Case("SoftBounds", "SoftBounds", "soft_bounds"),
+    Case("SoftBoundsReference", "SoftBoundsReference", "soft_bounds_reference"),
+    Case("SoftBoundsReference, calibrated", "SoftBoundsReference", "soft_bounds_reference", REFERENCE),
+    Case("SoftBoundsPmax", "SoftBoundsPmax", "soft_bounds_pmax"),
+    Case("ExpStep", "ExpStep", "exp_step"),
+    Case("PowStep", "PowStep", "pow_step"),
+    Case("PowStep, pow_up_down = 0.3", "PowStep", "pow_step", {"pow_up_down": 0.3}),
+    Case("PowStepReference", "PowStepReference", "pow_step_reference"),
+    Case("PowStepReference, calibrated", "PowStepReference", "pow_step_reference", REFERENCE),
+    Case("PiecewiseStep", "PiecewiseStep", "piecewise_step"),
+]  # fmt: skip
+
+PRESETS = ("ReRamES", "ReRamSB", "ReRamArrayOM", "ReRamArrayHfO2", "Capacitor", "EcRam", "EcRamMO",
+           "Idealized", "GokmenVlasov", "PCM")  # fmt: skip
+
+# {(part, start of the case's name, start of the statistic): why the two programs differ there}
+KNOWN = {
+    (
+        "draws",
+        "PowStep",
+        "gamma_up and gamma_down",
+    ): "aihwkit draws one exponent for both directions of a cell, "
+    "`mho.aihwkit.pow_step` one for each, as its docstring says.",
+}
+
+
+def known(part: str, case: str, statistic: str) -> str:
+    """The reason why the two differ, if it is known; else nothing."""
+    for (where, name, what), reason in KNOWN.items():
+        if part == where and case.startswith(name) and statistic.startswith(what):
+            return reason
+    return ""
+
+
+def inputs() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """x (updates, in), d (updates, out), the signs (out, in) that updates have up to a common one, and positions.
+
+    A line keeps its sign, the whole of d changes it from update to update: so pulses go both ways, and the
+    covariance of two cells of one row or column keeps its sign. Positions (out, in) in [0, 1] are those of the
+    starting weights between the bounds.
+    """
+    rng = np.random.default_rng(20)
+    x_sign, d_sign = rng.choice([-1.0, 1.0], IN), rng.choice([-1.0, 1.0], OUT)
+    common = rng.choice([-1.0, 1.0], max(HORIZONS))
+    common[:10] = (1, 1, 1, -1, 1, 1, 1, -1, 1, 1)
+    x = x_sign * rng.uniform(0.4, 1.0, (max(HORIZONS), IN))
+    d = common[:, None] * d_sign * rng.uniform(0.4, 1.0, (max(HORIZONS), OUT))
+    positions = rng.uniform(0.3, 0.7, (OUT, IN))
+    return x.astype(np.float32), d.astype(np.float32), np.outer(d_sign, x_sign), positions

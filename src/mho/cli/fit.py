@@ -1,0 +1,121 @@
+"""`mho device fit`: a device from measured pulses."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer import Argument, Option
+
+from mho.errors import complaint
+
+
+def fit(
+    files: Annotated[
+        list[Path],
+        Argument(
+            metavar="FILE [FILE]", help="One file with both directions, or one for up and one for down."
+        ),
+    ],
+    law: Annotated[
+        str,
+        Option(help="A class of mho.responses in kebab-case; auto chooses, table takes the data themselves."),
+    ] = "auto",
+    out: Annotated[
+        Path | None, Option(help="Folder of the result.", show_default="fit-NAME, after the first file")
+    ] = None,
+    span: Annotated[
+        str | None,
+        Option(
+            "--range",
+            metavar="LOW,HIGH",
+            help="The measured values that w = -1 and w = +1 stand for.",
+            show_default="lowest and highest of the data",
+        ),
+    ] = None,
+    same_device: Annotated[
+        bool,
+        Option("--same-device", help="Several ramps are cycles of one device: no device-to-device spread."),
+    ] = False,
+    seed: Annotated[int, Option(help="Of the resampling behind intervals.")] = 0,
+    as_json: Annotated[bool, Option("--json", help="Print the report as JSON, for scripts.")] = False,
+) -> None:
+    """Fit a device to measured pulses: law, parameters, noise, symmetric point, and how sure each of them is.
+
+    A file holds ramps, one column of reads for each, a read after each pulse of one direction (a column that rises
+    is up); or a table: a row of conductances, a row of levels of the distribution function, and a row of steps for
+    each level. Separators and headers are found out. The folder gets device.json, report.json, fit.png and fit.pdf.
+
+    Examples:
+
+    - mho device fit gong_et_al.csv
+
+    - mho device fit dG_increasing.txt dG_decreasing.txt --law table --out ecram
+
+    - mho device fit ramps.csv --law soft-bounds --range 1e-6,9e-6
+
+    - mho train --device ecram/device.json
+    """
+    from rich.console import Console
+
+    from mho.fit import fit as fit_device
+    from mho.fit import write
+    from mho.fit.report import as_dict, show
+
+    if len(files) > 2:
+        raise complaint("mho device fit", f"{len(files)} files", "One file, or one for up and one for down")
+    ends = _range(span)
+    folder = out or Path(f"fit-{files[0].stem}")
+    console = Console()
+    with _Bar(Console(stderr=True)) as bar:
+        result = fit_device(*files, law=law, span=ends, same_device=same_device, key=seed, watch=bar.step)
+        write(result, folder)
+    if as_json:
+        from mho.cli.advise import print_json
+
+        print_json(as_dict(result))
+        return
+    show(console, result)
+    typer.echo(f"written: {folder}/device.json, report.json, fit.png, fit.pdf")
+    typer.echo(f"to use it: mho train --device {folder}/device.json")
+
+
+def _range(text: str | None) -> tuple[float, float] | None:
+    if text is None:
+        return None
+    try:
+        low, high = (float(part) for part in text.split(","))
+    except ValueError:
+        raise complaint(
+            f"--range {text}", "this is no range", "Needed: LOW,HIGH", "such as 1e-6,9e-6"
+        ) from None
+    if not low < high:
+        raise complaint(f"--range {text}", "low must be less than high")
+    return low, high
+
+
+class _Bar:
+    """A bar over the laws; it appears after two seconds, on a terminal, and vanishes at the end."""
+
+    AFTER = 2.0
+
+    def __init__(self, console) -> None:
+        import time
+
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+        columns = (TextColumn("fitting {task.description}"), BarColumn(), MofNCompleteColumn())
+        self.progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+        self.task = self.progress.add_task("", total=1)
+        self.clock, self.start = time.monotonic, time.monotonic()
+
+    def __enter__(self) -> "_Bar":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.progress.stop()
+
+    def step(self, text: str, done: int, total: int) -> None:
+        """What is done now."""
+        self.progress.update(self.task, description=text, completed=done, total=total)
+        if self.clock() - self.start > self.AFTER:
+            self.progress.start()

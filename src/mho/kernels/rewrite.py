@@ -1,0 +1,35 @@
+"""Write noise of the cells that an update changed: drawn anew, and the apparent weight with it."""
+
+import numpy as np
+
+from mho.kernels.compile import kernel
+from mho.kernels.normal import fill_normals
+
+_ZERO = np.uint32(0)
+
+
+@kernel
+def rewrite_changed(cells, before, noise, reference, offset, visible, sigma, k0, k1):
+    """For every cell (out, in) that differs from `before`: noise = sigma xi, offset = reference - noise and
+    visible = cells - offset. The number of column j comes from counter (j // 8, row, 0, 0), as in `normal_plane`.
+    """
+    rows, columns = cells.shape
+    z, words = np.empty(columns + 8, np.float32), np.empty(columns + 8, np.uint32)
+    for i in range(rows):
+        changed = 0
+        for j in range(columns):
+            changed += cells[i, j] != before[i, j]
+        if changed == 0:
+            continue
+        dense = 8 * changed >= columns
+        if dense:
+            fill_normals(z, words, 0, columns, k0, k1, np.uint32(i), _ZERO, _ZERO)
+        made = -1
+        for j in range(columns):
+            if cells[i, j] != before[i, j]:
+                if not dense and j // 8 != made:
+                    made = j // 8
+                    fill_normals(z[8 * made :], words, made, 8, k0, k1, np.uint32(i), _ZERO, _ZERO)
+                noise[i, j] = sigma * z[j]
+                offset[i, j] = reference[i, j] - noise[i, j]
+                visible[i, j] = cells[i, j] - offset[i, j]

@@ -1,0 +1,194 @@
+"""How cells keep their weights: decay, diffusion, reset, and the drift of what was programmed."""
+
+import math
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+from weakref import WeakKeyDictionary
+
+import torch
+
+from mho.errors import complaint
+from mho.records import NonNegative, Positive, Record
+from mho.rng import Stream, call_key, next_event
+
+if TYPE_CHECKING:
+    from mho.cells import ComposedTile
+    from mho.tile import Tile
+
+__all__ = ["Drift", "Retention", "age", "drift", "reset"]
+
+
+class Retention(Record):
+    """What happens to a cell's hidden weight when nobody writes to it. With each step of the optimizer
+
+        w <- b + (w - b) (1 - 1/lifetime)      w <- w + diffusion xi      clipped to the cell's bounds
+
+    xi ~ N(0, 1) anew for each cell and step. A lifetime and a diffusion of a cell are nominal |1 + std xi|, its b
+    is reset + reset_std xi. A lifetime of more than 1e7 steps moves weights by less than float32 can hold.
+
+    Args:
+        lifetime: of the distance from b [steps], 0 for no decay, else >= 1.
+        lifetime_std: its spread from cell to cell [relative].
+        diffusion: standard deviation of one step [weight units].
+        diffusion_std: its spread from cell to cell [relative].
+        reset: b, where a reset and the decay lead [weight units, hidden].
+        reset_std: spread of b from cell to cell [weight units].
+        reset_noise: standard deviation of one reset about b [weight units].
+    Source: aihwkit 1.2.0, PulsedDevice: lifetime, diffusion and reset, whose *_dtod are *_std here and whose
+    reset_std is reset_noise; the spread of b is added to it, as its code does and its documents do not.
+    """
+
+    lifetime: Annotated[float, NonNegative] = 0.0
+    lifetime_std: Annotated[float, NonNegative] = 0.0
+    diffusion: Annotated[float, NonNegative] = 0.0
+    diffusion_std: Annotated[float, NonNegative] = 0.0
+    reset: float = 0.0
+    reset_std: Annotated[float, NonNegative] = 0.0
+    reset_noise: Annotated[float, NonNegative] = 0.01
+
+    def validate(self) -> None:
+        if 0 < self.lifetime < 1:
+            raise complaint(
+                f"Retention(lifetime={self.lifetime})", "lifetime is 0 (no decay), or 1 step or more"
+            )
+
+
+class Drift(Record):
+    """The power law of a programmed conductance: w(t) = w(t0) (t/t0)^-nu.
+
+    Args:
+        nu: exponent, >= 0.
+        nu_std: its spread from cell to cell [relative]: a cell's is nu |1 + nu_std xi|.
+        t0: when w was programmed, in the unit of t.
+    Source: aihwkit 1.2.0, DriftParameter: nu, nu_dtod, t_0.
+    """
+
+    nu: Annotated[float, NonNegative]
+    nu_std: Annotated[float, NonNegative] = 0.0
+    t0: Annotated[float, Positive] = 1.0
+
+
+class _Own(NamedTuple):
+    """The numbers of a tile's cells: () float64 where all agree, else (out, in) float32."""
+
+    rate: torch.Tensor  # 1/lifetime
+    diffusion: torch.Tensor
+    bias: torch.Tensor
+
+
+_drawn: "WeakKeyDictionary[Tile, tuple[Retention, _Own]]" = WeakKeyDictionary()
+
+
+def age(tile: "Tile | ComposedTile", steps: int = 1) -> None:
+    """Lets all cells of a tile decay and diffuse for some steps, those without a `Retention` not at all.
+
+    Several steps at once are, up to rounding and to clips in between, what as many single ones do; their noise
+    is another. Training does this by itself, once a step. The hidden weights change; the reference stays.
+    Raises: MhoError if steps is not an integer of at least 1.
+    """
+    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
+        raise complaint(f"age(steps={steps!r})", "steps must be an integer of at least 1")
+    for array in _arrays(tile):
+        retention = array.device.retention
+        if retention is None or not (retention.lifetime or retention.diffusion):
+            continue
+        w, own = array.cells, _own(array, retention)
+        if retention.lifetime:
+            lost = -torch.expm1(steps * torch.log1p(-own.rate))
+            w = w + lost * (own.bias - w)
+        if retention.diffusion:
+            size = own.diffusion * math.sqrt(steps)
+            if retention.lifetime:  # what came early has decayed since: a geometric series
+                log = 2 * torch.log1p(-own.rate)
+                size = own.diffusion * (torch.expm1(steps * log) / torch.expm1(log)).sqrt()
+            w = w + size * _noise(array, "diffusion")
+        _write(array, w)
+
+
+def reset(
+    tile: "Tile | ComposedTile", column: int | None = None, *, where: torch.Tensor | None = None
+) -> None:
+    """Resets cells to their b + reset_noise xi, clipped to their bounds; to 0 exactly without a `Retention`.
+
+    Args:
+        column: only this one; where: only cells where this (out, in) bool matrix is true; else all.
+    Raises: MhoError if there is no such column, or for a matrix of another shape; nothing changes then.
+    """
+    if column is not None and not 0 <= column < tile.shape[1]:
+        raise complaint(f"reset(column={column})", f"the tile has {tile.shape[1]} columns, counted from 0")
+    if where is not None and (where.dtype is not torch.bool or tuple(where.shape) != tile.shape):
+        what = f"where is {where.dtype} of shape {tuple(where.shape)}"
+        raise complaint("reset(where=...)", what, f"It must be bool and of shape (out, in) = {tile.shape}")
+    for array in _arrays(tile):
+        retention = array.device.retention or _IDEAL
+        w = torch.zeros_like(array.cells) + _own(array, retention).bias
+        if retention.reset_noise:
+            w = w + retention.reset_noise * _noise(array, "reset_noise")
+        chosen = torch.ones_like(w, dtype=torch.bool) if where is None else where.to(w.device).clone()
+        if column is not None:
+            chosen[:, :column] = chosen[:, column + 1 :] = False
+        _write(array, torch.where(chosen, w, array.cells))
+
+
+def drift(tile: "Tile | ComposedTile", t: float, law: Drift) -> None:
+    """Lets the hidden weights of all cells, which are those of time t0, drift to time t: w (t/t0)^-nu.
+
+    To go on from t, drift with `law.replace(t0=t)`: both together are the drift from the first t0.
+    Raises: MhoError if t is not positive and finite.
+    """
+    if not 0 < t < math.inf:
+        raise complaint(f"drift(t={t!r})", "t must be positive and finite")
+    for array in _arrays(tile):
+        nu = _spread(law.nu, law.nu_std, array, "drift")
+        factor = torch.exp(-nu * math.log(t / law.t0))
+        _write(array, array.cells * factor)
+
+
+_IDEAL = Retention(reset_noise=0.0)
+
+
+def _arrays(tile: "Tile | ComposedTile") -> "list[Tile]":
+    """The arrays of cells that a tile consists of."""
+    parts = getattr(tile, "parts", None)
+    return [tile] if parts is None else [array for part in parts for array in _arrays(part)]  # type: ignore[list-item]
+
+
+def _own(tile: "Tile", retention: Retention) -> _Own:
+    """The cells' own numbers: a pure function of the tile's key, kept as long as the tile lives."""
+    kept = _drawn.get(tile)
+    if kept is not None and kept[0] is retention and kept[1].rate.device == tile.cells.device:
+        return kept[1]
+    lifetime = _spread(retention.lifetime, retention.lifetime_std, tile, "lifetime")
+    rate = (1 / lifetime).clamp(max=1) if retention.lifetime else torch.zeros_like(lifetime)
+    bias = torch.tensor(retention.reset, dtype=torch.float64)
+    if retention.reset_std:
+        bias = retention.reset + retention.reset_std * _draw(tile, tile.key, "reset")
+    own = _Own(rate, _spread(retention.diffusion, retention.diffusion_std, tile, "diffusion"), bias)
+    own = _Own(*(v.to(tile.cells.device) for v in own))
+    _drawn[tile] = retention, own
+    return own
+
+
+def _spread(value: float, std: float, tile: "Tile", name: str) -> torch.Tensor:
+    if not (value and std):
+        return torch.tensor(value, dtype=torch.float64)
+    return value * (1 + std * _draw(tile, tile.key, name)).abs()
+
+
+def _noise(tile: "Tile", name: str) -> torch.Tensor:
+    """(out, in) of N(0, 1), anew each time."""
+    event = next_event(tile.counters("events"), Stream.AGE)
+    return _draw(tile, call_key(tile.key, Stream.AGE, event), name)
+
+
+def _draw(tile: "Tile", key: int, name: str) -> torch.Tensor:
+    from mho.device import draw_normal  # a device holds a Retention: it is imported after this module
+
+    return draw_normal(tile.shape, key, name).to(tile.cells.device)
+
+
+def _write(tile: "Tile", w: torch.Tensor) -> None:
+    """Hidden weights, clipped to the bounds."""
+    p = tile.parameters_of_cells
+    lower, upper = (torch.as_tensor(v, dtype=torch.float32, device=w.device) for v in (p.lower, p.upper))
+    tile.cells.copy_(torch.minimum(torch.maximum(w, lower), upper))
+    tile.refresh()

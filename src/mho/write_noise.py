@@ -1,0 +1,43 @@
+"""Write noise: the apparent weight of a cell lies off the one it holds, by a random part drawn at each write.
+
+The part is state, not reading noise: it stays until the cell is written again. A tile keeps it in `noise`, and
+in `_offset` the reference less the noise, which stands for the reference in all kernels.
+"""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from mho.rng import Stream, call_key, next_event, split
+
+if TYPE_CHECKING:
+    from mho.tile import Tile
+
+
+def rewrite(tile: "Tile", before: torch.Tensor | None = None) -> None:
+    """Draws the write noise of a tile anew: write_noise dw_min xi, for the cells that differ from `before`.
+
+    Args:
+        before: (out, in) hidden weights; None for all cells, whose apparent weights are then left to `refresh`.
+    """
+    event = next_event(tile.counters("events"), Stream.WRITE)
+    low, high = map(np.uint32, split(call_key(tile.key, Stream.WRITE, event)))
+    sigma = np.float32(tile.device.write_noise * tile.granularity)
+    if before is not None and tile.cells.is_cpu:
+        from mho.kernels.rewrite import rewrite_changed  # Numba: loaded on first use
+
+        arrays = tile.cells, before, tile.noise, tile.reference, tile._offset, tile._apparent
+        rewrite_changed(*(a.numpy() for a in arrays), sigma, low, high)
+        return
+    from mho.kernels.normal import normal_plane
+
+    xi = torch.empty(tile.shape, dtype=torch.float32)
+    normal_plane(xi.numpy(), low, high, np.uint32(0))
+    noise = (xi * float(sigma)).to(tile.cells.device)
+    if before is None:
+        tile.noise.copy_(noise)
+        return
+    tile.noise.copy_(torch.where(tile.cells != before, noise, tile.noise))
+    torch.sub(tile.reference, tile.noise, out=tile._offset)
+    torch.sub(tile.cells, tile._offset, out=tile._apparent)

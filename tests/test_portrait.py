@@ -236,6 +236,19 @@ def test_stuck_cells_have_no_symmetric_point():
     assert missing == (found.cells.lower == found.cells.upper).sum()
 
 
+def test_symmetric_points_next_to_a_bound_are_found():
+    device = mho.Device(SoftBounds(tau_max=1.0, tau_min=-1e-3), spread={"tau_max": 0.1})
+    sp = portrait.measure(device, cells=SMALL).cells.sp
+    assert sp.abs().max() < 1e-8
+
+
+def test_spread_bounds_leave_a_constant_law_symmetric():
+    found = portrait.measure(mho.Device(Constant(), spread={"tau_max": 0.2}, corrupt=0.1), cells=SMALL)
+    axes = Figure().subplots()
+    panels.points(axes, found)
+    assert [t.get_text() for t in axes.texts] == ["every weight is symmetric"]
+
+
 def test_a_portrait_is_a_pure_function():
     device = mho.Device(spread={"tau_max": 0.2})
     one, same, other = (portrait.measure(device, key, SMALL).cells for key in (1, 1, 2))
@@ -258,8 +271,8 @@ def test_ramps():
 
 
 def test_long_ramps_are_read_every_few_pulses():
-    data = ramps(portrait.measure(mho.Device(dw_min=1e-4), cells=SMALL), cycles=1)
-    assert data.length == 30_000 and 250 <= len(data.pulses) <= 1001
+    data = ramps(portrait.measure(mho.Device(dw_min=4.3e-5), cells=SMALL), cycles=1)
+    assert data.length == 70_000 and len(data.pulses) == 701  # every 200
     assert data.ideal[len(data.ideal) // 2] == pytest.approx(0.9, abs=0.01)
 
 

@@ -1,6 +1,7 @@
 """From the numbers to docs/crosscheck.md."""
 
 import itertools
+import textwrap
 from typing import Any
 
 import compare
@@ -70,10 +71,14 @@ a small part of it, which is skipped then. Every number is in results/crosscheck
 def page(found: dict[str, Any]) -> str:
     rows = found["rows"]
     checked = [row for row in rows if row["part"] == "updates"]
-    parts = [HEAD, _header(found), _summary(rows), "## Updates", _updates(checked)]
+    parts = [HEAD, wrapped(_header(found)), wrapped(_summary(rows)), "## Updates", _updates(checked)]
     parts += ["## Parameters of new cells", _draws([row for row in rows if row["part"] != "updates"])]
     parts += ["## What differs, and why", _reasons(rows), _method(checked), NOT_COMPARED, HOW]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def wrapped(text: str, indent: str = "") -> str:
+    return textwrap.fill(text, 110, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
 def table(head: list[str], rows: list[list[str]], left: int) -> str:
@@ -156,11 +161,12 @@ def _reasons(rows: list[dict[str, Any]]) -> str:
             continue
         where = f"{row['part']}, {row['case']}" + (f", {row['horizon']} updates" if "horizon" in row else "")
         if row["verdict"] == "fails":
-            lines.append(f"* {where}: no new cells. {row['failure']}")
+            lines.append(wrapped(f"* {where}: no new cells. {row['failure']}", "  "))
             continue
         pair = " and ".join("?" if row[side] is None else f"{row[side]:.4g}" for side in ("theirs", "ours"))
         why = row.get("reason", "**No reason is known.**")
-        lines.append(f"* {where}, {row['statistic']}: {pair} (aihwkit and here), z = {_z(row)}. {why}")
+        text = f"* {where}, {row['statistic']}: {pair} (aihwkit and here), z = {_z(row)}. {why}"
+        lines.append(wrapped(text, "  "))
     return "\n".join(lines) or "Nothing beyond chance."
 
 
@@ -171,7 +177,7 @@ def _method(rows: list[dict[str, Any]]) -> str:
         ks += 0.01
     return METHOD.format(
         family=compare.FAMILY, number=number, tile=bound(p), cell=bound(p / 96), ks=ks,
-        power=_power(rows, bound(p)), farthest=compare.FARTHEST,
+        power=wrapped(_power(rows, bound(p))), farthest=compare.FARTHEST,
     )  # fmt: skip
 
 

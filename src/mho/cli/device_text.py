@@ -184,7 +184,7 @@ def _population(p: Portrait) -> list[tuple[str, ...]]:
         _spread("lower bound", cells.lower, "hidden"),
         _spread("upper bound", cells.upper, "hidden"),
     ]
-    if p.symmetric == "everywhere" and not cells.sp.any():
+    if p.symmetric == "everywhere" and not cells.sp.nan_to_num().any():
         return rows
     rows.append(_spread("symmetric point", cells.sp, "hidden; the one nearest to 0"))
     if cells.reference.any():

@@ -12,6 +12,7 @@ from mho.fit.means import Solution
 from mho.fit.measured import Array, Bins
 
 DRAWS = 400
+CERTAIN = 0.999  # of a test that steps are not of a simple shape
 CLEAR = 2.5  # standard errors by which up and down must differ on both sides of a crossing
 
 
@@ -121,11 +122,11 @@ def shape(bins: Bins, to_the_end: bool = True) -> str:
     weight = 1 / bins.error[:: bins.sign][:last] ** 2
     mean = (weight * along).sum() / weight.sum()
     n = len(along)
-    if (weight * (along - mean) ** 2).sum() < chi2.ppf(0.99, n - 1):
+    if (weight * (along - mean) ** 2).sum() < chi2.ppf(CERTAIN, n - 1):
         return "constant"
     for rising, word in ((False, "shrinks"), (True, "grows")):
         best = isotonic_regression(along, weights=weight, increasing=rising).x
-        if (weight * (along - best) ** 2).sum() < chi2.ppf(0.99, n):
+        if (weight * (along - best) ** 2).sum() < chi2.ppf(CERTAIN, n):
             return word
     top = int(np.argmax(along))
     if 0 < top < n - 1:

@@ -171,6 +171,8 @@ def show(console: "Console", fit: "Fit") -> None:
         ends = noise.interval if fit.law == best.name else None
         inside = f"{ends[0]:.3g} to {ends[1]:.3g}" if ends else ""
         table.add_row("sigma_c2c", f"{fit.device.sigma_c2c:.4g}", inside, fit.device.c2c)
+    else:
+        table.add_row("pulse noise", "", "", "the table's own distributions")
     if fit.measured.ramps:
         ends = noise.read_interval
         table.add_row(

@@ -8,7 +8,7 @@ import torch
 from mho.device import Device
 from mho.errors import complaint, wrong_type
 from mho.portrait.nominal import NEAR, parts_at, traverse
-from mho.responses.search import ROUNDING, central_root_per_cell
+from mho.responses.search import ROUNDING, bisect, central_root_per_cell
 
 __all__ = ["Point", "Population", "Portrait", "measure", "moments"]
 
@@ -178,11 +178,18 @@ def _draw(device: Device, key: int, shape: tuple[int, int], points: list[float])
     w = torch.zeros(shape, dtype=DOUBLE).clamp(lower, upper)
     up, down = gain_up * law.q_up(w), gain_down * law.q_down(w)
     if any(isinstance(v, torch.Tensor) for v in (*drawn.fields.values(), *drawn.gains)):
-        sp = central_root_per_cell(
-            lambda w: (gain_down * law.q_down(w) - gain_up * law.q_up(w)) / 2,
-            lambda w: (gain_down * law.q_down(w) + gain_up * law.q_up(w)) / 2,
-            lower, upper, torch.Size(shape),
-        )  # fmt: skip
+
+        def small(w: torch.Tensor) -> torch.Tensor:
+            return (gain_down * law.q_down(w) - gain_up * law.q_up(w)) / 2
+
+        def large(w: torch.Tensor) -> torch.Tensor:
+            return (gain_down * law.q_down(w) + gain_up * law.q_up(w)) / 2
+
+        sp = central_root_per_cell(small, large, lower, upper, torch.Size(shape))
+        edge = 1e-9 * (upper - lower)  # that scan leaves out 1/200 of the range at either end
+        low, high = lower + edge, upper - edge
+        crosses = sp.isnan() & (small(low) < 0) & (small(high) > 0)
+        sp = torch.where(crosses, bisect(small, high, low), sp)
     else:
         sp = plane(min(points, key=abs, default=0.0 if bool((up == down).all()) else math.nan))
     sp = sp.masked_fill(lower >= upper, math.nan)  # stuck cells

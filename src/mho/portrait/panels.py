@@ -88,13 +88,14 @@ def pulsing(axes: Axes, portrait: Portrait, cells: int = 3, cycles: int = 2) -> 
     """Drawn cells under ramps of pulses up and down, with noise, and the nominal cell without."""
     data = ramps(portrait, cells, cycles)
     drawing: Any = {"drawstyle": "steps-post"} if len(data.pulses) < 150 else {}
+    size = 5 if drawing else 2.5
     noisy = (data.apparent - data.hidden).abs().max() > 1e-5 * (portrait.window[1] - portrait.window[0])
     for i in range(cells):
         colour = (UP, SHARED, DIFFERENT, LIGHT)[i % 4]
         if noisy:
             look: Any = {
                 "marker": ".",
-                "markersize": 2.5,
+                "markersize": size,
                 "linestyle": "",
                 "alpha": 0.5,
                 "markeredgewidth": 0,
@@ -110,7 +111,7 @@ def pulsing(axes: Axes, portrait: Portrait, cells: int = 3, cycles: int = 2) -> 
     axes.set_xticks([k * data.length for k in range(2 * cycles + 1)])
     low, high = axes.get_ylim()
     axes.set_ylim(low, high + 0.22 * (high - low))  # room for the legend
-    axes.legend(loc="upper center", ncols=3, columnspacing=1.0, markerscale=3 if noisy else 1)
+    axes.legend(loc="upper center", ncols=3, columnspacing=1.0, markerscale=7 / size if noisy else 1)
 
 
 def asymmetry(axes: Axes, portrait: Portrait, cells: int = 1500) -> None:
@@ -137,7 +138,7 @@ def asymmetry(axes: Axes, portrait: Portrait, cells: int = 1500) -> None:
 def points(axes: Axes, portrait: Portrait) -> None:
     """A histogram of the cells' symmetric points, hidden and, where cells have a reference, as read."""
     found = portrait.cells
-    if portrait.symmetric == "everywhere" and not portrait.device.varying:
+    if portrait.symmetric == "everywhere" and not found.sp.nan_to_num().any():
         return _empty(axes, "every weight is symmetric")
     if found.sp.isnan().all():
         return _empty(axes, "no symmetric point")

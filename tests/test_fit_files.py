@@ -103,7 +103,7 @@ def test_the_range_is_a_choice_of_units(tmp_path):
 def test_enode_has_no_law():
     found = fit(*luts("ENODe"))
     assert found.law in ("table", "piecewise") and all(c.rejected for c in found.ranking)
-    assert found.shapes == ("shrinks", "hump")
+    assert found.shapes[0].startswith("shrinks") and found.shapes[1] == "hump"
     assert len(found.crossings) == 1 and found.crossings[0].attracts
     assert found.crossings[0].w == pytest.approx(0.45, abs=0.03)
     assert found.crossings[0].interval[1] - found.crossings[0].interval[0] < 0.1

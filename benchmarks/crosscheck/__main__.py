@@ -17,7 +17,7 @@ from page import page
 from mho.training.provenance import provenance
 
 ROOT = Path(__file__).parent.parent.parent
-FULL, QUICK = ({1: 1000, 10: 1000, 1000: 200}, 100), ({1: 50, 10: 50, 1000: 20}, 20)
+FULL, QUICK = ({1: 2000, 10: 2000, 1000: 300}, 120), ({1: 50, 10: 50, 1000: 20}, 20)
 
 
 def main() -> int:

@@ -7,7 +7,7 @@ import numpy as np
 
 OUT, IN = 8, 12  # not square, so that a transposition shows
 HORIZONS = (1, 10, 1000)
-BULK = {"update_bl_management": False, "update_management": True}
+LINES = {"update_bl_management": False, "update_management": True}
 PLAIN = {"update_bl_management": False, "update_management": False}
 
 
@@ -28,8 +28,9 @@ class Case:
 
 
 def coarse(**fields: Any) -> dict[str, Any]:
-    """So coarse that 1000 updates cross the whole range."""
-    return {"dw_min": 0.01} | fields
+    """So coarse that 1000 updates cross the whole range, and noise that outweighs that of the trains: else whether
+    it is additive or multiplicative would hardly show."""
+    return {"dw_min": 0.01, "dw_min_std": 1.0} | fields
 
 
 LINEAR = {"gamma_up": 0.4, "gamma_down": 0.6}
@@ -39,17 +40,17 @@ NODES = {"piecewise_up": [1.5, 1.1, 1.0, 0.7, 0.2], "piecewise_down": [0.3, 0.6,
 EVEN = {"dw_min_dtod": 0.0, "up_down_dtod": 0.0}
 
 UPDATES = [
-    Case("ConstantStep", "ConstantStep", "constant_step", coarse()),
-    Case("ConstantStep, management of lines only", "ConstantStep", "constant_step", coarse(), BULK),
-    Case("ConstantStep, no management", "ConstantStep", "constant_step", coarse(), PLAIN),
+    Case("ConstantStep", "ConstantStep", "constant_step", coarse(dw_min_std=0.3)),
+    Case("ConstantStep, management of lines only", "ConstantStep", "constant_step", coarse(dw_min_std=0.3), LINES),
+    Case("ConstantStep, no management", "ConstantStep", "constant_step", coarse(dw_min_std=0.3), PLAIN),
     Case("ConstantStep, k = 12 of 7 slots", "ConstantStep", "constant_step",
-         coarse(dw_min=0.003), {"desired_bl": 7}, 12.3),
+         coarse(dw_min=0.003, dw_min_std=0.3), {"desired_bl": 7}, 12.3),
     Case("LinearStep, multiplicative", "LinearStep", "linear_step", coarse(**LINEAR)),
     Case("LinearStep, additive", "LinearStep", "linear_step", coarse(**LINEAR, mult_noise=False)),
     Case("SoftBounds", "SoftBounds", "soft_bounds", coarse()),
     Case("SoftBounds, write noise", "SoftBounds", "soft_bounds", coarse(write_noise_std=2.0)),
     Case("SoftBoundsReference", "SoftBoundsReference", "soft_bounds_reference", coarse(**REFERENCE)),
-    Case("SoftBoundsPmax", "SoftBoundsPmax", "soft_bounds_pmax", {"p_max": 100, "alpha": 0.02}),
+    Case("SoftBoundsPmax", "SoftBoundsPmax", "soft_bounds_pmax", {"p_max": 100, "alpha": 0.02, "dw_min_std": 1.0}),
     Case("ExpStep", "ExpStep", "exp_step", coarse()),
     Case("ExpStep, noise of three parts", "ExpStep", "exp_step",
          coarse(**EVEN, dw_min_std=0.6, dw_min_std_add=0.005, dw_min_std_slope=0.02)),
@@ -113,5 +114,5 @@ def inputs() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     common[:10] = (1, 1, 1, -1, 1, 1, 1, -1, 1, 1)
     x = x_sign * rng.uniform(0.4, 1.0, (max(HORIZONS), IN))
     d = common[:, None] * d_sign * rng.uniform(0.4, 1.0, (max(HORIZONS), OUT))
-    positions = rng.uniform(0.3, 0.7, (OUT, IN))
+    positions = rng.uniform(0.15, 0.85, (OUT, IN))
     return x.astype(np.float32), d.astype(np.float32), np.outer(d_sign, x_sign), positions

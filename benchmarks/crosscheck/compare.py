@@ -122,8 +122,8 @@ def of_cells(theirs: dict[str, np.ndarray], ours: dict[str, np.ndarray]) -> list
         findings.append(_estimate(f"{name}, mean", (a, a), (b, b)))
         findings.append(_estimate(f"{name}, deviation", _deviation(a), _deviation(b)))
     for one, other in itertools.combinations(varying, 2):
-        a, b = (_correlation(s[one].ravel(), s[other].ravel()) for s in (theirs, ours))
-        findings.append(_estimate(f"{one} and {other}, correlation", a, b))
+        rho = [_correlation(s[one].ravel(), s[other].ravel()) for s in (theirs, ours)]
+        findings.append(_estimate(f"{one} and {other}, correlation", *rho))
     return findings
 
 

@@ -52,6 +52,13 @@ defect). This library's is dw_min for all. With equal learning rates these three
 Parameters of new cells: 200 x 200 of them, each program by its own draw. Means, standard deviations and all
 correlations, with standard errors from fourth moments; the bound is {farthest:g} standard errors."""
 
+ELSEWHERE = """Found on the way, and kept out of the comparison:
+
+* aihwkit's `set_weights` clips the weight that one sees to the bounds of the hidden one, as if there were no
+  reference; its updates clip the hidden weight, with the reference, as this library does in both. So the two
+  start from weights that lie within both ranges. (SoftBoundsReference, PowStepReference)
+* Granularities, and with them the meaning of a learning rate: see below. (ExpStep, PowStep, PiecewiseStep)"""
+
 NOT_COMPARED = """## What is not compared
 
 Lifetime, diffusion, resets and drift; compound devices and training algorithms; aihwkit's other pulse types
@@ -73,7 +80,7 @@ def page(found: dict[str, Any]) -> str:
     checked = [row for row in rows if row["part"] == "updates"]
     parts = [HEAD, wrapped(_header(found)), wrapped(_summary(rows)), "## Updates", _updates(checked)]
     parts += ["## Parameters of new cells", _draws([row for row in rows if row["part"] != "updates"])]
-    parts += ["## What differs, and why", _reasons(rows), _method(checked), NOT_COMPARED, HOW]
+    parts += ["## What differs, and why", _reasons(rows), ELSEWHERE, _method(checked), NOT_COMPARED, HOW]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 

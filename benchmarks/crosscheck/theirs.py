@@ -58,7 +58,9 @@ def updates(case: dict[str, Any], repetitions: dict[str, int], tiles: int) -> di
     found: dict[str, list] = {f"{kind}/{h}": [] for kind in ("same", "new") for h in HORIZONS}
     cells = hidden(new_tile(case, 1))
     reference = cells.get("reference", 0.0)
-    low, high = cells["min_bound"] - reference, cells["max_bound"] - reference
+    # set_weights clips to the bounds without the reference, updates do with it: the start lies inside of both
+    low = cells["min_bound"] - np.minimum(reference, 0)
+    high = cells["max_bound"] - np.maximum(reference, 0)
     start = torch.from_numpy((low + positions * (high - low)).astype(np.float32))
     for repetition in range(max(repetitions.values())):
         tile = new_tile(case, 1)

@@ -106,7 +106,7 @@ def bins_of_steps(steps: Steps) -> Bins:
 
     A table does not say how many pulses it holds. The roughness of its means does: second differences of a
     smooth curve vanish, and those of independent errors have 6 times their variance; of their squares the median
-    is taken, 0.455 of the mean, as a table may have a jump. Tables that were smoothed look more exact than they are.
+    is taken, 0.455 of the mean, as a table may have a jump. Smoothed tables look more exact than they are.
     """
     # A column without spread would have an infinite weight.
     deviation = np.maximum(steps.deviation, 0.05 * np.median(steps.deviation) + 1e-12)

@@ -3,6 +3,7 @@
 import math
 from typing import Annotated, NamedTuple
 
+import torch
 from torch import Tensor
 
 from mho.errors import complaint
@@ -72,12 +73,10 @@ class SoftBounds(Response):
 
     def central_sp(self, gain_up: float | Tensor = 1.0, gain_down: float | Tensor = 1.0) -> float | Tensor:
         """In closed form, (gain_up - gain_down) / (gain_up/tau_max - gain_down/tau_min): exact also for cells whose
-        point is close to a bound, where the search of other laws has no resolution."""
+        point is close to a bound, where the search of other laws has no resolution. It is 0 for cells that no pulse
+        moves."""
         point = (gain_up - gain_down) / (gain_up / self.tau_max - gain_down / self.tau_min)
-        if isinstance(point, Tensor) and point.isnan().any():
-            cell = tuple(point.isnan().nonzero()[0].tolist())
-            raise complaint("SoftBounds.central_sp", f"cell {cell} gets no pulses at all, up or down")
-        return point
+        return torch.where(point.isnan(), 0.0, point) if isinstance(point, Tensor) else point
 
     def bounds(self) -> tuple[float | Tensor, float | Tensor]:
         return self.tau_min, self.tau_max

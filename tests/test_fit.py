@@ -41,7 +41,7 @@ def fitted(tmp_path):
 
 @pytest.mark.parametrize("law", LAWS)
 def test_parameters_of_each_law_are_recovered(fitted, law):
-    """Within twice the 95 % interval, 4 standard errors. (The intervals themselves are a little too narrow: over keys 1
+    """Within twice the 95 % interval, 4 standard errors. (The intervals are a little too narrow: over keys 1
     to 8 they miss in 12 % of all cases.)"""
     device = LAWS[law].replace(sigma_c2c=0.2)
     found = fitted(device, law, key=0, repeats=2, same_device=True)

@@ -177,6 +177,29 @@ def test_verdicts_and_the_page():
         assert words in text, words
 
 
+def test_what_all_devices_have_in_common():
+    """Fifteen differences of 2 standard errors are one of 7.7."""
+    import collect
+
+    one = {"part": "updates", "horizon": 1, "theirs": 0.0, "ours": 0.2, "p": 0.05, "error": 0.1}
+    rows = [one | {"case": str(n), "statistic": "mean", "z": 2.0} for n in range(15)]
+    rows += [one | {"case": str(n), "statistic": "variance", "z": (-1.0) ** n} for n in range(16)]
+    rows += [one | {"case": "0", "statistic": "KS, diagonal of new tiles", "z": 9.0, "error": None}]
+    mean, variance = collect.together(rows)
+    assert (mean["statistic"], variance["statistic"]) == ("mean", "variance")
+    assert mean["z"] == pytest.approx(2 * 15**0.5)
+    assert mean["error"] == pytest.approx(0.1 / 15**0.5)
+    assert mean["p"] < 1e-13
+    assert variance["z"] == 0
+
+
+def test_every_case_has_pulses_of_its_own():
+    import ours
+    from cases import UPDATES
+
+    assert len({ours.key_of(case) for case in UPDATES}) == len(UPDATES)
+
+
 def test_imported_cells_are_those_of_aihwkit():
     """Without noise one pulse shows each cell's own step; a pulse too many ends at its own bound."""
     import ours

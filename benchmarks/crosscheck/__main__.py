@@ -66,6 +66,7 @@ def run(only: list[str] | None, quick: bool) -> dict:
             print(f"[{time.perf_counter() - start:4.0f} s] {case.name}", flush=True)
             rows, found["theirs"] = collect.updates(case, repetitions, tiles)
             found["rows"] += rows
+    found["rows"] += collect.together(found["rows"])
     if only is None or "draws" in only:
         print(f"[{time.perf_counter() - start:4.0f} s] parameters of new cells", flush=True)
         found["rows"] += collect.draws()

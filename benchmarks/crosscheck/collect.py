@@ -64,6 +64,20 @@ def updates(case: Case, repetitions: dict[int, int], tiles: int) -> tuple[list[R
     return rows, str(answer["versions"])
 
 
+def together(rows: list[Row]) -> list[Row]:
+    """What all devices have in common: per horizon and statistic the sum of all z over the root of their number."""
+    found = []
+    tiles = [row for row in rows if row["part"] == "updates" and row.get("error") is not None]
+    for horizon, statistic in dict.fromkeys((row["horizon"], row["statistic"]) for row in tiles):
+        of = [row for row in tiles if (row["horizon"], row["statistic"]) == (horizon, statistic)]
+        theirs, ours = (float(np.mean([row[side] for row in of])) for side in ("theirs", "ours"))
+        z = sum(row["z"] for row in of) / math.sqrt(len(of))
+        error = math.sqrt(sum(row["error"] ** 2 for row in of)) / len(of)
+        finding = compare.Finding(statistic, theirs, ours, z, compare.two_sided(z), error)
+        found.append(_row("updates", "all of them together", finding, horizon=horizon))
+    return found
+
+
 def draws(cases: Iterable[Case] = DRAWS, presets: Iterable[str] = PRESETS, side: int = SIDE) -> list[Row]:
     """The parameters of new cells, for the functions of mho.aihwkit and for the presets."""
     named = [("draws", case, ours.device_of) for case in cases]

@@ -8,6 +8,7 @@ import torch
 from cases import IN, OUT, Case, inputs
 
 from mho import Absolute, Device, Pulses, Tile, aihwkit, presets
+from mho.rng import child_key
 
 DRAWN = Absolute(1e-6)  # any spread: it makes a plane of a number, and the plane is then overwritten
 
@@ -27,6 +28,11 @@ def pulses_of(case: Case) -> Pulses:
         "update_management": "update_management",
     }
     return Pulses(**{names[name]: value for name, value in case.update.items()})
+
+
+def key_of(case: Case) -> int:
+    """Of its own for each case: one key would give all of them the same trains of pulses."""
+    return child_key(0, case.name)
 
 
 def planes_of(case: Case, device: Device, cells: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -81,7 +87,7 @@ def same_cells(
 ) -> dict[int, np.ndarray]:
     """{horizon: changes (repetitions, out, in)} of the imported cells."""
     x, d = map(torch.from_numpy, inputs()[:2])
-    tile, begin = imported(case, cells, key=1), torch.from_numpy(start)
+    tile, begin = imported(case, cells, key_of(case)), torch.from_numpy(start)
     return {
         h: np.stack([change(tile, case, begin, x[:h], d[:h]) for _ in range(number)])
         for h, number in repetitions.items()
@@ -92,7 +98,7 @@ def new_cells(case: Case, tiles: int, horizons: Iterable[int]) -> dict[int, np.n
     """{horizon: changes (tiles, out, in)} of tiles that draw their own cells."""
     x, d = map(torch.from_numpy, inputs()[:2])
     start, device, pulses = torch.zeros(OUT, IN), device_of(case), pulses_of(case)
-    new = [Tile(start, device, pulses=pulses, key=2 + number) for number in range(tiles)]
+    new = [Tile(start, device, pulses=pulses, key=child_key(key_of(case), number)) for number in range(tiles)]
     return {h: np.stack([change(tile, case, start, x[:h], d[:h]) for tile in new]) for h in horizons}
 
 

@@ -39,6 +39,8 @@ quite 0.
 * KS: both programs draw new cells for each tile. The changes of the 8 diagonal cells, which share no bit line,
   are compared by the test of Kolmogorov and Smirnov; the table shows D sqrt(n m / (n + m)). All devices have
   cycle-to-cycle noise.
+* All of them together: the sum of the z above over the root of their number, which shows what is slightly off in
+  every device.
 
 A row agrees if no p-value is below {family:g} divided by the {number} comparisons of the table (and by 96, for
 the worst cell): |z| < {tile:.1f} for a tile's numbers, {cell:.1f} for the worst cell, {ks:.1f} for KS.

@@ -28,9 +28,7 @@ def main() -> int:
         "--only", help="cases of updates by the starts of their names, and draws, with commas"
     )
     parser.add_argument("--quick", action="store_true", help="few repetitions: does everything run?")
-    parser.add_argument(
-        "--report", action="store_true", help="write the page again from the numbers there are"
-    )
+    parser.add_argument("--report", action="store_true", help="judge and write the numbers there are again")
     parser.add_argument("--out", type=Path, help="folder for both files; default: the repository's, "
                         "or runs/crosscheck if not everything is measured")  # fmt: skip
     words = parser.parse_args()
@@ -39,6 +37,7 @@ def main() -> int:
     text = (folder or ROOT / "docs") / "crosscheck.md"
     if words.report:
         found = json.loads(numbers.read_text())
+        collect.judge(found["rows"])
     elif collect.interpreter() is None:
         print(collect.ABSENT)
         return 0

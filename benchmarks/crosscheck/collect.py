@@ -118,6 +118,7 @@ def judge(rows: list[Row]) -> None:
         else:
             agrees = row["z"] is not None and abs(row["z"]) <= compare.FARTHEST
         reason = known(row["part"], row["case"], row["statistic"])
+        row.pop("reason", None)
         row["verdict"] = "agrees" if agrees else "known" if reason else "differs"
         if row["verdict"] == "known":
             row["reason"] = reason

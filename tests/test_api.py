@@ -30,7 +30,7 @@ LAYERS = [
     ("algorithms",),
     ("crossbar",),
     ("nn",),
-    ("optim", "report"),
+    ("optim", "report", "theory"),
     ("testing", "data", "training", "plot", "config", "bench", "advice", "fit", "catalogue", "portrait"),
     ("papers",),
     ("cli",),
@@ -70,7 +70,7 @@ def test_public_names():
         "LogNormal", "Mapping", "MhoError", "OneSided", "PulseCount", "Pulses", "Reference", "Response",
         "Retention", "State", "SymmetricPoint", "Term", "Tile", "UpdateInfo", "Vector", "aihwkit",
         "algorithms", "calibration", "cells", "convert_", "deterministic", "get_threads", "nn", "presets",
-        "pulse_report", "responses", "retention", "set_threads",
+        "pulse_report", "responses", "retention", "set_threads", "theory",
     }  # fmt: skip
 
 
@@ -99,7 +99,8 @@ def test_laws_and_algorithms_name_their_source(cls):
 
 
 @pytest.mark.parametrize(
-    "module", ["mho.responses", "mho.algorithms", "mho.calibration", "mho.nn", "mho.testing", "mho.data"]
+    "module",
+    ["mho.responses", "mho.algorithms", "mho.calibration", "mho.theory", "mho.nn", "mho.testing", "mho.data"],
 )
 def test_what_modules_export_exists(module):
     module = importlib.import_module(module)

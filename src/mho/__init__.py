@@ -7,7 +7,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mho import aihwkit, algorithms, calibration, cells, nn, presets, responses, retention
+    from mho import aihwkit, algorithms, calibration, cells, nn, presets, responses, retention, theory
     from mho.algorithms import Algorithm, State, Term
     from mho.cells import OneSided, Reference, Vector
     from mho.crossbar import Crossbar, Mapping
@@ -27,7 +27,17 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {  # module -> the public names it holds; "" are modules themselves
-    "": ("aihwkit", "algorithms", "calibration", "cells", "nn", "presets", "responses", "retention"),
+    "": (
+        "aihwkit",
+        "algorithms",
+        "calibration",
+        "cells",
+        "nn",
+        "presets",
+        "responses",
+        "retention",
+        "theory",
+    ),
     "algorithms": ("Algorithm", "State", "Term"),
     "cells": ("OneSided", "Reference", "Vector"),
     "crossbar": ("Crossbar", "Mapping"),
@@ -82,6 +92,7 @@ __all__ = [
     "responses",
     "retention",
     "set_threads",
+    "theory",
 ]
 
 

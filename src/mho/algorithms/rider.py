@@ -35,8 +35,8 @@ class RIDER(Algorithm):
             a product of its own.
     Hardware: three arrays (W, P, and one that Q is programmed onto at each transfer), one digital number per
     weight.
-    Source: arXiv 2602.21321, Algorithm 2, eqs. (11), (12). gamma, fast_lr as in its table 5 for E-RIDER; eta is
-    not published.
+    Source: arXiv 2602.21321, Algorithm 2, eqs. (11), (12). gamma as in its table 5 for E-RIDER; fast_lr,
+    transfer_lr and eta are ours, none is published.
     """
 
     gamma: Annotated[float, NonNegative] = 0.1

@@ -73,7 +73,7 @@ class SoftBounds(Response):
 
     def central_sp(self, gain_up: float | Tensor = 1.0, gain_down: float | Tensor = 1.0) -> float | Tensor:
         """In closed form, (gain_up - gain_down) / (gain_up/tau_max - gain_down/tau_min): exact also for cells whose
-        point is close to a bound, where the search of other laws has no resolution. It is 0 for cells that no pulse
+        point is close to a bound, and much quicker than the search of other laws. It is 0 for cells that no pulse
         moves."""
         point = (gain_up - gain_down) / (gain_up / self.tau_max - gain_down / self.tau_min)
         return torch.where(point.isnan(), 0.0, point) if isinstance(point, Tensor) else point

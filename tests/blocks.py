@@ -4,8 +4,9 @@ import numpy as np
 import torch
 
 import mho
-from mho.algorithms.base import Factors
+from mho.nn import product as analog
 from mho.nn.block import Block
+from mho.nn.calls import Calls
 from mho.responses import Constant, SoftBounds
 
 FREE = Constant(tau_max=100.0, tau_min=-100.0)
@@ -26,8 +27,15 @@ def block_of(algorithm, device=None, shape=(2, 3), key=5, io=None, **options):
 
 def step(block, x, d, lr=0.1):
     """One step with these factors, as the optimizer would do it."""
-    block.factors.append(Factors(x.reshape(-1, block.shape[1]), d.reshape(-1, block.shape[0])))
+    block.record(x.reshape(-1, block.shape[1]), d.reshape(-1, block.shape[0]))
     block.step(lr)
+
+
+def see(block, x):
+    """The block's product, as autograd sees it."""
+    out, n_in = block.shape
+    calls = block.__dict__.setdefault("calls_of_test", Calls())
+    return analog.product(x, analog.Layout([block], [(0, out)], [(0, n_in)], calls), True)
 
 
 def batches(shape, n, samples=2, seed=0):
@@ -75,7 +83,7 @@ def assert_products(block):
     """Forward and backward see `weight`, whatever it is made of."""
     g = torch.Generator().manual_seed(3)
     x, gradient = (torch.randn(4, n, generator=g, requires_grad=True) for n in reversed(block.shape))
-    y = block(x)
+    y = see(block, x)
     y.backward(gradient)
     torch.testing.assert_close(y, x @ block.weight.mT)
     torch.testing.assert_close(x.grad, gradient @ block.weight)
@@ -123,7 +131,7 @@ def trained(algorithm, device=NOISY, steps=40, **options):
     block = block_of(algorithm, device, **options)
     target = torch.linspace(0.4, -0.4, block.weight.numel()).reshape(block.shape)
     for x, _, lr in batches(block.shape, steps, samples=4):
-        (block(x) - x @ target.mT).square().sum().backward()
+        (see(block, x) - x @ target.mT).square().sum().backward()
         block.step(lr)
     return block
 

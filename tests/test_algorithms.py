@@ -9,9 +9,10 @@ from torch import nn
 import mho
 import mho.data
 import mho.testing
+from blocks import see
 from chance import assert_mean
 from mho.algorithms import AnalogSGD, DigitalSGD, ResidualLearning
-from mho.algorithms.base import Factors, State, due, one_hot
+from mho.algorithms.base import State, due, one_hot
 from mho.nn.block import Block
 from mho.responses import Constant, SoftBounds
 from mho.tile import Tally
@@ -106,7 +107,7 @@ def block_of(algorithm, device=None, out=2, n_in=3, key=5, **options):
 
 def step(block, x, d, lr=0.1):
     """One step with these factors, as the optimizer would do it."""
-    block.factors.append(Factors(x.reshape(-1, block.shape[1]), d.reshape(-1, block.shape[0])))
+    block.record(x.reshape(-1, block.shape[1]), d.reshape(-1, block.shape[0]))
     block.step(lr)
 
 
@@ -171,7 +172,7 @@ def test_the_network_sees_w_plus_gamma_p(gamma, mix):
     assert P.abs().min() > 0.05
     assert torch.equal(block.weight.data, W + gamma * P)
     x = torch.randn(4, 3, generator=torch.Generator().manual_seed(0))
-    torch.testing.assert_close(block(x), x @ (W + gamma * P).mT)
+    torch.testing.assert_close(see(block, x), x @ (W + gamma * P).mT)
     if gamma == 0.0:
         assert torch.equal(block.weight.data, W)
 
@@ -211,7 +212,7 @@ def test_noise_of_shared_and_separate_converters():
     for mix, variance in (("shared_adc", 0.1**2), ("separate", 2 * 0.1**2)):
         block = block_of(ResidualLearning(gamma=1.0, mix=mix))
         block.io = block.io | io
-        noise = (block(x) - x @ block.weight.mT).detach()
+        noise = (see(block, x) - x @ block.weight.mT).detach()
         assert_mean(noise**2, torch.full((2,), variance), f"variance of the noise, {mix}")
 
 

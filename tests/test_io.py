@@ -9,7 +9,7 @@ import torch
 import mho
 from chance import assert_mean, assert_normal
 from mho.io import PERFECT, by_direction
-from mho.rng import Stream
+from mho.nn.calls import Count
 from mho.tile import Tally
 
 FREE = mho.Device(mho.responses.Constant(100.0, -100.0))
@@ -323,12 +323,12 @@ def test_evaluation_does_not_advance_the_training_streams():
             loss.backward()
             optimizer.step()
             found.append(loss.item())
-        return found, layer.matrix.blocks[0].events
+        return found, layer.matrix.calls.count
 
-    plain, events = losses(look=False)
-    looked, events_too = losses(look=True)
+    plain, count = losses(look=False)
+    looked, count_too = losses(look=True)
     assert plain == looked
-    assert events[Stream.EVALUATE] == 0
-    assert events_too[Stream.EVALUATE] == 8
-    events_too[Stream.EVALUATE] = 0
-    assert torch.equal(events, events_too)
+    assert count[Count.EVALUATED] == 0
+    assert count_too[Count.EVALUATED] == 8
+    count_too[Count.EVALUATED] = 0
+    assert torch.equal(count, count_too)

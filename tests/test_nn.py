@@ -98,7 +98,7 @@ def test_gradients_are_those_of_a_linear_layer():
     [factors] = block.factors
     assert torch.equal(factors.x, x)
     assert torch.equal(-factors.d.mT @ factors.x, linear.weight.grad)
-    assert block.weight.grad is None
+    assert torch.equal(block.weight.grad, linear.weight.grad)
 
 
 # Against torch.
@@ -431,10 +431,11 @@ def test_memory_that_is_kept_between_calls_holds_nothing_that_is_still_needed(io
     one, many = (layer_of(CUT.replace(io=io)) for _ in range(2))
     pairs = [batch(step) for step in range(3)]
     expected = []
-    for x, g in pairs:
+    for n, (x, g) in enumerate(pairs):
+        one.matrix.calls.count[:] = torch.tensor([0, n, 0])  # the n-th call of the first pass
         y = one(x)
         y.backward(g)
-        expected.append((y.detach().clone(), [block.factors.pop().d.clone() for block in blocks(one)]))
+        expected.append((y.detach().clone(), [block.learning.take().d.clone() for block in blocks(one)]))
     outputs = [many(x) for x, _ in pairs]
     for (_, g), y in zip(pairs, outputs, strict=True):
         y.backward(g)
@@ -556,4 +557,4 @@ def test_bits_of_a_stored_run():
     for name, value in sorted(layer.state_dict().items()):
         if not name.endswith("tally"):
             seen.update(name.encode() + value.numpy().tobytes())
-    assert seen.hexdigest()[:16] == "562024ded6aba00e"
+    assert seen.hexdigest()[:16] == "f2caa36d7b8dcdab"

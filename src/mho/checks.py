@@ -9,6 +9,7 @@ import torch
 
 from mho.errors import MhoError, complaint, wrong_type
 from mho.mvm import converters, on_gpu
+from mho.patches import Patches
 
 
 def factors(
@@ -36,6 +37,19 @@ def factors(
             what = f"{name} holds NaN or infinity in sample {sample}"
             raise complaint("Tile.update", what, "Both must be finite")
     return x, d
+
+
+def patches(x: Patches, d: torch.Tensor, shape: tuple[int, int]) -> None:
+    """Complains about patches (samples, in) and d (samples, out) that do not fit a tile, or are not finite."""
+    expected = len(x), shape[0]
+    if x.shape[1] != shape[1] or tuple(d.shape) != expected:
+        what = (
+            f"x has shape {x.shape} and d {tuple(d.shape)}, but this tile is (out={shape[0]}, in={shape[1]})"
+        )
+        raise complaint("Tile.update", what, "x must be (samples, in) and d (samples, out)")
+    for name, parts in (("x", x.images), ("d", [d])):
+        if not all(torch.isfinite(part).all() for part in parts):
+            raise complaint("Tile.update", f"{name} holds NaN or infinity", "Both must be finite")
 
 
 class Counts(NamedTuple):

@@ -23,6 +23,7 @@ class Mapping(Record):
         columnwise: that scale is one for each output line (else one for each sub-tile).
         out_scale: a learned digital factor behind the converters: "scalar", one a sub-tile; "columnwise",
             one an output line; "none". It starts at 1 and is trained with the digital parameters.
+        bias: "digital", added behind the converters; or "analog", one more column of cells, whose input is 1.
     Source: arXiv 2502.06309, appendix K, and arXiv 2602.21321, section 4. aihwkit: MappingParameter
     (weight_scaling_omega, weight_scaling_columnwise, learn_out_scaling, out_scaling_columnwise).
     """
@@ -32,6 +33,7 @@ class Mapping(Record):
     omega: Annotated[float, NonNegative] = 0.0
     columnwise: bool = True
     out_scale: Literal["scalar", "columnwise", "none"] = "scalar"
+    bias: Literal["digital", "analog"] = "digital"
 
 
 class Crossbar(Record):

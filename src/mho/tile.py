@@ -1,7 +1,7 @@
 """A crossbar of cells, and what one can do to it: forward, backward, read, update, pulse, program."""
 
-from enum import IntEnum
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -10,8 +10,10 @@ from mho.device import Cells, Device
 from mho.errors import complaint, wrong_type
 from mho.io import IO, by_direction
 from mho.mvm import multiply, read_line
-from mho.pulses import Expected, Pulses, PulseScheme
+from mho.patches import Patches
+from mho.pulses import Exact, Expected, Pulses, PulseScheme
 from mho.rng import STREAMS, Stream, Use, next_event
+from mho.tally import Tally, UpdateInfo, total
 from mho.views import Viewed
 
 if TYPE_CHECKING:
@@ -19,29 +21,9 @@ if TYPE_CHECKING:
     from mho.kernels.gpu.launch import GpuKernels
 
 
-class Tally(IntEnum):
-    """Places in `Tile.tally`, an int64 buffer that only grows."""
-
-    UP = 0
-    DOWN = 1
-    READS = 2
-    CLIPPED = 3
-    LINES = 4
-    PROGRAMS = 5
-
-
 _UP, _DOWN, _READS, _CLIPPED, _LINES = map(
     int, list(Tally)[:5]
 )  # an index as int costs a tenth of an IntEnum's
-
-
-class UpdateInfo(NamedTuple):
-    """What one update sent: pulses up and down, and how many of its bit lines were clipped at p = 1."""
-
-    up: int
-    down: int
-    clipped: int
-    lines: int
 
 
 class Tile(Viewed):
@@ -189,16 +171,20 @@ class Tile(Viewed):
 
     # -- writing
 
-    def update(self, x: torch.Tensor, d: torch.Tensor, lr: float) -> UpdateInfo:
+    def update(self, x: torch.Tensor | Patches, d: torch.Tensor, lr: float) -> UpdateInfo:
         """Asks the cells for w + lr d x^T, summed over the samples, in order.
 
         Args:
-            x: (in,) or (samples, in), input lines; d: (out,) or (samples, out), the error, minus dL/dy.
+            x: (in,) or (samples, in), input lines; d: (out,) or (samples, out), the error, minus dL/dy. The
+                patches of a convolution come some at a time, each part with noise of its own.
             lr: learning rate, finite; negative flips the sign.
         Raises: MhoError for wrong shapes, NaN or infinity in x, d or lr (nothing is sent then), and for a law
             that drove a weight to NaN.
         """
         lr = float(lr)
+        if isinstance(x, Patches):
+            checks.patches(x, d, self.shape)
+            return total(self.update(*pair, lr) for pair in self._parts(x, d))
         x, d = checks.factors(x, d, lr, self.shape)
         if x.device != self._buffers["cells"].device:  # type: ignore[union-attr]
             what = f"x and d are on {x.device} and the tile on {self.cells.device}"
@@ -282,6 +268,17 @@ class Tile(Viewed):
         use = Use(self.key, stream, next_event(self.counters("events"), stream))
         y = multiply(matrix, checks.lines(x), self.io[direction], use, f"Tile.{direction}")
         return y.reshape(*x.shape[:-1], matrix.shape[1])
+
+    def _parts(self, x: Patches, d: torch.Tensor) -> Iterable[tuple[torch.Tensor, torch.Tensor]]:
+        """x and d as tensors, some samples at a time; as one matrix where their sum is what counts."""
+        if isinstance(self.pulses, Exact) or (
+            isinstance(self.pulses, Expected) and not self.pulses.per_sample
+        ):
+            total = sum(
+                (part.mT @ rows for rows, part in x.pairs(d)), torch.zeros(self.shape, device=d.device)
+            )
+            return [(torch.eye(self.shape[1], device=d.device), total.mT)]
+        return x.pairs(d)
 
     def _send(self, x: torch.Tensor, d: torch.Tensor, lr: float, pulses: Pulses) -> UpdateInfo:
         event = next_event(self.counters("events"), Stream.C2C)

@@ -1,12 +1,14 @@
 """What an algorithm is: which arrays exist, what the network sees of them, what one mini-batch does to them."""
 
 import functools
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import torch
 from torch import nn
 
 from mho.cells import ComposedTile
+from mho.patches import Patches
 from mho.plane import Plane
 from mho.records import Record
 from mho.tile import Tile
@@ -16,8 +18,22 @@ from mho.views import Viewed
 class Factors(NamedTuple):
     """The rank-1 factors of a mini-batch's gradient: minus the gradient is the sum over samples of d x^T."""
 
-    x: torch.Tensor  # (samples, in)
+    x: torch.Tensor | Patches  # (samples, in)
     d: torch.Tensor  # (samples, out), minus dL/dy; carries the loss's own 1/batch
+
+    def parts(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """(x, d) of the same samples in order, some at a time, as tensors."""
+        if isinstance(self.x, Patches):
+            yield from self.x.pairs(self.d)
+        else:
+            yield self.x, self.d
+
+    def outer(self) -> torch.Tensor:
+        """(out, in) float32, also under autocast: the sum over samples of d x^T, minus the gradient."""
+        total = torch.zeros(self.d.shape[1], self.x.shape[1], dtype=torch.float32, device=self.d.device)
+        for x, d in self.parts():
+            total += torch.mm(d.mT, x, out=torch.empty_like(total))
+        return total
 
 
 class NewTile(Protocol):

@@ -53,9 +53,9 @@ class MixedPrecision(Algorithm):
         return [Term(s.W)]
 
     def step(self, s: State, g: Factors, lr: float) -> None:
-        x, d = binned(g.x, self.x_bins), binned(g.d, self.d_bins)
+        parts = [binned(d, self.d_bins).mT @ binned(x, self.x_bins) for x, d in g.parts()]
         chi: torch.Tensor = s.chi
-        chi += s.supplier.change(s.W.w, -(d.mT @ x), lr)
+        chi += s.supplier.change(s.W.w, -sum(parts[1:], parts[0]), lr)
         if due(s, self.transfer_every):
             quantum = self.granularity or s.W.granularity
             n = whole_pulses(chi / quantum, self.max_pulses)

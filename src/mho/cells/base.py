@@ -1,6 +1,6 @@
 """A tile whose cells are several devices each: it is used as a `Tile` is."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -10,10 +10,11 @@ from mho.device import Device
 from mho.errors import wrong_type
 from mho.io import by_direction
 from mho.mvm import multiply, read_line
+from mho.patches import Patches
 from mho.pulses import Pulses, PulseScheme
 from mho.records import Record
 from mho.rng import STREAMS, Stream, Use, next_event
-from mho.tile import Tally, Tile, UpdateInfo
+from mho.tile import Tally, Tile, UpdateInfo, total
 from mho.views import Viewed
 
 
@@ -160,8 +161,11 @@ class ComposedTile(Viewed):
 
     # -- writing
 
-    def update(self, x: torch.Tensor, d: torch.Tensor, lr: float) -> UpdateInfo:
+    def update(self, x: torch.Tensor | Patches, d: torch.Tensor, lr: float) -> UpdateInfo:
         """Asks for w + lr d x^T, summed over the samples; arguments and errors as of `Tile.update`."""
+        if isinstance(x, Patches):
+            checks.patches(x, d, self.shape)
+            return total(self.update(*pair, lr) for pair in x.pairs(d))
         x, d = checks.factors(x, d, float(lr), self.shape)
         info = self._update(x.reshape(-1, self.shape[1]), d.reshape(-1, self.shape[0]), float(lr))
         self.refresh()
@@ -241,9 +245,3 @@ class ComposedTile(Viewed):
 
     def extra_repr(self) -> str:
         return f"out={self.shape[0]}, in={self.shape[1]}, weights={self.weights}"
-
-
-def total(infos: Iterable[UpdateInfo]) -> UpdateInfo:
-    """What several parts sent together."""
-    up, down, clipped, lines = (sum(numbers) for numbers in zip(*infos, strict=True))
-    return UpdateInfo(up, down, clipped, lines)

@@ -1,5 +1,7 @@
 """One sub-tile of a layer: an algorithm's arrays, and the product and the factors that autograd sees of them."""
 
+import weakref
+
 import torch
 from torch import nn
 
@@ -9,12 +11,15 @@ from mho.crossbar import Crossbar, Mapping
 from mho.device import Device
 from mho.io import by_direction
 from mho.mvm import multiply
+from mho.nn.calls import EVALUATION, NEXT_TERM
 from mho.nn.digital import add_terms
-from mho.nn.product import Layout, product
+from mho.nn.gradient import AnalogParameter
+from mho.nn.learning import Learning
+from mho.patches import Patches
 from mho.pulses import Exact
 from mho.responses import Constant
 from mho.retention import age
-from mho.rng import STREAMS, Stream, Use, child_key, next_event
+from mho.rng import Stream, Use, child_key
 from mho.tile import Tile
 from mho.views import Viewed
 
@@ -24,15 +29,14 @@ class Block(Viewed):
 
     `weight` is what the network sees: the sum of the algorithm's visible terms, kept up to date after each
     step. It shares the array's memory where there is one term. It is a parameter, so that optimizers group
-    it and `requires_grad_(False)` freezes it, but it never receives a `.grad`: its gradient leaves the
-    backward pass as the factors (x, d), see design/001.
+    it and `requires_grad_(False)` freezes it. Its gradient leaves the backward pass as the factors (x, d), which
+    `learning` keeps, see design/001; as a matrix it exists only if someone asks for it, see `AnalogParameter`.
 
     Args:
         w0: (out, in) initial weights, before `Mapping.omega` divides them by `scale`.
         hardware: what the block is made of; key: 64-bit name of its randomness.
     """
 
-    events: torch.Tensor
     state: State
     scale: torch.Tensor
 
@@ -52,16 +56,20 @@ class Block(Viewed):
         self.state.key = child_key(key, "algorithm")
         tiles = (part for part in self.state.modules() if isinstance(part, Tile))
         self._ageing = [tile for tile in tiles if tile.device.retention is not None]
-        self.register_buffer("events", torch.zeros(STREAMS, dtype=torch.int64))
-        self.factors: list[Factors] = []
+        self.learning = Learning()
         self._kept: tuple[torch.Tensor, torch.Tensor] | None = None
         self._factor = 0.0  # of the second term, when `weight` was last brought up to date
-        self.weight = nn.Parameter(_fused(hardware.algorithm.visible(self.state)))
+        self.weight = AnalogParameter.of(self, _fused(hardware.algorithm.visible(self.state)))
         self.register_load_state_dict_post_hook(_refresh_after_load)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """x (..., in) -> y (..., out) through the converters; records (x, d) in the backward pass."""
-        return product(x, Layout([self], [(0, self.shape[0])], [(0, self.shape[1])]))
+    @property
+    def factors(self) -> list[Factors]:
+        """What was recorded since the last step, in the order of the calls."""
+        return self.learning.factors
+
+    def record(self, x: torch.Tensor | Patches, d: torch.Tensor, event: int = 0) -> None:
+        """Adds the factors x (samples, in) and d (samples, out) of the call with this event."""
+        self.learning.record(Factors(x, d), event)
 
     @property
     def trained(self) -> tuple[nn.Parameter, nn.Parameter | None]:
@@ -80,25 +88,23 @@ class Block(Viewed):
 
     def step(self, lr: float) -> None:
         """One step of the algorithm with the factors recorded since the last one; none, no step. Then cells age."""
-        if not self.factors and not self._ageing:
+        g = self.learning.take()
+        if g is None and not self._ageing:
             return
-        if self.factors:
-            self._learn(lr)
+        if g is not None:
+            self._learn(g, lr)
         for tile in self._ageing:
             age(tile)
         self.refresh()
 
-    def _learn(self, lr: float) -> None:
-        g = self.factors[0]
-        if len(self.factors) > 1:
-            g = Factors(*(torch.cat(parts) for parts in zip(*self.factors, strict=True)))
-        self.factors.clear()
+    def _learn(self, g: Factors, lr: float) -> None:
         algorithm = self.hardware.algorithm
-        if algorithm.units == "sample":
-            for x, d in zip(g.x.split(1), g.d.split(1), strict=True):
-                algorithm.step(self.state, Factors(x, d), lr)
-        else:
+        if algorithm.units == "mini-batch":
             algorithm.step(self.state, g, lr)
+            return
+        for part in g.parts():
+            for x, d in zip(*(samples.split(1) for samples in part), strict=True):
+                algorithm.step(self.state, Factors(x, d), lr)
 
     def refresh(self) -> None:
         """Brings `weight` up to date with the arrays."""
@@ -114,42 +120,36 @@ class Block(Viewed):
         if fused.data_ptr() != weight.data_ptr():
             weight.copy_(fused)
 
-    def product(self, x: torch.Tensor, direction: str, sign: float = 1.0) -> torch.Tensor:
+    def product(self, x: torch.Tensor, direction: str, event: int, sign: float = 1.0) -> torch.Tensor:
         """sign * x (samples, in) W^T forward, sign * x (samples, out) W backward, as the hardware gives it.
 
-        In eval mode the noise has a stream of its own, so that evaluations do not change training.
+        event: names the noise, see `Calls`; that of evaluations has a stream of its own.
         """
         backward = direction == "backward"
-        stream = Stream.BACKWARD if backward else Stream.FORWARD if self.training else Stream.EVALUATE
+        if backward:
+            use = Use(self.key, Stream.BACKWARD, event)
+        elif event & EVALUATION:
+            use = Use(self.key, Stream.EVALUATE, event ^ EVALUATION)
+        else:
+            use = Use(self.key, Stream.FORWARD, event)
+        where, io = direction + " pass", self.io[direction]
         if self.hardware.algorithm.mix == "shared_adc":
-            return self._multiply(self._matrices()[not backward], x, direction, stream, sign)
+            return multiply(self._matrices()[not backward], x, io, use, where, sign)
         y = None
-        for term in self.hardware.algorithm.visible(self.state):
+        for n, term in enumerate(self.hardware.algorithm.visible(self.state)):
             matrix, inputs, outputs = term.tile.w, term.column_signs, term.row_signs
             if backward:
                 inputs, outputs = outputs, inputs
             else:
                 matrix = matrix.mT
             part = x if inputs is None else x * inputs
-            part = self._multiply(matrix, part, direction, stream, sign, managed=y is None)
+            of_term = use._replace(event=use.event + n * NEXT_TERM)
+            part = multiply(matrix, part, io if n == 0 else io.unmanaged, of_term, where, sign)
             if outputs is not None:
                 part *= outputs
             y = part.mul_(term.coefficient) if y is None else y.add_(part, alpha=term.coefficient)
         assert y is not None, "an algorithm shows the network at least one term"
         return y
-
-    def _multiply(
-        self,
-        matrix: torch.Tensor,
-        x: torch.Tensor,
-        direction: str,
-        stream: Stream,
-        sign: float,
-        managed: bool = True,
-    ) -> torch.Tensor:
-        use = Use(self.key, stream, next_event(self.counters("events"), stream))
-        io = self.io[direction] if managed else self.io[direction].unmanaged
-        return multiply(matrix, x, io, use, direction + " pass", sign)
 
     def _matrices(self) -> tuple[torch.Tensor, torch.Tensor]:
         """The visible weight as (out, in) and as (in, out), kept: making the two costs microseconds a product."""
@@ -179,15 +179,32 @@ class Block(Viewed):
         super().forget()
         self._kept = None
 
+    def _apply(self, fn, recurse=True):
+        super()._apply(fn, recurse)
+        self._adopt()
+        return self
+
+    def _adopt(self) -> None:
+        """Makes `weight` this block's again where a copy or a move has left another one."""
+        weight: nn.Parameter = self._parameters["weight"]  # type: ignore[assignment]
+        if not isinstance(weight, AnalogParameter):
+            self._parameters["weight"] = AnalogParameter.of(self, weight.data, weight.requires_grad)
+        else:
+            weight.block = weakref.ref(self)
+
     def __getstate__(self) -> dict:
-        return super().__getstate__() | {"_kept": None}
+        return super().__getstate__() | {"_kept": None, "learning": Learning()}
+
+    def __setstate__(self, state: dict) -> None:
+        super().__setstate__(state)
+        self._adopt()
 
     def _save_to_state_dict(self, destination, prefix, keep_vars) -> None:
         super()._save_to_state_dict(destination, prefix, keep_vars)
         del destination[prefix + "weight"]  # it follows from the arrays
 
     def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
-        super()._load_from_state_dict({**state_dict, prefix + "weight": self.weight.data}, prefix, *args)
+        super()._load_from_state_dict({**state_dict, prefix + "weight": self.weight}, prefix, *args)
 
 
 def _refresh_after_load(block: Block, keys: object) -> None:

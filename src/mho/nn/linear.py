@@ -4,12 +4,12 @@ import torch
 from torch import nn
 
 from mho.crossbar import Crossbar
-from mho.errors import complaint, wrong_type
-from mho.nn.matrix import AnalogMatrix
+from mho.errors import complaint
+from mho.nn.affine import Affine
 
 
-class AnalogLinear(nn.Module):
-    """`torch.nn.Linear` on crossbars: y = x W^T + b, W analog, b digital.
+class AnalogLinear(Affine):
+    """`torch.nn.Linear` on crossbars: y = x W^T + b, W analog, b digital or analog (`Mapping.bias`).
 
     Args:
         in_features, out_features, bias: as in torch.nn.Linear; initial weights too.
@@ -21,29 +21,31 @@ class AnalogLinear(nn.Module):
     def __init__(
         self, in_features: int, out_features: int, bias: bool = True, *, hardware: Crossbar, key: int = 0
     ) -> None:
-        super().__init__()
-        self._build(nn.Linear(in_features, out_features, bias), hardware, key)
+        self._begin(nn.Linear(in_features, out_features, bias), hardware, key)
 
     @classmethod
     def from_digital(cls, linear: nn.Linear, hardware: Crossbar, key: int = 0) -> "AnalogLinear":
         """The analog layer with the weights and bias of a digital one."""
         layer = cls.__new__(cls)
-        nn.Module.__init__(layer)
-        layer._build(linear, hardware, key)
+        layer._begin(linear, hardware, key)
         return layer
 
-    def _build(self, linear: nn.Linear, hardware: Crossbar, key: int) -> None:
-        if not isinstance(hardware, Crossbar):
-            raise wrong_type("AnalogLinear(hardware=...)", "hardware", hardware, "an mho.Crossbar")
+    def _begin(self, linear: nn.Linear, hardware: Crossbar, key: int) -> None:
+        super().__init__(linear.weight, linear.bias, hardware, key)
         self.in_features, self.out_features = linear.in_features, linear.out_features
-        self.hardware = hardware
-        self.matrix = AnalogMatrix(linear.weight, hardware, key)
-        self.bias = None if linear.bias is None else nn.Parameter(linear.bias.detach().clone())
+
+    def to_digital(self) -> nn.Linear:
+        """The torch layer with the weights and bias that this one computes with."""
+        weight, bias = self.weight_and_bias()
+        linear = nn.Linear(self.in_features, self.out_features, bias is not None, device="meta")
+        linear.weight = nn.Parameter(weight)
+        linear.bias = None if bias is None else nn.Parameter(bias)  # type: ignore[assignment]
+        return linear
 
     @property
     def weight(self) -> torch.Tensor:
         """(out, in): what the layer multiplies with, digital scales included; a copy."""
-        return self.matrix.weight
+        return self.weight_and_bias()[0]
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if x.shape[-1] != self.in_features:
@@ -52,7 +54,7 @@ class AnalogLinear(nn.Module):
                 f"x has shape {tuple(x.shape)}",
                 f"Its last dimension must be in_features = {self.in_features}",
             )
-        return self.matrix(x, self.bias)
+        return self.multiply(x)
 
     def extra_repr(self) -> str:
         algorithm = type(self.hardware.algorithm).__name__

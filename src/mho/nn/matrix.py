@@ -7,7 +7,9 @@ from torch import nn
 
 from mho.crossbar import Crossbar
 from mho.nn.block import Block
+from mho.nn.calls import Calls
 from mho.nn.product import Layout, product
+from mho.patches import Geometry
 from mho.rng import child_key
 
 
@@ -19,20 +21,25 @@ class AnalogMatrix(nn.Module):
 
     Args:
         w0: (out, in) initial weights; hardware: see `mho.Crossbar`; key: 64-bit name of its randomness.
+        geometry: if given, what is multiplied are the patches of images, see `mho.patches`.
     """
 
-    def __init__(self, w0: torch.Tensor, hardware: Crossbar, key: int = 0) -> None:
+    def __init__(
+        self, w0: torch.Tensor, hardware: Crossbar, key: int = 0, geometry: Geometry | None = None
+    ) -> None:
         super().__init__()
         self.rows = _cuts(w0.shape[0], hardware.mapping.max_out)
         self.columns = _cuts(w0.shape[1], hardware.mapping.max_in)
         parts = [w0[top:bottom, left:right] for top, bottom in self.rows for left, right in self.columns]
         blocks = [Block(part, hardware, child_key(key, n)) for n, part in enumerate(parts)]
         self.blocks = nn.ModuleList(blocks)
-        self.layout = Layout(blocks, self.rows, self.columns)
+        self.calls = Calls()
+        self.layout = Layout(blocks, self.rows, self.columns, self.calls, geometry)
 
     def forward(self, x: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
-        """x (..., in) -> y (..., out), with the bias (out,) added."""
-        return product(x, self.layout, bias)
+        """x (..., in) -> y (..., out), with the bias (out,) added; or images (samples, channels, ...) -> (places of
+        the kernel, out)."""
+        return product(x, self.layout, self.training, bias)
 
     @property
     def weight(self) -> torch.Tensor:

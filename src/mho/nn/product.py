@@ -1,79 +1,196 @@
 """What autograd sees of a matrix on crossbars: one node, however many blocks it is cut into."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
-from mho.algorithms.base import Factors
-from mho.checks import lines
+from mho.checks import lines, numbers
+from mho.errors import MhoError
+from mho.nn.calls import NEXT_CALL, Calls, may_be_repeated
 from mho.nn.digital import add_output, columns_of, error_of_block
+from mho.patches import Geometry, Patches, Piece
 
 if TYPE_CHECKING:
     from mho.nn.block import Block
 
 
 class Layout(NamedTuple):
-    """Blocks, row by row, and the (first, last) outputs of each row of them and inputs of each column."""
+    """A matrix (out, in) of blocks, and what is multiplied with it.
+
+    Args:
+        blocks: row by row; rows, columns: (first, last + 1) outputs of each row of them, inputs of each column.
+        calls: numbers the products.
+        geometry: of the kernel if the inputs are patches of images, else None.
+    """
 
     blocks: "Sequence[Block]"
     rows: list[tuple[int, int]]
     columns: list[tuple[int, int]]
+    calls: Calls
+    geometry: Geometry | None = None
 
 
-def product(x: torch.Tensor, layout: Layout, bias: torch.Tensor | None = None) -> torch.Tensor:
-    """x (..., in) -> W x + bias (..., out) in the dtype of x, computed in float32."""
+class Saved(NamedTuple):
+    """What a product keeps for the way back."""
+
+    x: torch.Tensor  # (samples, in), or images
+    unscaled: list[torch.Tensor]  # outputs (samples, out) of each block before its out_scale
+    event: int
+
+
+class Needed(NamedTuple):
+    """Which gradients are asked for: of the input, the bias, each block's weight and out_scale."""
+
+    x: bool
+    bias: bool
+    weights: Sequence[bool]
+    scales: Sequence[bool]
+
+
+class Gradients(NamedTuple):
+    """Of the input, the bias, each block's out_scale; None where it was not asked for."""
+
+    x: torch.Tensor | None
+    bias: torch.Tensor | None
+    scales: list[torch.Tensor | None]
+
+
+Scales = Sequence[torch.Tensor | None]
+
+
+def product(
+    x: torch.Tensor, layout: Layout, training: bool, bias: torch.Tensor | None = None
+) -> torch.Tensor:
+    """x (..., in) -> W x + bias (..., out) in the dtype of x, computed in float32; x of images (samples,
+    channels, ...) gives (places of the kernel, out)."""
     trained = [p for block in layout.blocks for p in block.trained]
+    how = training, training and may_be_repeated()
     if x.dtype is torch.float32:
-        return _Product.apply(x, bias, layout, *trained)
-    return _Product.apply(x.to(torch.float32), bias, layout, *trained).to(x.dtype)
+        return _Product.apply(x, bias, layout, how, *trained)
+    return _Product.apply(x.to(torch.float32), bias, layout, how, *trained).to(x.dtype)
+
+
+def forward(
+    x: torch.Tensor, bias: torch.Tensor | None, layout: Layout, scales: Scales, training: bool, remember: bool
+) -> tuple[torch.Tensor, Saved]:
+    """(samples, out) = sum over blocks of out_scale * scale * (x W^T), plus the bias."""
+    calls, geometry = layout.calls, layout.geometry
+    x = lines(x) if geometry is None else numbers(x)
+    if geometry is None:
+        event = calls.begin(x, training, remember=remember)
+        out, unscaled = _multiply(x, bias, layout, scales, event)
+        return out, Saved(x, unscaled, event)
+    pieces = geometry.pieces(x.shape)
+    event = calls.begin(x, training, len(pieces), remember)
+    parts = [
+        _multiply(geometry.rows(x, piece), bias, layout, scales, event + n * NEXT_CALL)
+        for n, piece in enumerate(pieces)
+    ]
+    if len(parts) == 1:
+        return parts[0][0], Saved(x, parts[0][1], event)
+    out = torch.cat([part for part, _ in parts])
+    unscaled = [torch.cat(of_block) for of_block in zip(*(more for _, more in parts), strict=True)]
+    return out, Saved(x, unscaled, event)
+
+
+def backward(g: torch.Tensor, saved: Saved, layout: Layout, scales: Scales, needed: Needed) -> Gradients:
+    """The gradients of `forward`, g being that of its output; leaves (x, d = -dL/d(x W^T)) with each block whose
+    weight is trained."""
+    blocks, rows, columns, calls, geometry = layout
+    x, unscaled, event = saved
+    g = lines(g)
+    calls.end()
+    inputs = columns_of(x, columns) if geometry is None else [Patches([x], geometry, cut) for cut in columns]
+    errors, of_scales = [], []
+    for n, block in enumerate(blocks):
+        row, column = divmod(n, len(columns))
+        out_scale = scales[n]
+        d, gy = error_of_block(g, rows[row], out_scale, unscaled[n] if needed.scales[n] else None)
+        if block.is_scaled:
+            d *= block.scale
+        if needed.weights[n]:
+            block.record(inputs[column], d, event)
+        errors.append(d)
+        of_scales.append(None if gy is None or out_scale is None else gy.sum_to_size(out_scale.shape))
+    of_bias = g.sum_to_size(g.shape[1]) if needed.bias else None
+    if not needed.x:
+        return Gradients(None, of_bias, of_scales)
+    if geometry is None:
+        return Gradients(_multiply_back(errors, layout, event, slice(None)), of_bias, of_scales)
+    of_x = geometry.fold(x.shape, _patches_back(errors, x, layout, geometry, event))
+    return Gradients(of_x, of_bias, of_scales)
+
+
+def _multiply(
+    source: torch.Tensor, bias: torch.Tensor | None, layout: Layout, scales: Scales, event: int
+) -> tuple[torch.Tensor, list[torch.Tensor]]:
+    blocks, rows, columns, *_ = layout
+    inputs = columns_of(source, columns)
+    out = torch.empty(len(source), rows[-1][1], dtype=torch.float32, device=source.device)
+    unscaled = []
+    for n, block in enumerate(blocks):
+        row, column = divmod(n, len(columns))
+        y = block.product(inputs[column], "forward", event)
+        if block.is_scaled:
+            y *= block.scale
+        unscaled.append(y)
+        last = column == len(columns) - 1
+        add_output(y, scales[n], out, rows[row], column == 0, bias if last else None)
+    return out, unscaled
+
+
+def _multiply_back(errors: list[torch.Tensor], layout: Layout, event: int, where: slice) -> torch.Tensor:
+    """(samples, in): minus d W through the backward converters, of the samples `where`."""
+    blocks, _, columns, *_ = layout
+    into_x: list[list[torch.Tensor]] = [[] for _ in columns]
+    for n, (block, d) in enumerate(zip(blocks, errors, strict=True)):
+        into_x[n % len(columns)].append(_back(block, d[where], event))
+    sums = [sum(reversed(parts[:-1]), parts[-1]) for parts in into_x]
+    return sums[0] if len(sums) == 1 else torch.cat(sums, dim=1)
+
+
+def _patches_back(
+    errors: list[torch.Tensor], x: torch.Tensor, layout: Layout, geometry: Geometry, event: int
+) -> Iterator[tuple[Piece, torch.Tensor]]:
+    """The pieces of the images x, each with the gradient of its patches."""
+    first = 0
+    for n, piece in enumerate(geometry.pieces(x.shape)):
+        last = first + geometry.places(piece, x.shape)
+        yield piece, _multiply_back(errors, layout, event + n * NEXT_CALL, slice(first, last))
+        first = last
+
+
+def _back(block: "Block", d: torch.Tensor, event: int) -> torch.Tensor:
+    """The backward product; NaN everywhere if d is not finite, so that whoever scales the loss finds out. A step
+    with such factors is an error."""
+    try:
+        return block.product(d, "backward", event, -1.0)
+    except MhoError:
+        if torch.isfinite(d).all():
+            raise
+        return torch.full((len(d), block.shape[1]), torch.nan, dtype=torch.float32, device=d.device)
 
 
 class _Product(torch.autograd.Function):
-    """y = sum over blocks of out_scale * scale * (x W^T), plus the bias.
-
-    Backward gives the gradients of x, of the bias and of each out_scale, and leaves (x, d = -dL/d(x W^T)) with
-    each block instead of dL/dW. Its `trained` are the weight and the out_scale of each block in turn.
-    """
+    """`forward` and `backward`; the `trained` are the weight and the out_scale of each block in turn."""
 
     @staticmethod
-    def forward(ctx, x: torch.Tensor, bias: torch.Tensor | None, layout: Layout, *trained):
-        blocks, rows, columns = layout
-        inputs = columns_of(lines(x), columns)
-        out = torch.empty(inputs[0].shape[0], rows[-1][1], dtype=torch.float32, device=x.device)
-        unscaled = []
-        for n, block in enumerate(blocks):
-            row, column = divmod(n, len(columns))
-            y = block.product(inputs[column], "forward")
-            if block.is_scaled:
-                y *= block.scale
-            unscaled.append(y)
-            last = column == len(columns) - 1
-            add_output(y, trained[2 * n + 1], out, rows[row], column == 0, bias if last else None)
-        ctx.layout, ctx.shape = layout, x.shape
-        ctx.save_for_backward(*inputs, *unscaled, *trained[1::2])
-        return out if x.ndim == 2 else out.reshape(*x.shape[:-1], out.shape[1])
+    def forward(
+        ctx, x: torch.Tensor, bias: torch.Tensor | None, layout: Layout, how: tuple[bool, bool], *trained
+    ):
+        out, (source, unscaled, event) = forward(x, bias, layout, trained[1::2], *how)
+        ctx.layout, ctx.event, ctx.shape = layout, event, x.shape
+        ctx.save_for_backward(source, *unscaled, *trained[1::2])
+        return out if x.ndim == 2 or layout.geometry else out.reshape(*x.shape[:-1], out.shape[1])
 
     @staticmethod
     def backward(ctx, g: torch.Tensor):
-        blocks, rows, columns = ctx.layout
-        saved, needed = ctx.saved_tensors, ctx.needs_input_grad
-        g = lines(g)
-        grads: list[torch.Tensor | None] = [None, g.sum_to_size(g.shape[1]) if needed[1] else None, None]
-        into_x: list[list[torch.Tensor]] = [[] for _ in columns]
-        for n, block in enumerate(blocks):
-            row, column = divmod(n, len(columns))
-            y, out_scale = saved[len(columns) + n], saved[len(columns) + len(blocks) + n]
-            d, gy = error_of_block(g, rows[row], out_scale, y if needed[4 + 2 * n] else None)
-            if block.is_scaled:
-                d *= block.scale
-            if needed[3 + 2 * n]:
-                block.factors.append(Factors(saved[column], d))
-            if needed[0]:
-                into_x[column].append(block.product(d, "backward", -1.0))
-            grads += (None, None if gy is None else gy.sum_to_size(out_scale.shape))
-        if needed[0]:
-            sums = [sum(reversed(parts[:-1]), parts[-1]) for parts in into_x]
-            grad_x = sums[0] if len(sums) == 1 else torch.cat(sums, dim=1)
-            grads[0] = grad_x if len(ctx.shape) == 2 else grad_x.reshape(ctx.shape)
-        return tuple(grads)
+        n = len(ctx.layout.blocks)
+        (x, *unscaled), scales = ctx.saved_tensors[: n + 1], ctx.saved_tensors[n + 1 :]
+        x_needed, bias_needed, _, _, *trained = ctx.needs_input_grad
+        needed = Needed(x_needed, bias_needed, trained[::2], trained[1::2])
+        found = backward(g, Saved(x, unscaled, ctx.event), ctx.layout, scales, needed)
+        of_x = None if found.x is None else found.x.reshape(ctx.shape)
+        of_trained = (part for scale in found.scales for part in (None, scale))
+        return of_x, found.bias, None, None, *of_trained

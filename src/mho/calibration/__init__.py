@@ -1,5 +1,16 @@
-"""What is done to a tile before training, with its own verbs: finding the cells' symmetric points."""
+"""Finding the cells' symmetric points: before training with a tile's own verbs, and while it goes on."""
 
-from mho.calibration.zero_shift import ZeroShift, symmetric_point, zero_shift
+from mho.calibration.course import Course
+from mho.calibration.offset import Offset, program_reference
+from mho.calibration.points import CalibrationWarning, symmetric_point
+from mho.calibration.zero_shift import ZeroShift, zero_shift
 
-__all__ = ["ZeroShift", "symmetric_point", "zero_shift"]
+__all__ = [
+    "CalibrationWarning",
+    "Course",
+    "Offset",
+    "ZeroShift",
+    "program_reference",
+    "symmetric_point",
+    "zero_shift",
+]

@@ -1,46 +1,90 @@
 """Zero-shifting: pulses up and down in equal numbers drive every cell to its symmetric point."""
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 
-from mho.arithmetic import full
+from mho.calibration import points
+from mho.calibration.course import Course, Schedule
+from mho.calibration.offset import Offset
+from mho.calibration.points import symmetric_point
+from mho.calibration.stopping import Motion
 from mho.cells import ComposedTile
 from mho.errors import MhoError, complaint, wrong_type
-from mho.rng import Stream, call_key, next_event, split
+from mho.responses.base import DOUBLE
 from mho.tile import Tile
 
 
 class ZeroShift(NamedTuple):
-    """What `zero_shift` found.
+    """What `zero_shift` found, and what that took. All weights are apparent ones [weight units].
 
     Args:
-        estimate: (out, in) the apparent weights after the last pulse, uncorrected [weight units].
+        estimate: (out, in) float64, the weights after the last pulse; float32 for composed cells, which have no
+            other state.
         pulses: how many pulses every cell got.
-        error: (out, in) estimate less the cells' true symmetric points, which only a simulation knows [weight
-            units]; None if a cell has none.
+        error: (out, in) estimate less the cells' true symmetric points, which only a simulation knows; None if a
+            cell has none.
+        average: (out, in) the mean of the weights behind each of the later pulses (`tail`).
+        average_error: (out, in) average less the true points; None as above.
+        wear: (2, out, in) int64, pulses up and down that each cell got here [pulses].
+        reads: how often the whole array was read: for the stopping rule, and for `estimate`. `average` takes one
+            read a pulse more, which is not counted.
+        settled: the stopping rule ended it; False: the budget did, or there was no rule.
     """
 
     estimate: torch.Tensor
     pulses: int
     error: torch.Tensor | None
+    average: torch.Tensor
+    average_error: torch.Tensor | None
+    wear: torch.Tensor
+    reads: int
+    settled: bool
+
+    @property
+    def offset(self) -> Offset:
+        """What training with `estimate` as a reference has to live with: mean and standard deviation of the error.
+
+        Raises: MhoError if there is no true point to compare with.
+        """
+        if self.error is None:
+            what = "the cells have no symmetric point, or are made of several devices"
+            raise complaint("ZeroShift.offset", what, "There is nothing to compare the estimate with")
+        return Offset.of(self.error)
 
 
 def zero_shift(
-    tile: Tile | ComposedTile, n_pulses: int = 4000, schedule: Literal["cyclic", "stochastic"] = "cyclic"
+    tile: Tile | ComposedTile,
+    n_pulses: int = 4000,
+    schedule: Schedule = "cyclic",
+    *,
+    stop: float | None = None,
+    every: int | None = None,
+    tail: float = 0.5,
+    check: bool = True,
 ) -> ZeroShift:
     """Sends pulses up and down to all cells of a tile, and takes where that leaves them for their symmetric points.
 
     The distance to an attracting point with slope shrinks by the factor exp(-dw_min G'(w_sp)), roughly, with each
     pulse. What remains is the cycle itself, in which a cell's point lies within the last pulse, or the randomness
-    of the latest pulses. The tile stays where it is: `tile.subtract(result.estimate)` makes that its weight zero.
+    of the latest pulses, of which an average has less. The tile stays where it is: `program_reference(tile,
+    result.estimate)` makes that its weight zero. The state is float64, see `mho.calibration.course`.
 
     Args:
-        n_pulses: pulses to each cell, >= 1.
+        n_pulses: pulses to each cell, >= 1: all of them, or at most as many if there is a stopping rule.
         schedule: "cyclic": up, down, up, ..., all cells at once; "stochastic": for each cell up or down with
             probability 1/2 each time.
-    Raises: MhoError for another schedule or number, and for a law that drove a weight to NaN.
-    Source: cyclic, Kim et al. 2019, arXiv 1907.10228; stochastic, arXiv 2602.21321, Algorithm 1, eq. (7).
+        stop: end as soon as the root mean square of what the cells still have to go is no more than this [weight
+            units], extrapolated from reads of the array, see `mho.calibration.stopping`. None: the budget decides.
+        every: pulses between two such reads, even, >= 2; by default a quarter of 1/dw_min, which is a quarter of
+            a time constant where G' = 1.
+        tail: which part of the pulses counts in `average`, the last ones, in (0, 1]; with a stopping rule those
+            since the last read instead.
+        check: look first whether the symmetric point of the nominal cell attracts.
+    Raises: MhoError for arguments out of range, for a point that repels (unless check is False; a point that
+        attracts algebraically gets a `CalibrationWarning`), and for a law that drove a weight to NaN.
+    Source: cyclic, Kim et al. 2019, arXiv 1907.10228; stochastic, arXiv 2602.21321, Algorithm 1, eq. (7); the
+        stopping rule is ours.
     """
     if not isinstance(tile, (Tile, ComposedTile)):
         raise wrong_type("zero_shift(tile)", "the tile", tile, "an mho.Tile")
@@ -48,42 +92,42 @@ def zero_shift(
         raise complaint(f"zero_shift(n_pulses={n_pulses!r})", "n_pulses must be an integer of at least 1")
     if schedule not in ("cyclic", "stochastic"):
         raise complaint(f"zero_shift(schedule={schedule!r})", 'schedule is "cyclic" or "stochastic"')
-    if schedule == "cyclic":
-        up = torch.ones_like(tile.w)
-        both = up, -up
-        for k in range(n_pulses):
-            tile.pulse(both[k % 2])
+    if not 0 < tail <= 1:
+        raise complaint(f"zero_shift(tail={tail!r})", "tail must be in (0, 1]")
+    if stop is not None and not 0 < stop < float("inf"):
+        raise complaint(f"zero_shift(stop={stop!r})", "stop must be positive and finite [weight units]")
+    if every is not None and (not isinstance(every, int) or every < 2 or every % 2):
+        raise complaint(f"zero_shift(every={every!r})", "every must be an even integer of at least 2")
+    if check and isinstance(tile, Tile):
+        points.check(tile.device)
+    course, settled, reads = Course(tile, schedule), False, 1
+    if stop is None:
+        last = max(1, round(tail * n_pulses))
+        last += last % 2 and last < n_pulses  # both halves of a cycle count alike
+        if last < n_pulses:
+            course.send(n_pulses - last)
+        course.send(last, average=True)
     else:
-        for _ in range(n_pulses):
-            tile.pulse(_signs(tile))
-    estimate = tile.w.clone()
+        settled, reads = _until(course, n_pulses, stop, every or max(2, 2 * round(0.125 / tile.granularity)))
+    estimate, average = course.finish(), course.average
+    truth = _truth(tile)
+    errors = (None, None) if truth is None else (estimate - truth, average - truth)
+    return ZeroShift(estimate, course.pulses, errors[0], average, errors[1], course.wear, reads, settled)
+
+
+def _until(course: Course, budget: int, stop: float, every: int) -> tuple[bool, int]:
+    """Sends pulses until the cells have settled or the budget is used; (settled, reads of the array)."""
+    motion = Motion(course.w)
+    while course.pulses < budget:
+        course.forget()
+        course.send(min(every, budget - course.pulses), average=True)
+        if motion.see(course.w) <= stop:
+            return True, motion.reads
+    return False, motion.reads
+
+
+def _truth(tile: Tile | ComposedTile) -> torch.Tensor | None:
     try:
-        error = estimate - symmetric_point(tile)
+        return symmetric_point(tile, DOUBLE).cpu()
     except MhoError:
-        error = None
-    return ZeroShift(estimate, n_pulses, error)
-
-
-def symmetric_point(tile: Tile | ComposedTile) -> torch.Tensor:
-    """The true symmetric points (out, in) of a tile's cells, as apparent weights [weight units].
-
-    Of several the one nearest to the hidden weight 0; that itself if every point is symmetric.
-    Raises: MhoError if a cell has none between its bounds, and for a cell of several devices.
-    """
-    if not isinstance(tile, Tile):
-        what = "a cell of several devices has no symmetric point of its own"
-        raise complaint("symmetric_point(tile)", what, fix="take that of tile.parts[0]")
-    p = tile.parameters_of_cells
-    fields = {n: v.cpu() if isinstance(v, torch.Tensor) else v for n, v in p.fields.items()}
-    gains = (v.cpu() if isinstance(v, torch.Tensor) else v for v in p.gains)
-    return full(tile.device.response.with_fields(**fields).central_sp(*gains), tile.cells) - p.reference
-
-
-def _signs(tile: Tile | ComposedTile) -> torch.Tensor:
-    """(out, in) of +1 and -1, anew for every event of the tile."""
-    from mho.kernels.signs import random_signs  # Numba: loaded with the first draw
-
-    signs = torch.empty(tile.shape, dtype=torch.float32)
-    event = next_event(tile.counters("events"), Stream.ZERO_SHIFT)
-    random_signs(signs.data_ptr(), signs.numel(), *split(call_key(tile.key, Stream.ZERO_SHIFT, event)))
-    return signs.to(tile.w.device)
+        return None

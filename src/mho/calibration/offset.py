@@ -1,0 +1,71 @@
+"""References: programming one, and the model of a reference that is not quite the symmetric point."""
+
+from typing import Annotated
+
+import torch
+
+from mho.calibration.points import symmetric_point
+from mho.cells import ComposedTile
+from mho.device import Device, draw_normal
+from mho.errors import complaint
+from mho.records import NonNegative, Record
+from mho.tile import Tile
+
+
+class Offset(Record):
+    """How far references lie off the symmetric points: r = w_sp + mu + sigma xi, xi ~ N(0, 1) for each cell.
+
+    Args:
+        mu: mean [weight units].
+        sigma: standard deviation over the cells [weight units], >= 0.
+    Source: arXiv 2602.21321, eq. (105). Its figure 4 and tables 1 and 2 call them reference mean and std.
+    """
+
+    mu: float = 0.0
+    sigma: Annotated[float, NonNegative] = 0.0
+
+    @classmethod
+    def of(cls, error: torch.Tensor) -> "Offset":
+        """The offset that calibrated cells have: mean and standard deviation of their errors (out, in), estimate
+        less true point. Raises: MhoError if an error is not finite."""
+        if not torch.isfinite(error).all():
+            raise complaint("Offset.of(error)", "an error is not finite")
+        return cls(float(error.double().mean()), float(error.double().std(unbiased=False)))
+
+    def draw(self, tile: Tile) -> torch.Tensor:
+        """(out, in) references of a tile's cells, as apparent weights; functions of this offset and its key.
+
+        Raises: MhoError if a cell has no symmetric point.
+        """
+        r = symmetric_point(tile) + self.mu
+        if self.sigma:
+            r = r + self.sigma * draw_normal(tile.shape, tile.key, "offset").to(r.device)
+        return r
+
+    def device(self, device: Device) -> Device:
+        """The device whose cells are read against such references from the start, for training with them; what it
+        had of a reference is replaced."""
+        return device.replace(subtract_sp=True, reference_mean=self.mu, reference_std=self.sigma)
+
+
+def program_reference(
+    tile: Tile | ComposedTile, reference: torch.Tensor, write_error: float = 0.0
+) -> torch.Tensor:
+    """Makes `reference` the weight zero of a tile: programs its reference array, on top of what that holds.
+
+    Args:
+        reference: (out, in) apparent weights, such as `ZeroShift.estimate` [weight units].
+        write_error: standard deviation of how far each cell of the reference array ends off its target [weight
+            units], >= 0; a function of the tile's key.
+    Returns: (out, in) what was programmed.
+    Raises: MhoError for a wrong shape, values that are not finite, or write_error < 0; nothing changes then.
+    Source: Kim et al. 2019, arXiv 1907.10228 (copy, then subtract); arXiv 2602.21321, section 2.2.
+    """
+    if not 0 <= write_error < float("inf"):
+        raise complaint(f"program_reference(write_error={write_error!r})", "it must be finite, and >= 0")
+    programmed = reference
+    if write_error:
+        noise = draw_normal(tile.shape, tile.key, "reference error").to(reference.device)
+        programmed = reference + write_error * noise
+    tile.subtract(programmed)
+    return programmed

@@ -1,0 +1,29 @@
+"""A device's pulses in float64: the text that `emit` and `build` print for float32, with the other functions."""
+
+import re
+from types import ModuleType
+
+from mho.device import Cells, Device
+from mho.kernels.build import _HERE, Layout, _kernel_digest, module_of, source_of
+
+_FUNCTIONS = (
+    "abs|sqrt|min|max|exp|expm1_|exp2_|log|log2_|log1p_|pow|tanh|sigmoid|softplus|select|linear|bilinear"
+)
+
+
+def doubled(source: str) -> str:
+    """Source of scalar float32 arithmetic, as `emit` writes it, in float64."""
+    source = source.replace("from mho.kernels.lookup import", "from mho.kernels.math64 import")
+    source = source.replace("from mho.kernels.math32 import", "from mho.kernels.math64 import")
+    source = re.sub(rf"\b({_FUNCTIONS})32\b", r"\g<1>64", source)
+    return re.sub(r"np\.float32\b", "np.float64", source)
+
+
+def shift_kernels(device: Device, cells: Cells) -> tuple[ModuleType, Layout]:
+    """The module of `shift.py` for a device, and which parameter of its cells is a plane.
+
+    Raises: MhoError if the law has no compiled form.
+    """
+    layout = Layout(device, cells)
+    digest = _kernel_digest() + (_HERE / "math64.py").read_text()
+    return module_of("mho_shift", doubled(source_of(device, layout, "shift.py")), digest), layout

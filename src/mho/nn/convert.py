@@ -6,10 +6,16 @@ from torch import nn
 
 from mho.crossbar import Crossbar
 from mho.errors import complaint
+from mho.nn.conv import AnalogConv1d, AnalogConv2d, AnalogConv3d
 from mho.nn.linear import AnalogLinear
 from mho.rng import child_key
 
-ANALOG_OF: dict[type[nn.Module], Callable[..., nn.Module]] = {nn.Linear: AnalogLinear.from_digital}
+ANALOG_OF: dict[type[nn.Module], Callable[..., nn.Module]] = {
+    nn.Linear: AnalogLinear.from_digital,
+    nn.Conv1d: AnalogConv1d.from_digital,
+    nn.Conv2d: AnalogConv2d.from_digital,
+    nn.Conv3d: AnalogConv3d.from_digital,
+}
 
 
 def convert_(

@@ -1,0 +1,155 @@
+"""Analog convolutions in one, two and three dimensions."""
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from mho.crossbar import Crossbar
+from mho.errors import complaint, wrong_type
+from mho.nn.affine import Affine
+from mho.patches import Geometry
+from mho.rng import child_key
+
+Numbers = int | Sequence[int]
+
+
+class _Convolution(nn.Module):
+    """The part that does not depend on the number of dimensions: one `Affine` for each group of channels."""
+
+    digital: type[nn.Module]  # the torch layer
+    bias: nn.Parameter | None
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Numbers,
+        stride: Numbers = 1,
+        padding: str | Numbers = 0,
+        dilation: Numbers = 1,
+        groups: int = 1,
+        bias: bool = True,
+        padding_mode: str = "zeros",
+        *,
+        hardware: Crossbar,
+        key: int = 0,
+    ) -> None:
+        shape = in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode
+        self._begin(cast(Any, self.digital)(*shape), hardware, key)
+
+    @classmethod
+    def from_digital(cls, conv: nn.Module, hardware: Crossbar, key: int = 0) -> "_Convolution":
+        """The analog layer with the weights and bias of a digital one."""
+        layer = cls.__new__(cls)
+        layer._begin(conv, hardware, key)
+        return layer
+
+    def _begin(self, conv: Any, hardware: Crossbar, key: int) -> None:
+        super().__init__()
+        if not isinstance(hardware, Crossbar):
+            raise wrong_type(f"{type(self).__name__}(hardware=...)", "hardware", hardware, "an mho.Crossbar")
+        self.hardware = hardware
+        self.in_channels, self.out_channels, self.groups = conv.in_channels, conv.out_channels, conv.groups
+        self.kernel_size, self.stride, self.dilation = conv.kernel_size, conv.stride, conv.dilation
+        self.padding, self.padding_mode = conv.padding, conv.padding_mode
+        self._padding: list[int] = conv._reversed_padding_repeated_twice
+        self.geometry = Geometry(self.kernel_size, self.stride, self.dilation)
+        weights = conv.weight.detach().reshape(self.groups, self.out_channels // self.groups, -1)
+        biases = [None] * self.groups if conv.bias is None else conv.bias.detach().chunk(self.groups)
+        keys = [key if self.groups == 1 else child_key(key, f"group {n}") for n in range(self.groups)]
+        parts = zip(weights, biases, keys, strict=True)
+        self.parts = nn.ModuleList(Affine(w, b, hardware, k, self.geometry) for w, b, k in parts)
+
+    def to_digital(self) -> nn.Module:
+        """The torch layer with the weights and bias that this one computes with."""
+        weights, biases = zip(*(part.weight_and_bias() for part in self._affine()), strict=True)
+        conv = cast(Any, self.digital)(
+            self.in_channels, self.out_channels, self.kernel_size, self.stride, self.padding, self.dilation,
+            self.groups, biases[0] is not None, self.padding_mode, device="meta",
+        )  # fmt: skip
+        conv.weight = nn.Parameter(torch.cat(weights).reshape(conv.weight.shape))
+        conv.bias = None if conv.bias is None else nn.Parameter(torch.cat(biases))
+        return conv
+
+    @property
+    def weight(self) -> torch.Tensor:
+        """(out_channels, in_channels / groups, *kernel_size), digital scales included; a copy."""
+        weights = [part.weight_and_bias()[0] for part in self._affine()]
+        return torch.cat(weights).reshape(self.out_channels, -1, *self.kernel_size)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """x (samples, in_channels, *spatial) or (in_channels, *spatial) -> the same with out_channels."""
+        n = len(self.kernel_size)
+        if x.ndim not in (n + 1, n + 2) or x.shape[-n - 1] != self.in_channels:
+            spatial = ", ".join(("depth", "height", "width")[-n:])
+            raise complaint(
+                f"{type(self).__name__}.forward",
+                f"x has shape {tuple(x.shape)}",
+                f"It must be (samples, {self.in_channels}, {spatial}) or the same without samples",
+            )
+        images = self._padded(x if x.ndim == n + 2 else x[None])
+        parts = self._affine()
+        outputs = self.geometry.outputs(images.shape[2:])
+        if min(outputs) < 1:
+            what = (
+                f"the padded input is {tuple(images.shape[2:])}, smaller than the kernel {self.kernel_size}"
+            )
+            raise complaint(f"{type(self).__name__}.forward", what, f"its dilation is {self.dilation}")
+        by_group = images.chunk(self.groups, dim=1)
+        rows = [part.multiply(group) for part, group in zip(parts, by_group, strict=True)]
+        y = rows[0] if self.groups == 1 else torch.cat(rows, dim=1)
+        y = y.reshape(len(images), *outputs, self.out_channels).movedim(-1, 1)
+        return y if x.ndim == n + 2 else y[0]
+
+    def _padded(self, images: torch.Tensor) -> torch.Tensor:
+        if not any(self._padding):
+            return images
+        mode = "constant" if self.padding_mode == "zeros" else self.padding_mode
+        return functional.pad(images, self._padding, mode)
+
+    def _affine(self) -> list[Affine]:
+        return list(self.parts)  # type: ignore[arg-type]
+
+    def extra_repr(self) -> str:
+        algorithm = type(self.hardware.algorithm).__name__
+        words = (
+            f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"
+        )
+        for name, plain in (("padding", 0), ("dilation", 1)):
+            value = getattr(self, name)
+            words += f", {name}={value}" if isinstance(value, str) or {*value} != {plain} else ""
+        words += f", groups={self.groups}" if self.groups > 1 else ""
+        return f"{words}, algorithm={algorithm}"
+
+
+class AnalogConv1d(_Convolution):
+    """`torch.nn.Conv1d` on crossbars; see `AnalogConv2d`."""
+
+    digital = nn.Conv1d
+
+
+class AnalogConv2d(_Convolution):
+    """`torch.nn.Conv2d` on crossbars: each place of the kernel is one sample of a matrix (out_channels, in_channels *
+    kernel), as the crossbar sees them; groups have a matrix each.
+
+    The patches are cut out of the images a few at a time, forward, backward and for the update.
+
+    Args:
+        in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode: as in
+            torch.nn.Conv2d; initial weights too.
+        hardware: what the layer is made of; with `Mapping(bias="analog")` the bias is a column of cells.
+        key: 64-bit name of its randomness; `mho.convert_` gives each layer its own.
+    Raises: MhoError for an input of another shape.
+    Source: the unfolding of images onto a crossbar, Gokmen et al., Front. Neurosci. 11:538 (2017), section 2.
+    """
+
+    digital = nn.Conv2d
+
+
+class AnalogConv3d(_Convolution):
+    """`torch.nn.Conv3d` on crossbars; see `AnalogConv2d`."""
+
+    digital = nn.Conv3d

@@ -70,7 +70,7 @@ def test_public_names():
         "LogNormal", "Mapping", "MhoError", "OneSided", "PulseCount", "Pulses", "Reference", "Response",
         "Retention", "State", "SymmetricPoint", "Term", "Tile", "UpdateInfo", "Vector", "aihwkit",
         "algorithms", "calibration", "cells", "convert_", "deterministic", "get_threads", "nn", "presets",
-        "pulse_report", "responses", "retention", "set_threads", "theory",
+        "pulse_report", "responses", "retention", "set_threads", "theory", "to_digital_",
     }  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from torch import nn
 import mho
 from mho.algorithms import AnalogSGD, ResidualLearning
 from mho.nn import AnalogLinear
+from mho.nn.convert import ANALOG_OF
 from mho.responses import Constant, Exponential, Power, SoftBounds
 
 NAN, INF = math.nan, math.inf
@@ -64,7 +65,10 @@ def network():
 
 
 LOOK = "Fix: look for a division by zero or an overflow before this layer, or lower the learning rate."
-CONVERTIBLE = "Convertible are Linear. Fix: check filter_fn and the names of `hardware`."
+CONVERTIBLE = (
+    f"Convertible are {', '.join(sorted(kind.__name__ for kind in ANALOG_OF))}. "
+    "Fix: check filter_fn and the names of `hardware`."
+)
 
 TABLE = [
     # A tile and its arguments.
@@ -313,7 +317,8 @@ TABLE = [
     ),
     (
         lambda: mho.convert_(network(), {"fc": mho.Crossbar()}),
-        f"`convert_(model)`: no module matched; the model has modules of types {{Linear, ReLU}}. {CONVERTIBLE}",
+        "`convert_(hardware={'fc': ...})`: no layer that can be converted has this name. Names are exact, or "
+        "patterns such as 'layers.*.linear'; there are 1. Fix: did you mean '0'?",
     ),
     (
         lambda: mho.convert_(nn.ReLU(), mho.Crossbar()),

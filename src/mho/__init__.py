@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mho.device import Device
     from mho.errors import MhoError
     from mho.io import IO
-    from mho.nn.convert import convert_
+    from mho.nn.convert import convert_, to_digital_
     from mho.optim import AnalogOptimizer
     from mho.pulses import Exact, Expected, Pulses
     from mho.report import PulseCount, pulse_report
@@ -44,7 +44,7 @@ _HOME = {  # module -> the public names it holds; "" are modules themselves
     "device": ("Device",),
     "errors": ("MhoError",),
     "io": ("IO",),
-    "nn.convert": ("convert_",),
+    "nn.convert": ("convert_", "to_digital_"),
     "optim": ("AnalogOptimizer",),
     "pulses": ("Exact", "Expected", "Pulses"),
     "report": ("PulseCount", "pulse_report"),
@@ -93,6 +93,7 @@ __all__ = [
     "retention",
     "set_threads",
     "theory",
+    "to_digital_",
 ]
 
 

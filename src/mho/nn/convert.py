@@ -1,11 +1,14 @@
-"""Turns the layers of an existing model into analog ones."""
+"""Turns the layers of an existing model into analog ones, and back."""
 
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable
 
 from torch import nn
+from torch.nn import functional
 
-from mho.crossbar import Crossbar
 from mho.errors import complaint
+from mho.nn.carried import check, error_of, to_analog, to_digital
+from mho.nn.choice import Analog, Chosen, Filter, Hardware, Layers, analog_layers_of, choose
 from mho.nn.conv import AnalogConv1d, AnalogConv2d, AnalogConv3d
 from mho.nn.linear import AnalogLinear
 from mho.rng import child_key
@@ -16,47 +19,108 @@ ANALOG_OF: dict[type[nn.Module], Callable[..., nn.Module]] = {
     nn.Conv2d: AnalogConv2d.from_digital,
     nn.Conv3d: AnalogConv3d.from_digital,
 }
+"""{torch layer: what makes its counterpart of (layer, hardware, key)}; that has a method `to_digital`."""
+NOTICED = 0.01  # relative error of a layer's weights that is worth a warning
+
+
+class ConversionWarning(UserWarning):
+    """Arrays that do not hold the weights they were given, because these lie beyond the bounds of the device."""
 
 
 def convert_(
-    model: nn.Module,
-    hardware: Crossbar | Mapping[str, Crossbar],
-    filter_fn: Callable[[nn.Module, str], bool] | None = None,
-    *,
-    key: int = 0,
+    model: nn.Module, hardware: Hardware, filter_fn: Filter | None = None, *, key: int = 0
 ) -> nn.Module:
     """Replaces, in place, each layer that has an analog counterpart; returns the model.
 
+    A layer that the model holds under several names is converted once and stays one. Layers that are analog
+    already, and subclasses of torch's layers, are left alone. Hooks on forward and backward, train or eval mode,
+    the device, the dtype of biases, and `requires_grad` are kept; arrays are float32. An optimizer has to be made
+    afterwards.
+
     Args:
         model: any module; if it is itself a layer, its counterpart is returned.
-        hardware: for all layers, or {layer name: hardware}, then only those named are converted.
+        hardware: for all layers, or {name or pattern: hardware}: then only what is named is converted, and the
+            first entry that fits a layer's name counts. Patterns are those of a shell, "*" also spans dots. None
+            for the hardware leaves what it fits digital.
         filter_fn: (module, name) -> bool chooses among them; None means all.
         key: names the randomness of the whole model: the same key gives the same cells and the same noise.
-    Raises: MhoError if no module matched.
+    Raises: MhoError, and leaves the model as it was, if nothing matched, a name of `hardware` fits no layer, a
+        weight is tied to another layer's, or something of a layer cannot be kept. Warns (ConversionWarning) if
+        arrays hold other weights than they were given.
     """
-    seen: set[str] = set()
-    matched = 0
-    for name, module in list(model.named_modules()):
-        if type(module) not in ANALOG_OF:
-            if not list(module.children()):
-                seen.add(type(module).__name__)
-            continue
-        seen.add(type(module).__name__)
-        own = hardware.get(name) if isinstance(hardware, Mapping) else hardware
-        if own is None or (filter_fn is not None and not filter_fn(module, name)):
-            continue
-        analog = ANALOG_OF[type(module)](module, own, child_key(key, name))
-        analog.train(module.training)
-        matched += 1
-        if not name:
-            return analog
-        parent, _, leaf = name.rpartition(".")
-        setattr(model.get_submodule(parent), leaf, analog)
-    if not matched:
-        raise complaint(
-            "convert_(model)",
-            f"no module matched; the model has modules of types {{{', '.join(sorted(seen))}}}",
-            f"Convertible are {', '.join(sorted(t.__name__ for t in ANALOG_OF))}",
-            "check filter_fn and the names of `hardware`",
+    chosen = choose(model, hardware, filter_fn, tuple(ANALOG_OF))
+    _check_ties(model, chosen)
+    for layer, names, own in chosen:
+        check(layer, names[0], own)
+    made: dict[nn.Module, nn.Module] = {}
+    missed = []
+    for layer, names, own in chosen:
+        name = names[0]
+        made[layer] = to_analog(layer, own, child_key(key, name), name, ANALOG_OF[type(layer)])
+        if (error := error_of(layer, made[layer])) > NOTICED:
+            missed.append(f"{name!r} by {error:.0%}")
+    model = _replace(model, {layer: names for layer, names, _ in chosen}, made)
+    if missed:
+        warnings.warn(
+            "`convert_`: what the arrays hold differs from the weights they were given, layer "
+            f"{', '.join(missed)} (norm of the difference). Weights beyond the bounds of a device are clipped. "
+            "Fix: Mapping(omega=...) scales them to a largest |w| that fits, such as 0.6 of the bound.",
+            ConversionWarning,
+            stacklevel=2,
         )
     return model
+
+
+def to_digital_(model: nn.Module) -> nn.Module:
+    """Replaces, in place, each analog layer by the torch layer that computes with its weights; returns the model.
+
+    The inverse of `convert_`, and it keeps the same things. Weights get the dtype that they had before; what the
+    converters, the response and the noise did is no part of a digital layer.
+
+    Args:
+        model: any module; if it is itself an analog layer, its counterpart is returned.
+    Raises: MhoError if there is no analog layer.
+    """
+    layers = analog_layers_of(model)
+    if not layers:
+        raise complaint("to_digital_(model)", "the model has no analog layer")
+    return _replace(model, layers, {layer: to_digital(layer) for layer in layers})
+
+
+def _check_ties(model: nn.Module, chosen: list[Chosen]) -> None:
+    owner = {id(p): of for of in chosen for p in of.layer.parameters()}
+    inside = {module: of for of in chosen for module in of.layer.modules()}
+    for name, module in model.named_modules():
+        for own, p in module._parameters.items():
+            of = owner.get(id(p))
+            if of is not None and inside.get(module) is not of:
+                raise complaint(
+                    f"convert_(model): layer {of.names[0]!r}",
+                    f"its weight is also {name + '.' if name else ''}{own} (tied weights)",
+                    "An array is one place: converted, the layer would have weights of its own",
+                    f"leave it digital, such as by {{{of.names[0]!r}: None, '*': hardware}}, or untie it before: "
+                    "layer.weight = nn.Parameter(layer.weight.detach().clone())",
+                )
+
+
+def _replace(model: nn.Module, layers: Layers, made: dict[nn.Module, nn.Module]) -> nn.Module:
+    """Puts what was made into all places of the layers."""
+    for layer, names in layers.items():
+        for name in names:
+            if not name:
+                return made[layer]
+            parent, _, leaf = name.rpartition(".")
+            setattr(model.get_submodule(parent), leaf, made[layer])
+    for module in model.modules():
+        if isinstance(module, nn.TransformerEncoderLayer):
+            module.activation_relu_or_gelu = _fast_path(module)
+    return model
+
+
+def _fast_path(module: nn.TransformerEncoderLayer) -> int:
+    """Which of torch's fused inferences it may take, 0 for none: that computes with digital weights."""
+    if any(isinstance(part, Analog) for part in module.modules()):
+        return 0
+    kinds = (functional.relu, nn.ReLU), (functional.gelu, nn.GELU)
+    fits = [module.activation is f or isinstance(module.activation, kind) for f, kind in kinds]
+    return fits.index(True) + 1 if True in fits else 0

@@ -5,10 +5,12 @@ import torch
 from torch import nn
 
 import mho
+from chance import assert_mean
 from mho import patches
 from mho.algorithms import AnalogSGD, DigitalSGD, ResidualLearning
 from mho.nn import AnalogConv1d, AnalogConv2d, AnalogConv3d
 from mho.patches import Geometry, Patches
+from mho.testing import algorithms
 
 PLAIN = mho.Mapping(out_scale="none")
 DIGITAL = mho.Crossbar(algorithm=DigitalSGD(), io=None, mapping=PLAIN)
@@ -60,20 +62,206 @@ def pieces(request, monkeypatch):
     monkeypatch.setattr(patches, "MOST", request.param)
 
 
+def gradient(layer):
+    """dL/dW of all groups, as torch has it."""
+    found = [block.weight.grad for part in layer.parts for block in part.matrix.blocks]
+    return torch.cat(found).reshape(layer.weight.shape)
+
+
+# Against torch.
+
+
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 @pytest.mark.parametrize("n", LAYERS)
 def test_outputs_and_gradients_are_those_of_torch(n, options, pieces):
-    layers, x = pair(n, **options), images(n)
+    (digital, analog), x = pair(n, **options), images(n)
     found = []
-    for layer in layers:
+    for layer in (digital, analog):
         z = x.clone().requires_grad_()
         y = layer(z)
         (y * torch.linspace(-1, 1, y.numel()).reshape(y.shape)).sum().backward()
-        found.append(
-            [y, z.grad] + ([layer.bias.grad] if "bias" not in options and "groups" not in options else [])
-        )
-    torch.testing.assert_close(layers[1].weight, layers[0].weight.detach(), rtol=0, atol=0)
-    if "groups" not in options:
-        layers[1].bias = layers[1].parts[0].bias
-    for ours, theirs in zip(found[1], found[0], strict=True):
+        found.append((y, z.grad, layer.weight.grad if layer is digital else gradient(layer)))
+    for theirs, ours in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=2e-5)
+    if digital.bias is not None:
+        biases = torch.cat([part.bias.grad for part in analog.parts])
+        torch.testing.assert_close(biases, digital.bias.grad, rtol=1e-4, atol=2e-5)
+
+
+@pytest.mark.parametrize("bias", ["digital", "analog"])
+@pytest.mark.parametrize("options", [{}, {"groups": 2, "stride": 2}, {"padding": "same"}], ids=str)
+@pytest.mark.parametrize("n", LAYERS)
+def test_twenty_steps_of_expected_updates_are_those_of_sgd(n, options, bias, pieces):
+    digital, analog = pair(n, EXPECTED.replace(mapping=PLAIN.replace(bias=bias, max_in=40)), **options)
+    optimizers = torch.optim.SGD(digital.parameters(), lr=0.05), mho.AnalogOptimizer(analog, lr=0.05)
+    for layer, optimizer in zip((digital, analog), optimizers, strict=True):
+        for step in range(20):
+            optimizer.zero_grad()
+            layer(images(n, samples=2, seed=step)).square().mean().backward()
+            optimizer.step()
+    back = analog.to_digital()
+    for ours, theirs in zip(back.parameters(), digital.parameters(), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
+    x = images(n)
+    torch.testing.assert_close(analog(x), back(x), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("n", LAYERS)
+def test_shapes(n):
+    layer = pair(n, PULSED)[1]
+    x = images(n)
+    assert layer(x).shape == layer.digital(4, 8, 3)(x).shape
+    one = layer.eval()(x[0])
+    assert one.shape == layer(x).shape[1:]
+    assert layer(x[:0]).shape == (0, *one.shape)
+    z = x[:0].requires_grad_()
+    layer(z).sum().backward()
+    assert z.grad.shape == z.shape
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16])
+def test_outputs_and_gradients_keep_the_dtype_of_the_input(dtype):
+    layer, x = pair(2, PULSED)[1], images(2).to(dtype).requires_grad_()
+    y = layer(x)
+    y.sum().backward()
+    assert y.dtype == x.grad.dtype == dtype
+
+
+def test_memory_that_is_not_contiguous_makes_no_difference():
+    layer, x = pair(2)[1], images(2)
+    for other in (x.to(memory_format=torch.channels_last), x.mT.contiguous().mT, torch.cat([x, x], 1)[:, :4]):
+        assert torch.equal(layer(other), layer(x))
+
+
+# Patches.
+
+
+GEOMETRY = Geometry((3, 2), (2, 1), (1, 2))
+
+
+def test_rows_are_those_of_unfold(pieces):
+    x = images(2)
+    rows = torch.cat([GEOMETRY.rows(x, piece) for piece in GEOMETRY.pieces(x.shape)])
+    expected = nn.functional.unfold(x, (3, 2), (1, 2), 0, (2, 1)).mT.reshape(rows.shape)
+    assert torch.equal(rows, expected)
+    assert [GEOMETRY.places(p, x.shape) for p in GEOMETRY.pieces(x.shape)] == [
+        len(GEOMETRY.rows(x, piece)) for piece in GEOMETRY.pieces(x.shape)
+    ]
+
+
+def test_fold_adds_up_what_rows_took_apart(pieces):
+    x = images(2)
+    parts = [(piece, GEOMETRY.rows(x, piece)) for piece in GEOMETRY.pieces(x.shape)]
+    unfolded = nn.functional.unfold(x, (3, 2), (1, 2), 0, (2, 1))
+    expected = nn.functional.fold(unfolded, x.shape[2:], (3, 2), (1, 2), 0, (2, 1))
+    torch.testing.assert_close(GEOMETRY.fold(x.shape, parts), expected)
+
+
+def test_pieces_are_small_and_complete(monkeypatch):
+    monkeypatch.setattr(patches, "MOST", 500)
+    x = images(2, samples=7)
+    sizes = [GEOMETRY.rows(x, piece).numel() for piece in GEOMETRY.pieces(x.shape)]
+    assert max(sizes) <= 500
+    assert sum(sizes) == 7 * 4 * 9 * 24
+
+
+def dense(layer):
+    """The same layer, but it records whole matrices of patches."""
+    for part in layer.parts:
+        for block in part.matrix.blocks:
+            record = block.record
+            block.record = lambda x, d, event, record=record: record(torch.cat(list(x.pieces())), d, event)
+    return layer
+
+
+@pytest.mark.parametrize("algorithm", algorithms(), ids=lambda a: a.__name__)
+def test_every_algorithm_learns_from_patches_what_it_learns_from_their_matrix(algorithm):
+    hardware = PULSED.replace(algorithm=algorithm(), mapping=mho.Mapping(max_in=20))
+    found = []
+    for change in (lambda layer: layer, dense):
+        layer = change(pair(2, hardware)[1])
+        optimizer = mho.AnalogOptimizer(layer, lr=0.1)
+        for step in range(4):
+            optimizer.zero_grad()
+            layer(images(2, seed=step)).square().sum().backward()
+            optimizer.step()
+        found.append(layer.state_dict())
+    for name, value in found[0].items():
+        assert torch.equal(value, found[1][name]), name
+
+
+def test_micro_batches_stay_patches():
+    layer = pair(2, PULSED.replace(mapping=mho.Mapping(max_in=20)))[1]
+    for seed in range(2):
+        layer(images(2, seed=seed)).sum().backward()
+    block = layer.parts[0].matrix.blocks[1]
+    joined = block.learning.take()
+    assert isinstance(joined.x, Patches)
+    assert joined.x.shape == (2 * 3 * 63, 18)
+    rows = torch.cat([nn.functional.unfold(images(2, seed=seed), 3).mT.reshape(-1, 36) for seed in range(2)])
+    assert torch.equal(torch.cat(list(joined.x.pieces())), rows[:, 18:])
+    signs = torch.linspace(-1, 1, 18).sign()
+    assert torch.equal(torch.cat(list((joined.x * signs * signs * signs).pieces())), rows[:, 18:] * signs)
+    torch.testing.assert_close(joined.outer(), joined.d.mT @ rows[:, 18:])
+
+
+def changes(units, keys):
+    """What one update does to P from key to key (keys, out, in), and what it is asked to do (out, in)."""
+    algorithm = mho.algorithms.AGAD(units=units, fast_lr=0.0005)
+    device = mho.Device(mho.responses.Constant(tau_max=100.0, tau_min=-100.0), dw_min=1e-4)
+    hardware = PULSED.replace(algorithm=algorithm, device=device, io=None, pulses=mho.Pulses(bl=100))
+    found = []
+    for key in range(keys):
+        layer = AnalogConv2d.from_digital(pair(2)[0], hardware, key)
+        layer(images(2)).square().sum().backward()
+        asked = -0.0005 * gradient(layer).reshape(8, 36)
+        mho.AnalogOptimizer(layer, lr=0.1).step()
+        found.append(layer.parts[0].matrix.blocks[0].state.P.w.clone())
+    return torch.stack(found), asked
+
+
+def test_pulses_of_pieces_move_the_weights_as_those_of_all_patches_do(monkeypatch):
+    """Pieces have noise of their own, so the bits differ, unless each sample is an update anyway."""
+    whole, of_samples = changes("mini-batch", 1)[0], changes("sample", 1)[0]
+    monkeypatch.setattr(patches, "MOST", 2000)
+    found, asked = changes("mini-batch", 40)
+    assert_mean(found, asked, "change by an update in pieces")
+    assert not torch.equal(found[:1], whole)
+    assert torch.equal(changes("sample", 1)[0], of_samples)
+
+
+# Errors.
+
+
+@pytest.mark.parametrize(
+    ("n", "shape", "message"),
+    [
+        (
+            2,
+            (3, 5, 9, 9),
+            "`AnalogConv2d.forward`: x has shape (3, 5, 9, 9). It must be (samples, 4, height, width)",
+        ),
+        (1, (9,), "`AnalogConv1d.forward`: x has shape (9,). It must be (samples, 4, width) or the same"),
+        (2, (1, 4, 2, 9), "the padded input is (2, 9), smaller than the kernel (3, 3)"),
+    ],
+)
+def test_inputs_of_another_shape_are_errors(n, shape, message):
+    with pytest.raises(mho.MhoError) as failure:
+        pair(n)[1](torch.ones(shape))
+    assert message in str(failure.value)
+
+
+def test_patches_that_are_not_finite_move_nothing():
+    layer = pair(2, PULSED)[1]
+    block = layer.parts[0].matrix.blocks[0]
+    before = block.state.P.w.clone()
+    x = Patches([torch.full((1, 4, 3, 3), torch.inf)], layer.geometry, (0, 36))
+    with pytest.raises(mho.MhoError, match="x holds NaN or infinity"):
+        block.state.P.update(x, torch.ones(1, 8), 0.1)
+    with pytest.raises(mho.MhoError, match="d holds NaN or infinity"):
+        block.state.P.update(
+            Patches([images(2)], layer.geometry, (0, 36)), torch.full((189, 8), torch.nan), 0.1
+        )
+    with pytest.raises(mho.MhoError, match="must be"):
+        block.state.P.update(Patches([images(2)], layer.geometry, (0, 35)), torch.ones(189, 8), 0.1)
+    assert torch.equal(block.state.P.w, before)

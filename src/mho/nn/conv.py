@@ -132,8 +132,8 @@ class AnalogConv1d(_Convolution):
 
 
 class AnalogConv2d(_Convolution):
-    """`torch.nn.Conv2d` on crossbars: each place of the kernel is one sample of a matrix (out_channels, in_channels *
-    kernel), as the crossbar sees them; groups have a matrix each.
+    """`torch.nn.Conv2d` on crossbars: each place of the kernel is one sample for a matrix (out_channels,
+    in_channels * kernel); groups have a matrix each.
 
     The patches are cut out of the images a few at a time, forward, backward and for the update.
 

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from mho.crossbar import Crossbar
+from mho.nn import compiled
 from mho.nn.block import Block
 from mho.nn.calls import Calls
 from mho.nn.product import Layout, product
@@ -35,11 +36,21 @@ class AnalogMatrix(nn.Module):
         self.blocks = nn.ModuleList(blocks)
         self.calls = Calls()
         self.layout = Layout(blocks, self.rows, self.columns, self.calls, geometry)
+        self.handle = compiled.Handle(self.layout)
 
     def forward(self, x: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
         """x (..., in) -> y (..., out), with the bias (out,) added; or images (samples, channels, ...) -> (places of
         the kernel, out)."""
+        if torch.compiler.is_compiling():
+            return compiled.product(x, self.handle, self.training, bias)
         return product(x, self.layout, self.training, bias)
+
+    def __getstate__(self) -> dict:
+        return self.__dict__ | {"handle": None}
+
+    def __setstate__(self, state: dict) -> None:
+        super().__setstate__(state)
+        self.handle = compiled.Handle(self.layout)
 
     @property
     def weight(self) -> torch.Tensor:

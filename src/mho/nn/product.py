@@ -35,7 +35,7 @@ class Saved(NamedTuple):
     """What a product keeps for the way back."""
 
     x: torch.Tensor  # (samples, in), or images
-    unscaled: list[torch.Tensor]  # outputs (samples, out) of each block before its out_scale
+    unscaled: Sequence[torch.Tensor]  # outputs (samples, out) of each block before its out_scale
     event: int
 
 
@@ -76,7 +76,7 @@ def forward(
 ) -> tuple[torch.Tensor, Saved]:
     """(samples, out) = sum over blocks of out_scale * scale * (x W^T), plus the bias."""
     calls, geometry = layout.calls, layout.geometry
-    x = lines(x) if geometry is None else numbers(x)
+    x = contiguous(x, layout)
     if geometry is None:
         event = calls.begin(x, training, remember=remember)
         out, unscaled = _multiply(x, bias, layout, scales, event)
@@ -92,6 +92,11 @@ def forward(
     out = torch.cat([part for part, _ in parts])
     unscaled = [torch.cat(of_block) for of_block in zip(*(more for _, more in parts), strict=True)]
     return out, Saved(x, unscaled, event)
+
+
+def contiguous(x: torch.Tensor, layout: Layout) -> torch.Tensor:
+    """The input as the blocks take it: (samples, in), or images; float32, contiguous."""
+    return lines(x) if layout.geometry is None else numbers(x)
 
 
 def backward(g: torch.Tensor, saved: Saved, layout: Layout, scales: Scales, needed: Needed) -> Gradients:
@@ -186,8 +191,8 @@ class _Product(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, g: torch.Tensor):
-        n = len(ctx.layout.blocks)
-        (x, *unscaled), scales = ctx.saved_tensors[: n + 1], ctx.saved_tensors[n + 1 :]
+        saved, n = ctx.saved_tensors, len(ctx.layout.blocks)
+        x, unscaled, scales = saved[0], saved[1 : n + 1], saved[n + 1 :]
         x_needed, bias_needed, _, _, *trained = ctx.needs_input_grad
         needed = Needed(x_needed, bias_needed, trained[::2], trained[1::2])
         found = backward(g, Saved(x, unscaled, ctx.event), ctx.layout, scales, needed)

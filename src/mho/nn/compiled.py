@@ -1,0 +1,127 @@
+"""The product of a layer as custom operators, which torch.compile puts into its graph whole, see design/001.
+
+An operator gets the layer as a number, its handle: what it reads and writes there, cells, counters and recorded
+factors, is hidden from the graph. Only the tap ties it in: a leaf without a value whose gradient is the recording.
+"""
+
+import itertools
+import weakref
+
+import torch
+
+from mho.nn import product as eager
+from mho.nn.product import Layout, Needed, Saved
+
+_LAYOUTS: "weakref.WeakValueDictionary[int, Handle]" = weakref.WeakValueDictionary()
+_numbers = itertools.count()
+
+
+class Handle:
+    """Keeps a layout findable by number, as long as its layer exists."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.layout, self.number = layout, next(_numbers)
+        self.tap = torch.zeros((), requires_grad=True)
+        _LAYOUTS[self.number] = self
+
+
+def product(x: torch.Tensor, handle: Handle, training: bool, bias: torch.Tensor | None) -> torch.Tensor:
+    """As `mho.nn.product.product`, for code that is being compiled."""
+    blocks = handle.layout.blocks
+    trained = [block._parameters["weight"].requires_grad for block in blocks]  # type: ignore[union-attr]
+    scales = [block._parameters["out_scale"] for block in blocks if block.out_scale is not None]
+    tap = handle.tap if any(trained) else handle.tap.detach()
+    y, *_ = torch.ops.mho.product(x.to(torch.float32), bias, scales, tap, handle.number, training)
+    return y.to(x.dtype)
+
+
+@torch.library.custom_op("mho::product", mutates_args=(), tags=(torch.Tag.nondeterministic_seeded,))
+def _forward(
+    x: torch.Tensor,
+    bias: torch.Tensor | None,
+    scales: list[torch.Tensor],
+    tap: torch.Tensor,
+    number: int,
+    training: bool,
+) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor]]:
+    """y, the event of the call, and the unscaled outputs of the blocks, which the way back needs."""
+    layout = _LAYOUTS[number].layout
+    y, saved = eager.forward(x, bias, layout, scales or [None] * len(layout.blocks), training, training)
+    y = y if layout.geometry else y.reshape(*x.shape[:-1], y.shape[1])
+    return y, torch.tensor(saved.event), [part.clone() if part is y else part for part in saved.unscaled]
+
+
+@_forward.register_fake
+def _(x, bias, scales, tap, number, training):
+    blocks, rows, _, _, geometry = _LAYOUTS[number].layout
+    out = rows[-1][1]
+    if geometry is None:
+        samples, shape = x.numel() // x.shape[-1], (*x.shape[:-1], out)
+    else:
+        samples = x.shape[0]
+        for places in geometry.outputs(x.shape[2:]):
+            samples = samples * places
+        shape = samples, out
+    unscaled = [x.new_empty(samples, block.shape[0]) for block in blocks]
+    return x.new_empty(shape), torch.empty((), dtype=torch.int64), unscaled
+
+
+@torch.library.custom_op("mho::product_backward", mutates_args=(), tags=(torch.Tag.nondeterministic_seeded,))
+def _backward(
+    g: torch.Tensor,
+    x: torch.Tensor,
+    event: torch.Tensor,
+    unscaled: list[torch.Tensor],
+    scales: list[torch.Tensor],
+    number: int,
+    needed: list[bool],
+) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor], torch.Tensor]:
+    """Gradients of x, bias (empty if not needed) and scales, and the recording: a zero, the tap's gradient."""
+    layout = _LAYOUTS[number].layout
+    of_x, of_bias, of_scales, of_weights = needed
+    weights = [of_weights and block.trained[0].requires_grad for block in layout.blocks]
+    saved = Saved(eager.contiguous(x, layout), unscaled, int(event))
+    all_scales: eager.Scales = scales or [None] * len(layout.blocks)
+    want = Needed(of_x, of_bias, weights, [of_scales] * len(layout.blocks))
+    found = eager.backward(g, saved, layout, all_scales, want)
+    nothing = g.new_empty(0)
+    gx = nothing if found.x is None else found.x.reshape(x.shape)
+    gb = nothing if found.bias is None else found.bias
+    return gx, gb, [s for s in found.scales if s is not None], g.new_zeros(())
+
+
+@_backward.register_fake
+def _(g, x, event, unscaled, scales, number, needed):
+    of_x, of_bias, of_scales, _ = needed
+    gx = torch.empty_like(x, memory_format=torch.contiguous_format) if of_x else g.new_empty(0)
+    gb = g.new_empty(g.shape[-1]) if of_bias else g.new_empty(0)
+    return gx, gb, [torch.empty_like(s) for s in scales] if of_scales else [], g.new_zeros(())
+
+
+def _remember(ctx, inputs, output) -> None:
+    x, bias, scales, _, number, _ = inputs
+    _, event, unscaled = output
+    ctx.number, ctx.has_bias, ctx.n = number, bias is not None, len(unscaled)
+    ctx.save_for_backward(x, event, *unscaled, *scales)
+
+
+def _way_back(ctx, g, _event, _unscaled):
+    x, event, *others = ctx.saved_tensors
+    unscaled, scales = others[: ctx.n], others[ctx.n :]
+    of_x, of_bias, of_scales, of_tap = ctx.needs_input_grad[:4]
+    of_scales = bool(scales) and any(of_scales if isinstance(of_scales, (list, tuple)) else [of_scales])
+    needed = [of_x, of_bias, of_scales, of_tap]
+    gx, gb, gs, record = torch.ops.mho.product_backward(
+        g.contiguous(), x, event, unscaled, scales, ctx.number, needed
+    )
+    return (
+        gx if of_x else None,
+        gb if of_bias else None,
+        gs if of_scales else [None] * len(scales),
+        record if of_tap else None,
+        None,
+        None,
+    )
+
+
+_forward.register_autograd(_way_back, setup_context=_remember)

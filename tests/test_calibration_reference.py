@@ -47,7 +47,7 @@ def tile_of(law=LAW, dw_min=DW, start=-0.3, shape=(30, 40), **more):
 
 @pytest.mark.parametrize("schedule", ["cyclic", "stochastic"])
 def test_the_rule_stops_when_what_is_left_is_small(schedule):
-    """The cells are left at the distance asked for, within a factor 2. Asked for less than the randomness of a cell,
+    """The cells are left at the distance asked for, within a factor 2. Asked for less than a cell's randomness,
     sqrt(dw_min tau/2) F = .027, the rule ends where that hides the rest."""
     tile = tile_of()
     result = zero_shift(tile, 100_000, schedule, stop=0.05, every=62)

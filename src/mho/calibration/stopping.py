@@ -13,8 +13,8 @@ class Motion:
         rho = <D_k, D_(k-2)> / <D_(k-1), D_(k-2)>      |D_k|^2 = rho <D_k, D_(k-1)>
 
     Cells that only fluctuate have <D_k, D_(k-1)> < 0 (what went up comes down): then nothing is left. So randomness
-    hides a way that is shorter than about the fluctuation of one cell. Cells whose point attracts algebraically have
-    rho near 1 and much left, as they should.
+    hides a way that is shorter than about the fluctuation of one cell. Cells whose point attracts algebraically
+    have rho near 1 and much left, as they should.
 
     Args:
         w: (out, in) the first read [weight units].

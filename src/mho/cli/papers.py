@@ -52,7 +52,7 @@ def run(
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     from mho.papers import EXPERIMENTS
-    from mho.papers.experiment import run_cells
+    from mho.papers.experiment import numbers_in, run_cells
 
     if experiment not in EXPERIMENTS:
         where = f"mho papers run {experiment}"
@@ -70,8 +70,46 @@ def run(
 
         lines = run_cells(chosen, names, folder, seed, 0.1 if quick else 1.0, watch)
     Console().print(_table(chosen.title, lines))
+    if chosen.summary is not None and all((folder / f"{cell}.json").exists() for cell in chosen.cells):
+        found = chosen.summary(numbers_in(chosen, folder))
+        for name, (value, error) in found.items():
+            Console().print(f"  {name}: {value:.4g}" + (f" ± {error:.2g}" if error else ""), highlight=False)
     note = "± is the standard error; away: distance from the reference in combined standard errors."
     Console().print(f"{note}\nResults: {folder}/*.json", soft_wrap=True)
+
+
+@app.command("plot")
+def plot(
+    experiment: Annotated[str, Argument(help="One of those that `mho papers list` prints.")],
+    results: Annotated[
+        Path | None, Option(help="Folder of its results.", show_default="runs/papers/EXPERIMENT")
+    ] = None,
+    out: Annotated[
+        Path | None, Option(help="A .png, .pdf or .svg file.", show_default="EXPERIMENT.png and .pdf")
+    ] = None,
+) -> None:
+    """Draw the figure of an experiment whose cells have all been run.
+
+    Examples:
+
+    - mho papers plot zero-shifting
+
+    - mho papers plot zero-shifting --results results/zero-shifting --out figures/pulses.svg
+    """
+    from mho.papers import EXPERIMENTS
+    from mho.papers.experiment import numbers_in
+    from mho.portrait.figure import save
+
+    if experiment not in EXPERIMENTS:
+        where = f"mho papers plot {experiment}"
+        raise complaint(where, "there is no such experiment", did_you_mean(experiment, EXPERIMENTS))
+    chosen = EXPERIMENTS[experiment]
+    if chosen.figure is None:
+        drawn = ", ".join(name for name, known in EXPERIMENTS.items() if known.figure is not None)
+        raise complaint(f"mho papers plot {experiment}", "it has no figure", f"These have: {drawn}")
+    figure = chosen.figure(numbers_in(chosen, results or Path("runs") / "papers" / experiment))
+    for path in [out] if out else [Path(f"{experiment}.png"), Path(f"{experiment}.pdf")]:
+        typer.echo(f"written: {save(figure, path)}")
 
 
 def _table(title: str, lines: list):

@@ -1,10 +1,11 @@
 """What the papers report, run again: one module an experiment, listed in `EXPERIMENTS`."""
 
-from mho.papers import mnist_algorithms, quadratic
+from mho.papers import bias, figure_1, mnist_algorithms, quadratic, rates, shifting, shifting_bounds
 from mho.papers.experiment import Experiment, Line
 
 EXPERIMENTS: dict[str, Experiment] = {
-    module.EXPERIMENT.id: module.EXPERIMENT for module in (quadratic, mnist_algorithms)
+    module.EXPERIMENT.id: module.EXPERIMENT
+    for module in (quadratic, mnist_algorithms, shifting, shifting_bounds, figure_1, bias, rates)
 }
 
 __all__ = ["EXPERIMENTS", "Experiment", "Line"]

@@ -29,6 +29,7 @@ class Line(NamedTuple):
         return abs(self.ours - self.published) / math.hypot(self.error, self.published_error)
 
 
+Numbers = Mapping[str, Mapping[str, tuple[float, float]]]  # {cell: {quantity: (mean, standard error)}}
 Tick = Callable[[int, int], None]
 Run = Callable[[Mapping[str, Any], int, Tick], dict[str, tuple[float, float]]]
 
@@ -39,6 +40,8 @@ class Experiment(NamedTuple):
     cells: {name: settings}, settings being plain data with an entry "steps".
     run: (settings, seed, tick) -> {quantity: (mean, standard error)}; calls tick(done, total) now and then.
     published: {(cell, quantity): number}; published_spread: their standard error in units of ours.
+    summary: what follows from all cells together, such as a fitted exponent: {quantity: (value, standard error)}.
+    figure: draws all cells.
     """
 
     id: str
@@ -48,6 +51,21 @@ class Experiment(NamedTuple):
     run: Run
     published: Mapping[tuple[str, str], float]
     published_spread: float = 0.0
+    summary: Callable[[Numbers], dict[str, tuple[float, float]]] | None = None
+    figure: Callable[[Numbers], Any] | None = None
+
+
+def numbers_in(experiment: Experiment, folder: Path) -> Numbers:
+    """What a folder of finished cells holds. Raises: MhoError if one of the experiment's cells is missing."""
+    numbers = {}
+    for name in experiment.cells:
+        file = folder / f"{name}.json"
+        if not file.exists():
+            where = f"mho papers run {experiment.id} --out {folder}"
+            raise complaint(str(folder), f"the cell {name} has not been run", fix=f"run it with `{where}`")
+        kept = json.loads(file.read_text(encoding="utf-8"))["numbers"]
+        numbers[name] = {quantity: (mean, error) for quantity, (mean, error) in kept.items()}
+    return numbers
 
 
 def run_cells(

@@ -1,0 +1,176 @@
+"""Where Analog SGD ends on quadratics, against the root of its mean step; and how its bias grows with the noise.
+
+f(W) = 1/2 (W - W*)^T H (W - W*), 20 weights, 32 instances as in `quadratic`; gradient noise N(0, sigma^2), expected
+steps (no granularity) unless the cell says "pulses". Each cell is run with two step sizes, and what they find is
+extrapolated to the step size 0: 2 W(lr/2) - W(lr). In the cells "noise-..." H is 0.1 times the identity.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from mho.algorithms import AnalogSGD
+from mho.algorithms.base import Factors
+from mho.device import Device
+from mho.papers.experiment import Experiment, Numbers, Tick
+from mho.papers.fits import exponent
+from mho.papers.quadratic import D, _mean, _problems
+from mho.pulses import Expected, Pulses
+from mho.responses import Exponential, Linear, Power, SoftBounds
+from mho.responses.base import DOUBLE, Response
+from mho.rng import child_key
+from mho.theory import R, folded_mean, root
+from mho.tile import Tile
+
+N, LR, SOFT = 32, 0.02, 0.1
+NOISES = (0.0025, 0.005, 0.01, 0.03, 0.1, 0.3, 1.0, 2.5)
+
+
+class Skewed(Response):
+    """A law that is not in the package, as a user would write it; w_sp = .155.
+
+    Source: none, number 0; README has one like it.
+    """
+
+    tau: float = 0.9
+    bend: float = 0.5
+
+    def up(self, w: torch.Tensor) -> torch.Tensor:
+        return 1.2 * (1 - w / self.tau) * (1 + self.bend * w)
+
+    def down(self, w: torch.Tensor) -> torch.Tensor:
+        return 0.9 * (1 + w / self.tau)
+
+
+LAWS: dict[str, Response] = {
+    "linear": Linear(c_lin=0.3),
+    "power": Power(1.0, 0.5),
+    "exponential": Exponential(1.0, 2.0),
+    "user": Skewed(),
+    "soft": SoftBounds(),
+}
+CELLS: dict[str, dict[str, Any]] = {
+    **{f"root-{law}": {"law": law, "noise": 0.3} for law in ("linear", "power", "exponential", "user")},
+    "root-linear-pulses": {"law": "linear", "noise": 0.3, "dw_min": 1e-3},
+    **{f"noiseless-{law}": {"law": law, "noise": 0.0} for law in ("linear", "power", "exponential", "user")},
+    **{f"noise-{noise}": {"law": "soft", "noise": noise, "curvature": SOFT} for noise in NOISES},
+}
+for _settings in CELLS.values():
+    _settings["steps"] = 100_000 if _settings["noise"] else 10_000
+
+
+def run(settings: Mapping[str, Any], seed: int, tick: Tick) -> dict[str, tuple[float, float]]:
+    """Over the instances: "distance": |W - root| / |root - W*|; "slope": of W - W* on root - W*, 1 if they agree;
+    "bias": |W - W*|; "size": Sigma R'/h, and "part": the part of the way from W* to the symmetric point that W has
+    gone, with "predicted part" (cells noise-...)."""
+    g = torch.Generator().manual_seed(seed)
+    hessian, goal = _problems(N, g)
+    if "curvature" in settings:
+        hessian = settings["curvature"] * torch.eye(D).expand(N, D, D)
+    steps = settings["steps"]
+    ends = []
+    for k, lr in enumerate((LR, LR / 2)):
+        noise = torch.Generator().manual_seed(child_key(seed, "noise", k) >> 1)
+
+        def watch(done: int, first: int = k * steps) -> None:
+            tick(first + done, 2 * steps)
+
+        ends.append(_end(settings, hessian, goal, lr, noise, child_key(seed, "device", k), watch))
+    w = 2 * ends[1] - ends[0]
+    off = w - goal.double()
+    found = {"bias": _mean(off.norm(dim=1))}
+    if settings["noise"] == 0:
+        return found | {"bias at lr": _mean((ends[0] - goal).norm(dim=1))}
+    law = LAWS[settings["law"]]
+    aim = torch.stack(
+        [root(law, h, w0, noise=settings["noise"]) for h, w0 in zip(hessian, goal, strict=True)]
+    )
+    way = aim - goal
+    found |= {
+        "distance": _mean((w - aim).norm(dim=1) / way.norm(dim=1)),
+        "distance at lr": _mean((ends[0] - aim).norm(dim=1) / way.norm(dim=1)),
+        "slope": _mean((off * way).sum(1) / way.square().sum(1)),
+    }
+    if "curvature" in settings:
+        sigma = float(folded_mean(0.0, settings["noise"]))
+        size = sigma * (R(law, 1e-4) - R(law, -1e-4)) / 2e-4 / settings["curvature"]
+        full = law.central_sp() - goal
+        found |= {
+            "size": (size, 0.0),
+            "part": _mean((off * full).sum(1) / full.square().sum(1)),
+            "predicted part": _mean((way * full).sum(1) / full.square().sum(1)),
+        }
+    return found
+
+
+def _end(
+    settings: Mapping[str, Any],
+    hessian: torch.Tensor,
+    goal: torch.Tensor,
+    lr: float,
+    g: torch.Generator,
+    key: int,
+    watch: Any,
+) -> torch.Tensor:
+    """(N, D) float64: the mean of W over the steps after the first fifth; without noise, W at the end."""
+    dw_min = settings.get("dw_min")
+    device = Device(LAWS[settings["law"]], dw_min or 1e-3)
+    scheme = Pulses(rounding="stochastic") if dw_min else Expected()
+    algorithm = AnalogSGD()
+
+    def new_tile(name: str, w: torch.Tensor, pulses: str = "update", digital: bool = False) -> Tile:
+        return Tile(w, device, pulses=scheme, key=key)
+
+    state = algorithm.init(new_tile, torch.zeros(N * D, 1))
+    x, total = torch.ones(1, 1), torch.zeros(N, D, dtype=DOUBLE)
+    steps, noise = settings["steps"], settings["noise"]
+    first = steps // 5 if noise else steps - 1
+    for k in range(steps):
+        slope = torch.einsum("nij,nj->ni", hessian, state.W.w.reshape(N, D) - goal)
+        if noise:
+            slope += noise * torch.randn(N, D, generator=g)
+        algorithm.step(state, Factors(x, -slope.reshape(1, -1)), lr)
+        if k >= first:
+            total += state.W.w.reshape(N, D)
+        if k % 500 == 0:
+            watch(k)
+    return total / (steps - first)
+
+
+def summary(numbers: Numbers) -> dict[str, tuple[float, float]]:
+    """Exponent of the bias against the noise where Sigma R'/h < .1, and between the last two noises."""
+    part = {n: numbers[f"noise-{n}"]["part"][0] for n in NOISES}
+    small = [n for n in NOISES if numbers[f"noise-{n}"]["size"][0] < 0.1]
+    a, b = NOISES[-2:]
+    last = math.log(part[b] / part[a]) / math.log(b / a)
+    return {
+        "exponent of the bias where Sigma R'/h < .1": exponent(small, [part[n] for n in small]),
+        "exponent between the last two": (last, 0.0),
+    }
+
+
+def figure(numbers: Numbers) -> Any:
+    """The way that W has gone to the symmetric point against Sigma R'/h."""
+    from mho.papers import drawing
+
+    picture, (axes,) = drawing.panels(1)
+    for i, name in enumerate(("part", "predicted part")):
+        values = {numbers[f"noise-{n}"]["size"][0]: numbers[f"noise-{n}"][name] for n in NOISES}
+        drawing.points(axes, values, i, {"part": "measured"}.get(name, "root of T"), line=i > 0)
+    axes.set(ylabel="part of the way from $W^*$ to $w_{sp}$")
+    drawing.finish(picture, r"$\Sigma R'/h$", [axes])
+    return picture
+
+
+EXPERIMENT = Experiment(
+    id="analog-sgd-bias",
+    title="Analog SGD on quadratics: where it ends against the root of T(W), and its bias against the noise",
+    source="arXiv 2502.06309, Theorems 1 and 5",
+    cells=CELLS,
+    run=run,
+    published={(f"root-{law}", "slope"): 1.0 for law in ("linear", "power", "exponential", "user")},
+    summary=summary,
+    figure=figure,
+)

@@ -1,0 +1,127 @@
+"""B Fig. 1: a 512 x 512 array calibrated by N alternating pulses, and the N that 1 % takes, against dw_min.
+
+(a) 2000 states, N = 500 ... 8000: what is left of the mean and the spread of the symmetric points. (b) the smallest
+of the paper's N with a mean error of at most 1 %. Cells as in the authors' script: soft bounds +-1, down pulses 0.6
+times as large (up_down .4), up_down_std .08, gain spread .02, no noise; all weights start at -.5; the estimate is
+the weight after the last pulse. Also: where float32 cells end.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from mho.calibration import Course, Offset, symmetric_point, zero_shift
+from mho.config import from_dict, to_dict
+from mho.device import Absolute, Device
+from mho.papers.experiment import Experiment, Tick
+from mho.papers.shifting import mean_of
+from mho.responses import SoftBounds
+from mho.responses.base import DOUBLE
+from mho.rng import child_key
+from mho.tile import Tile
+
+START = -0.5
+DEVICE = Device(SoftBounds(), 1e-3, spread={"gain": Absolute(0.02)}, up_down=0.4, up_down_std=0.08)
+NUMBERS = (200, 500, *(1000 * 2**k for k in range(14)))  # 8.192 million
+GRANULARITIES = (5e-3, 1e-3, 2e-4, 4e-5, 8e-6, 1.6e-6)
+
+
+def _cell(kind: str, device: Device, steps: int, **more: Any) -> dict[str, Any]:
+    return {"kind": kind, "device": to_dict(device), "steps": steps} | more
+
+
+CELLS = {
+    **{f"a-{n}": _cell("a", DEVICE, n, shape=[512, 512], repeats=4) for n in (500, 1000, 2000, 4000, 8000)},
+    **{
+        f"b-{dw_min:g}": _cell("b", DEVICE.replace(dw_min=dw_min), NUMBERS[-1], shape=[512, 512], repeats=4)
+        for dw_min in GRANULARITIES
+    },
+    **{
+        f"float32-{dw_min:g}": _cell(
+            "float32", DEVICE.replace(dw_min=dw_min), round(12 / dw_min), shape=[8, 64], repeats=1
+        )
+        for dw_min in (1e-4, 1e-5, 1e-6)
+    },
+}
+
+
+def run(settings: Mapping[str, Any], seed: int, tick: Tick) -> dict[str, tuple[float, float]]:
+    """What `_left`, `_smallest` or `_single` measure, mean and standard error over the arrays."""
+    device = from_dict(settings["device"])
+    measure = {"a": _left, "b": _smallest, "float32": _single}[settings["kind"]]
+    found: dict[str, list[float]] = {}
+    for repeat in range(settings["repeats"]):
+        tile = Tile(torch.full(settings["shape"], START), device, key=child_key(seed, "array", repeat))
+        for name, value in measure(tile, settings["steps"], tick).items():
+            found.setdefault(name, []).append(value)
+    return {name: mean_of(values) for name, values in found.items()}
+
+
+def _left(tile: Tile, n: int, tick: Tick) -> dict[str, float]:
+    """Mean and standard deviation of estimate less true point [weight units]; the former relative."""
+    found = zero_shift(tile, n)
+    offset = found.offset
+    relative = abs(offset.mu) / abs(float(symmetric_point(tile, DOUBLE).mean()))
+    return {"mean": offset.mu, "std": offset.sigma, "relative": relative}
+
+
+def _smallest(tile: Tile, most: int, tick: Tick) -> dict[str, float]:
+    """ "N": the smallest of NUMBERS with a mean error of 1 % of the mean point; "exact N": of all even numbers."""
+    truth = symmetric_point(tile, DOUBLE)
+
+    def good(course: Course) -> bool:
+        return abs(float((course.w - truth).mean())) <= 0.01 * abs(float(truth.mean()))
+
+    course = Course(tile)
+    found: dict[str, float] = {}
+    for n in NUMBERS:
+        if n > most:
+            break
+        course.send(n - course.pulses)
+        if good(course):
+            found["N"] = float(n)
+            break
+    if "N" in found:
+        low, high = 0, int(found["N"]) // 2  # in cycles
+        while high - low > 1:
+            middle = (low + high) // 2
+            again = Course(tile)
+            again.send(2 * middle)
+            low, high = (low, middle) if good(again) else (middle, high)
+        found |= {"exact N": 2.0 * high, "exact N dw_min": 2.0 * high * tile.granularity}
+    return found
+
+
+def _single(tile: Tile, n: int, tick: Tick) -> dict[str, float]:
+    """The error after n pulses, in float64 and with the tile's own float32 pulses: mean and root mean square
+    [weight units], and the latter [dw_min]."""
+    truth = symmetric_point(tile, DOUBLE)
+    course = Course(tile)
+    course.send(n - n % 2)
+    ones = torch.ones_like(tile.w)
+    both = ones, -ones
+    for p in range(n - n % 2):
+        tile.pulse(both[p % 2])
+        if p % 10_000 == 0:
+            tick(p, n)
+    found: dict[str, float] = {}
+    for name, w in (("float64", course.w), ("float32", tile.w.double())):
+        offset = Offset.of(w - truth)
+        size = float((w - truth).square().mean().sqrt())
+        found |= {
+            f"{name} mean": offset.mu,
+            f"{name} size": size,
+            f"{name} size/dw_min": size / tile.granularity,
+        }
+    return found
+
+
+EXPERIMENT = Experiment(
+    id="b-fig-1",
+    title="B Fig. 1: what N pulses leave (2000 states), and the N that 1 % takes; float32 against float64",
+    source="arXiv 2602.21321, Fig. 1 and F.1: numbers are not printed; more than 2000 pulses are needed for 1 %",
+    cells=CELLS,
+    run=run,
+    published={},
+)

@@ -4,13 +4,15 @@ import warnings
 from collections.abc import Callable
 
 from torch import nn
-from torch.nn import functional
 
 from mho.errors import complaint
+from mho.nn.attention import AnalogMultiheadAttention
 from mho.nn.carried import check, error_of, to_analog, to_digital
 from mho.nn.choice import Analog, Chosen, Filter, Hardware, Layers, analog_layers_of, choose
 from mho.nn.conv import AnalogConv1d, AnalogConv2d, AnalogConv3d
+from mho.nn.fast_path import unpack
 from mho.nn.linear import AnalogLinear
+from mho.nn.recurrent import AnalogGRU, AnalogLSTM, AnalogRNN
 from mho.rng import child_key
 
 ANALOG_OF: dict[type[nn.Module], Callable[..., nn.Module]] = {
@@ -18,6 +20,10 @@ ANALOG_OF: dict[type[nn.Module], Callable[..., nn.Module]] = {
     nn.Conv1d: AnalogConv1d.from_digital,
     nn.Conv2d: AnalogConv2d.from_digital,
     nn.Conv3d: AnalogConv3d.from_digital,
+    nn.RNN: AnalogRNN.from_digital,
+    nn.LSTM: AnalogLSTM.from_digital,
+    nn.GRU: AnalogGRU.from_digital,
+    nn.MultiheadAttention: AnalogMultiheadAttention.from_digital,
 }
 """{torch layer: what makes its counterpart of (layer, hardware, key)}; that has a method `to_digital`."""
 NOTICED = 0.01  # relative error of a layer's weights that is worth a warning
@@ -112,15 +118,6 @@ def _replace(model: nn.Module, layers: Layers, made: dict[nn.Module, nn.Module])
             parent, _, leaf = name.rpartition(".")
             setattr(model.get_submodule(parent), leaf, made[layer])
     for module in model.modules():
-        if isinstance(module, nn.TransformerEncoderLayer):
-            module.activation_relu_or_gelu = _fast_path(module)
+        if isinstance(module, nn.TransformerEncoder):
+            unpack(module, any(isinstance(part, Analog) for part in module.modules()))
     return model
-
-
-def _fast_path(module: nn.TransformerEncoderLayer) -> int:
-    """Which of torch's fused inferences it may take, 0 for none: that computes with digital weights."""
-    if any(isinstance(part, Analog) for part in module.modules()):
-        return 0
-    kinds = (functional.relu, nn.ReLU), (functional.gelu, nn.GELU)
-    fits = [module.activation is f or isinstance(module.activation, kind) for f, kind in kinds]
-    return fits.index(True) + 1 if True in fits else 0

@@ -36,11 +36,7 @@ class AnalogLinear(Affine):
 
     def to_digital(self) -> nn.Linear:
         """The torch layer with the weights and bias that this one computes with."""
-        weight, bias = self.weight_and_bias()
-        linear = nn.Linear(self.in_features, self.out_features, bias is not None, device="meta")
-        linear.weight = nn.Parameter(weight)
-        linear.bias = None if bias is None else nn.Parameter(bias)  # type: ignore[assignment]
-        return linear
+        return linear_of(*self.weight_and_bias())
 
     @property
     def weight(self) -> torch.Tensor:
@@ -59,3 +55,12 @@ class AnalogLinear(Affine):
     def extra_repr(self) -> str:
         algorithm = type(self.hardware.algorithm).__name__
         return f"in_features={self.in_features}, out_features={self.out_features}, algorithm={algorithm}"
+
+
+def linear_of(weight: torch.Tensor, bias: torch.Tensor | None) -> nn.Linear:
+    """The torch layer with this weight (out, in) and bias (out,), whose memory it shares."""
+    out, n_in = weight.shape
+    linear = nn.Linear(n_in, out, bias is not None, device="meta")
+    linear.weight = nn.Parameter(weight.detach())
+    linear.bias = None if bias is None else nn.Parameter(bias.detach())  # type: ignore[assignment]
+    return linear

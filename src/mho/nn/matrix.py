@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from mho.crossbar import Crossbar
-from mho.nn import compiled
+from mho.nn import compiled, fast_path
 from mho.nn.block import Block
 from mho.nn.calls import Calls
 from mho.nn.product import Layout, product
@@ -35,6 +35,7 @@ class AnalogMatrix(nn.Module):
         blocks = [Block(part, hardware, child_key(key, n)) for n, part in enumerate(parts)]
         self.blocks = nn.ModuleList(blocks)
         self.calls = Calls()
+        fast_path.close(self.calls)
         self.layout = Layout(blocks, self.rows, self.columns, self.calls, geometry)
         self.handle = compiled.Handle(self.layout)
 

@@ -1,0 +1,218 @@
+"""Analog multi-head attention: projections on crossbars, attention itself digital."""
+
+import math
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from mho.crossbar import Crossbar
+from mho.errors import wrong_type
+from mho.nn.linear import AnalogLinear, linear_of
+from mho.nn.masks import Masks, wrong
+from mho.rng import child_key
+
+
+class AnalogMultiheadAttention(nn.Module):
+    """`torch.nn.MultiheadAttention` on crossbars: the projections of queries, keys and values (`q_proj`, `k_proj`,
+    `v_proj`) and of the output (`out_proj`) are an `AnalogLinear` each; softmax and sums over values are digital.
+
+    Args:
+        embed_dim, num_heads, dropout, bias, add_bias_kv, add_zero_attn, kdim, vdim, batch_first: as in
+            torch.nn.MultiheadAttention; initial weights too.
+        hardware: what the projections are made of; key: 64-bit name of their randomness; `mho.convert_` gives each
+            layer its own.
+    Raises: MhoError for inputs and masks of other shapes.
+    """
+
+    q_proj: AnalogLinear
+    k_proj: AnalogLinear
+    v_proj: AnalogLinear
+    out_proj: AnalogLinear
+
+    # What torch's encoder layers look at before they multiply with the weights of their parts themselves, past the
+    # hardware: like this, an attention with three separate matrices, it is not for that.
+    in_proj_weight = None
+    in_proj_bias = None
+    _qkv_same_embed_dim = False
+
+    def __init__(
+        self,
+        embed_dim: int,
+        num_heads: int,
+        dropout: float = 0.0,
+        bias: bool = True,
+        add_bias_kv: bool = False,
+        add_zero_attn: bool = False,
+        kdim: int | None = None,
+        vdim: int | None = None,
+        batch_first: bool = False,
+        *,
+        hardware: Crossbar,
+        key: int = 0,
+    ) -> None:
+        options = dropout, bias, add_bias_kv, add_zero_attn, kdim, vdim, batch_first
+        self._begin(nn.MultiheadAttention(embed_dim, num_heads, *options), hardware, key)
+
+    @classmethod
+    def from_digital(
+        cls, attention: nn.MultiheadAttention, hardware: Crossbar, key: int = 0
+    ) -> "AnalogMultiheadAttention":
+        """The analog layer with the weights and biases of a digital one."""
+        layer = cls.__new__(cls)
+        layer._begin(attention, hardware, key)
+        return layer
+
+    def _begin(self, attention: nn.MultiheadAttention, hardware: Crossbar, key: int) -> None:
+        super().__init__()
+        if not isinstance(hardware, Crossbar):
+            raise wrong_type(
+                "AnalogMultiheadAttention(hardware=...)", "hardware", hardware, "an mho.Crossbar"
+            )
+        self.hardware = hardware
+        self.embed_dim, self.kdim, self.vdim = attention.embed_dim, attention.kdim, attention.vdim
+        self.num_heads, self.head_dim = attention.num_heads, attention.head_dim
+        self.dropout, self.batch_first = attention.dropout, attention.batch_first
+        self.add_zero_attn = attention.add_zero_attn
+        for name, linear in _projections(attention).items():
+            self.add_module(name, AnalogLinear.from_digital(linear, hardware, child_key(key, name)))
+        self.bias_k, self.bias_v = _copy(attention.bias_k), _copy(attention.bias_v)
+
+    def to_digital(self) -> nn.MultiheadAttention:
+        """The torch layer with the weights and biases that this one computes with."""
+        parts = self.q_proj, self.k_proj, self.v_proj, self.out_proj
+        weights: Any
+        biases: Any
+        weights, biases = zip(*(part.weight_and_bias() for part in parts), strict=True)
+        has_bias = biases[0] is not None
+        attention = nn.MultiheadAttention(
+            self.embed_dim, self.num_heads, self.dropout, has_bias, self.bias_k is not None,
+            self.add_zero_attn, self.kdim, self.vdim, self.batch_first, device="meta",
+        )  # fmt: skip
+        found = {"out_proj.weight": weights[3]}
+        if attention._qkv_same_embed_dim:
+            found["in_proj_weight"] = torch.cat(weights[:3])
+        else:
+            found |= dict(zip(("q_proj_weight", "k_proj_weight", "v_proj_weight"), weights[:3], strict=True))
+        if has_bias:
+            found |= {"in_proj_bias": torch.cat(biases[:3]), "out_proj.bias": biases[3]}
+        if self.bias_k is not None and self.bias_v is not None:
+            found |= {"bias_k": self.bias_k.detach().clone(), "bias_v": self.bias_v.detach().clone()}
+        attention.load_state_dict(found, assign=True)
+        return attention
+
+    def forward(
+        self,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        key_padding_mask: torch.Tensor | None = None,
+        need_weights: bool = True,
+        attn_mask: torch.Tensor | None = None,
+        average_attn_weights: bool = True,
+        is_causal: bool = False,
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """As torch.nn.MultiheadAttention.forward: the outputs, and the attention weights or None.
+
+        query: (L, N, embed_dim), key (S, N, kdim), value (S, N, vdim), or without N; with `batch_first` N is first.
+        """
+        masks = self._masks(query, key, value, key_padding_mask, attn_mask)
+        if is_causal and attn_mask is None:
+            fix = "make it with torch.nn.Transformer.generate_square_subsequent_mask"
+            raise wrong("is_causal is given without attn_mask", "It is a hint that attn_mask is causal", fix)
+        q, k, v = (
+            self._heads(project(x))
+            for project, x in ((self.q_proj, query), (self.k_proj, key), (self.v_proj, value))
+        )
+        if self.bias_k is not None and self.bias_v is not None:
+            k, v = self._with_one_more(k, self.bias_k), self._with_one_more(v, self.bias_v)
+        if self.add_zero_attn:
+            k, v = functional.pad(k, (0, 0, 0, 1)), functional.pad(v, (0, 0, 0, 1))
+        more = k.shape[2] - masks.keys
+        is_causal = is_causal and key_padding_mask is None and not need_weights and not more
+        mask = None if is_causal else masks.sum(q.dtype, more)
+        if not need_weights:
+            dropout = self.dropout if self.training else 0.0
+            y = functional.scaled_dot_product_attention(q, k, v, mask, dropout, is_causal)
+            return self._output(y, query), None
+        scores = (q * math.sqrt(1 / self.head_dim)) @ k.mT
+        weights = (scores if mask is None else scores + mask).softmax(dim=-1)
+        weights = functional.dropout(weights, self.dropout, self.training)
+        y = self._output(weights @ v, query)
+        weights = weights.mean(dim=1) if average_attn_weights else weights
+        return y, weights if query.ndim == 3 else weights[0]
+
+    def _heads(self, x: torch.Tensor) -> torch.Tensor:
+        """The projection of an input -> (N, heads, positions, head_dim)."""
+        x = x.unflatten(-1, (self.num_heads, self.head_dim))
+        if x.ndim == 3:
+            return x.transpose(0, 1)[None]
+        return x.transpose(1, 2) if self.batch_first else x.permute(1, 2, 0, 3)
+
+    def _output(self, y: torch.Tensor, query: torch.Tensor) -> torch.Tensor:
+        """(N, heads, L, head_dim) -> the output, of the query's shape."""
+        if query.ndim == 2:
+            y = y[0].transpose(0, 1)
+        else:
+            y = y.transpose(1, 2) if self.batch_first else y.permute(2, 0, 1, 3)
+        return self.out_proj(y.flatten(-2))
+
+    def _with_one_more(self, x: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+        """x (N, heads, S, head_dim) with the bias (1, 1, embed_dim) as a position S + 1."""
+        one = bias.to(x.dtype).reshape(1, self.num_heads, 1, self.head_dim)
+        return torch.cat([x, one.expand(len(x), -1, -1, -1)], dim=2)
+
+    def _masks(
+        self,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        padding: torch.Tensor | None,
+        attention: torch.Tensor | None,
+    ) -> Masks:
+        """Checks everything that comes in."""
+        named = ("query", query, self.embed_dim), ("key", key, self.kdim), ("value", value, self.vdim)
+        sizes = []
+        for name, x, width in named:
+            if x.is_nested:
+                fix = "set use_nested_tensor = False of the torch.nn.TransformerEncoder, as mho.convert_ does"
+                raise wrong(f"{name} is a nested tensor", fix=fix)
+            if x.ndim not in (2, 3) or x.ndim != query.ndim or x.shape[-1] != width:
+                order = "N, positions" if self.batch_first else "positions, N"
+                need = f"It must be ({order}, {width}) or (positions, {width}), like the others"
+                raise wrong(f"{name} has shape {tuple(x.shape)}", need)
+            leading = x.shape[:2] if self.batch_first else x.shape[1::-1]
+            sizes.append((1, len(x)) if x.ndim == 2 else tuple(leading))
+        (n, length), (n_keys, keys), of_values = sizes
+        if n != n_keys or (n, keys) != of_values:
+            words = (
+                f"{name} has {n} samples of {k} positions"
+                for (name, *_), (n, k) in zip(named, sizes, strict=True)
+            )
+            need = "Samples must agree, and the positions of key and value"
+            raise wrong(", ".join(words), need)
+        masks = Masks(attention, padding, n, self.num_heads, length, keys)
+        masks.check(single=query.ndim == 2)
+        return masks
+
+    def extra_repr(self) -> str:
+        algorithm = type(self.hardware.algorithm).__name__
+        return f"{self.embed_dim}, num_heads={self.num_heads}, algorithm={algorithm}"
+
+
+def _projections(attention: nn.MultiheadAttention) -> dict[str, nn.Linear]:
+    """The four matrices of a digital attention with their biases."""
+    weights: list[Any] = [attention.q_proj_weight, attention.k_proj_weight, attention.v_proj_weight]
+    biases: list[Any] = [None] * 3
+    if attention._qkv_same_embed_dim:
+        weights = list(attention.in_proj_weight.chunk(3))
+    if attention.in_proj_bias is not None:
+        biases = list(attention.in_proj_bias.chunk(3))
+    weights, biases = [*weights, attention.out_proj.weight], [*biases, attention.out_proj.bias]
+    names = "q_proj", "k_proj", "v_proj", "out_proj"
+    return {name: linear_of(w, b) for name, w, b in zip(names, weights, biases, strict=True)}
+
+
+def _copy(parameter: torch.Tensor | None) -> nn.Parameter | None:
+    return None if parameter is None else nn.Parameter(parameter.detach().clone())

@@ -1,0 +1,224 @@
+"""Analog recurrent layers: plain, LSTM and GRU."""
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import torch
+from torch import nn
+from torch.nn import functional
+from torch.nn.utils.rnn import PackedSequence
+
+from mho.crossbar import Crossbar
+from mho.errors import complaint, wrong_type
+from mho.nn.direction import Direction
+from mho.nn.gates import Tensors
+from mho.nn.sequences import Form, of_steps
+from mho.rng import child_key
+
+USUAL = {
+    "num_layers": 1,
+    "bias": True,
+    "batch_first": False,
+    "dropout": 0.0,
+    "bidirectional": False,
+    "proj_size": 0,
+}
+"""Settings that an analog layer has in common with a digital one, with their defaults."""
+
+
+class _Recurrent(nn.Module):
+    """What recurrent layers have in common: layers, directions, batches of sequences, states."""
+
+    digital: type[nn.RNNBase]  # the torch layer
+    states: Sequence[str] = ("h_0",)
+
+    mode: str
+    input_size: int
+    hidden_size: int
+    num_layers: int
+    bias: bool
+    batch_first: bool
+    dropout: float
+    bidirectional: bool
+    proj_size: int
+
+    @classmethod
+    def from_digital(cls, rnn: nn.RNNBase, hardware: Crossbar, key: int = 0) -> "_Recurrent":
+        """The analog layer with the weights and biases of a digital one."""
+        layer = cls.__new__(cls)
+        layer._begin(rnn, hardware, key)
+        return layer
+
+    def _begin(self, rnn: nn.RNNBase, hardware: Crossbar, key: int) -> None:
+        super().__init__()
+        if not isinstance(hardware, Crossbar):
+            raise wrong_type(f"{type(self).__name__}(hardware=...)", "hardware", hardware, "an mho.Crossbar")
+        self.hardware = hardware
+        self.mode, self.input_size, self.hidden_size = rnn.mode, rnn.input_size, rnn.hidden_size
+        for name in USUAL:
+            setattr(self, name, getattr(rnn, name))
+        self.layers = nn.ModuleList()
+        for n in range(self.num_layers):
+            ways = {"forward_": f"l{n}"} | ({"reverse": f"l{n}_reverse"} if self.bidirectional else {})
+            self.layers.append(
+                nn.ModuleDict(
+                    {way: Direction(rnn, name, hardware, child_key(key, name)) for way, name in ways.items()}
+                )
+            )
+
+    def to_digital(self) -> nn.RNNBase:
+        """The torch layer with the weights and biases that this one computes with."""
+        options = {name: getattr(self, name) for name in USUAL}
+        if self.mode != "LSTM":
+            del options["proj_size"]
+        if self.mode.startswith("RNN"):
+            options["nonlinearity"] = self.mode.removeprefix("RNN_").lower()
+        rnn = cast(Any, self.digital)(self.input_size, self.hidden_size, **options, device="meta")
+        weights: dict[str, torch.Tensor] = {}
+        for direction in self.modules():
+            if isinstance(direction, Direction):
+                weights |= direction.weights()
+        rnn.load_state_dict(weights, assign=True)
+        return rnn
+
+    def flatten_parameters(self) -> None:
+        """Does nothing; scripts call it for the sake of cuDNN."""
+
+    def forward(self, input: torch.Tensor | PackedSequence, hx: Any = None) -> tuple:
+        """Outputs of the last layer (time, samples, size) and the last states (layers, samples, size).
+
+        Args:
+            input: (time, samples, input_size); with `batch_first` (samples, time, input_size); (time, input_size);
+                or packed. Outputs come in the same form.
+            hx: initial states, of all directions of all layers, for an LSTM a pair of them; None means zeros.
+        """
+        x, form = of_steps(input, self.input_size, self.batch_first, f"{type(self).__name__}.forward")
+        y, last = self._run(x.to(torch.float32), form.sizes, self._initial(hx, form, x.device))
+        states = tuple(form.state_out(part).to(x.dtype) for part in last)
+        return form.outputs(y.to(x.dtype)), (states if len(states) > 1 else states[0])
+
+    def _run(self, x: torch.Tensor, sizes: list[int], states: Tensors) -> tuple[torch.Tensor, Tensors]:
+        """All layers, one after the other: x (samples of all time steps, in), see `Direction`."""
+        last: list[Tensors] = []
+        for n, layer in enumerate(self.layers):
+            outputs = []
+            for direction in layer.children():
+                y, state = direction(x, sizes, tuple(part[len(last)] for part in states))
+                outputs.append(y)
+                last.append(state)
+            x = torch.cat(outputs, dim=1) if self.bidirectional else outputs[0]
+            if n < self.num_layers - 1:
+                x = functional.dropout(x, self.dropout, self.training)
+        return x, tuple(torch.stack(parts) for parts in zip(*last, strict=True))
+
+    def _initial(self, hx: Any, form: Form, device: torch.device) -> Tensors:
+        """Each state as (layers, samples, size) float32, in the order of the samples."""
+        where = f"{type(self).__name__}.forward"
+        layers = self.num_layers * (2 if self.bidirectional else 1)
+        sizes = (self.proj_size or self.hidden_size, self.hidden_size)[: len(self.states)]
+        shapes = [(layers, form.sizes[0], size) for size in sizes]
+        if hx is None:
+            return tuple(torch.zeros(shape, dtype=torch.float32, device=device) for shape in shapes)
+        given = (hx,) if len(shapes) == 1 else hx
+        if not isinstance(given, (tuple, list)) or len(given) != len(shapes):
+            raise wrong_type(where, "hx", hx, f"a pair ({', '.join(self.states)})")
+        for name, part, (_, samples, size) in zip(self.states, given, shapes, strict=True):
+            if not isinstance(part, torch.Tensor):
+                raise wrong_type(where, name, part, "a tensor")
+            need = (layers, size) if form.single else (layers, samples, size)
+            if tuple(part.shape) != need:
+                raise complaint(where, f"{name} has shape {tuple(part.shape)}", f"It must have shape {need}")
+        return tuple(form.state_in(part).to(torch.float32) for part in given)
+
+    def extra_repr(self) -> str:
+        given = {name: getattr(self, name) for name in USUAL if getattr(self, name) != USUAL[name]}
+        words = [
+            f"{self.input_size}, {self.hidden_size}",
+            *(f"{name}={value}" for name, value in given.items()),
+        ]
+        return ", ".join([*words, f"algorithm={type(self.hardware.algorithm).__name__}"])
+
+
+class AnalogRNN(_Recurrent):
+    """`torch.nn.RNN` on crossbars: h = tanh(W_ih x + b_ih + W_hh h + b_hh), or relu; see `AnalogLSTM`.
+
+    Args:
+        nonlinearity: "tanh" or "relu"; the others as in `AnalogLSTM`.
+    """
+
+    digital = nn.RNN
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        nonlinearity: str = "tanh",
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        *,
+        hardware: Crossbar,
+        key: int = 0,
+    ) -> None:
+        shape = input_size, hidden_size, num_layers, nonlinearity, bias, batch_first, dropout, bidirectional
+        self._begin(nn.RNN(*shape), hardware, key)
+
+
+class AnalogLSTM(_Recurrent):
+    """`torch.nn.LSTM` on crossbars: the matrices W_ih, W_hh and W_hr are analog, gates and states digital.
+
+    Each matrix of each layer and direction is an `AnalogLinear`, such as `layers[0]["forward_"].ih`. The input of
+    all time steps is one product, the states are one product a step. Gates are computed in float32; outputs and
+    states have the dtype of the input.
+
+    Args:
+        input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, proj_size: as in
+            torch.nn.LSTM; initial weights too.
+        hardware: what the matrices are made of; with `Mapping(bias="analog")` each bias is a column of cells.
+        key: 64-bit name of its randomness; `mho.convert_` gives each layer its own.
+    Raises: MhoError for inputs or states of another shape.
+    """
+
+    digital = nn.LSTM
+    states = ("h_0", "c_0")
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        proj_size: int = 0,
+        *,
+        hardware: Crossbar,
+        key: int = 0,
+    ) -> None:
+        shape = input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, proj_size
+        self._begin(nn.LSTM(*shape), hardware, key)
+
+
+class AnalogGRU(_Recurrent):
+    """`torch.nn.GRU` on crossbars; see `AnalogLSTM`."""
+
+    digital = nn.GRU
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        *,
+        hardware: Crossbar,
+        key: int = 0,
+    ) -> None:
+        shape = input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional
+        self._begin(nn.GRU(*shape), hardware, key)

@@ -134,6 +134,9 @@ def test_a_frozen_layer_records_nothing_when_compiled():
     torch.compile(loss_of(model), fullgraph=True, backend="aot_eager")(torch.ones(2, 1, 5, 5)).backward()
     recorded = {n: len(m.factors) for n, m in model.named_modules() if isinstance(m, mho.nn.block.Block)}
     assert {n.partition(".")[0] for n, found in recorded.items() if found} == {"conv", "twice"}
+    model.conv.requires_grad_(False)
+    frozen = torch.compile(model.conv, fullgraph=True, backend="aot_eager")
+    assert not frozen(torch.ones(2, 1, 5, 5)).requires_grad
 
 
 def test_copies_are_compiled_with_their_own_cells():

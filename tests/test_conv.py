@@ -251,7 +251,9 @@ def test_inputs_of_another_shape_are_errors(n, shape, message):
     assert message in str(failure.value)
 
 
-def test_patches_that_are_not_finite_move_nothing():
+def test_patches_that_are_not_finite_move_nothing(monkeypatch):
+    """Not even the pieces before them."""
+    monkeypatch.setattr(patches, "MOST", 500)
     layer = pair(2, PULSED)[1]
     block = layer.parts[0].matrix.blocks[0]
     before = block.state.P.w.clone()

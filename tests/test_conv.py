@@ -257,13 +257,12 @@ def test_patches_that_are_not_finite_move_nothing(monkeypatch):
     layer = pair(2, PULSED)[1]
     block = layer.parts[0].matrix.blocks[0]
     before = block.state.P.w.clone()
-    x = Patches([torch.full((1, 4, 3, 3), torch.inf)], layer.geometry, (0, 36))
+    x, d = images(2), torch.ones(189, 8)
+    x[-1, -1, -1, -1], d[-1, -1] = torch.inf, torch.nan
     with pytest.raises(mho.MhoError, match="x holds NaN or infinity"):
-        block.state.P.update(x, torch.ones(1, 8), 0.1)
+        block.state.P.update(Patches([x], layer.geometry, (0, 36)), torch.ones(189, 8), 0.1)
     with pytest.raises(mho.MhoError, match="d holds NaN or infinity"):
-        block.state.P.update(
-            Patches([images(2)], layer.geometry, (0, 36)), torch.full((189, 8), torch.nan), 0.1
-        )
+        block.state.P.update(Patches([images(2)], layer.geometry, (0, 36)), d, 0.1)
     with pytest.raises(mho.MhoError, match="must be"):
         block.state.P.update(Patches([images(2)], layer.geometry, (0, 35)), torch.ones(189, 8), 0.1)
     assert torch.equal(block.state.P.w, before)

@@ -30,7 +30,8 @@ LAYERS = [
     ("algorithms",),
     ("crossbar",),
     ("nn",),
-    ("optim", "report", "theory"),
+    ("optim", "report", "inventory", "theory"),
+    ("parallel",),
     ("testing", "data", "training", "plot", "config", "bench", "advice", "fit", "catalogue", "portrait"),
     ("papers",),
     ("cli",),
@@ -69,8 +70,8 @@ def test_public_names():
         "IO", "Absolute", "Algorithm", "AnalogOptimizer", "Crossbar", "Device", "Exact", "Expected",
         "LogNormal", "Mapping", "MhoError", "OneSided", "PulseCount", "Pulses", "Reference", "Response",
         "Retention", "State", "SymmetricPoint", "Term", "Tile", "UpdateInfo", "Vector", "aihwkit",
-        "algorithms", "calibration", "cells", "convert_", "deterministic", "get_threads", "nn", "presets",
-        "pulse_report", "responses", "retention", "set_threads", "theory", "to_digital_",
+        "algorithms", "calibration", "cells", "convert_", "deterministic", "get_threads", "nn", "parallel",
+        "presets", "pulse_report", "responses", "retention", "set_threads", "summary", "theory", "to_digital_",
     }  # fmt: skip
 
 

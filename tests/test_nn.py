@@ -1,4 +1,4 @@
-"""Analog layers: shapes and dtypes, layouts on sub-tiles, digital scales, conversion, copies."""
+"""Analog layers: shapes and dtypes, layouts on sub-tiles, digital scales, copies."""
 
 import copy
 import hashlib
@@ -233,70 +233,7 @@ def test_weight_contains_the_scales():
     torch.testing.assert_close(layer(x), x @ layer.weight.mT + layer.bias, rtol=1e-5, atol=1e-6)
 
 
-# Conversion.
-
-
-def model():
-    torch.manual_seed(0)
-    return nn.Sequential(nn.Linear(6, 6), nn.Sequential(nn.ReLU(), nn.Linear(6, 6)), nn.Linear(6, 2))
-
-
-def kinds(converted):
-    return {
-        n: type(m).__name__ for n, m in converted.named_modules() if isinstance(m, (nn.Linear, AnalogLinear))
-    }
-
-
-@pytest.mark.parametrize(
-    ("hardware", "filter_fn", "analog"),
-    [
-        (SGD, None, {"0", "1.1", "2"}),
-        (SGD, lambda module, name: name != "0", {"1.1", "2"}),
-        (SGD, lambda module, name: module.out_features == 2, {"2"}),
-        ({"0": SGD, "1.1": RESIDUAL}, None, {"0", "1.1"}),
-        ({"0": SGD, "1.1": RESIDUAL}, lambda module, name: name != "0", {"1.1"}),
-    ],
-)
-def test_conversion_of_a_model(hardware, filter_fn, analog):
-    original = model()
-    converted = mho.convert_(original, hardware, filter_fn)
-    assert converted is original
-    found = kinds(converted)
-    assert {name for name, kind in found.items() if kind == "AnalogLinear"} == analog
-    assert len(found) == 3
-    if isinstance(hardware, dict):
-        assert all(converted.get_submodule(name).hardware == hardware[name] for name in analog)
-
-
-def test_conversion_keeps_weights_and_mode():
-    digital, analog = model().eval(), mho.convert_(model().eval(), DIGITAL)
-    x, _ = batch(0)
-    assert torch.equal(digital(x), analog(x))
-    assert not any(module.training for module in analog.modules())
-    assert analog[2].extra_repr() == "in_features=6, out_features=2, algorithm=DigitalSGD"
-
-
-def test_conversion_of_a_single_layer():
-    linear = nn.Linear(6, 4, bias=False)
-    layer = mho.convert_(linear, DIGITAL)
-    assert isinstance(layer, AnalogLinear)
-    assert layer.bias is None
-    assert torch.equal(layer.weight, linear.weight)
-
-
-def test_the_key_names_all_cells():
-    hardware = SGD.replace(device=mho.Device(spread={"gain": 0.3}))
-
-    def gains(key):
-        converted = mho.convert_(model(), hardware, key=key)
-        layers = [m for m in converted.modules() if isinstance(m, AnalogLinear)]
-        return [layer.matrix.blocks[0].state.W.parameters_of_cells.gain for layer in layers]
-
-    first, again, other = gains(3), gains(3), gains(4)
-    for a, b, c in zip(first, again, other, strict=True):
-        assert torch.equal(a, b)
-        assert not torch.isclose(a, c).any()
-    assert not torch.isclose(first[0], first[1]).any(), "layers of one size have different cells"
+# Arrays.
 
 
 def test_arrays_of_a_block_have_different_cells():

@@ -7,12 +7,24 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mho import aihwkit, algorithms, calibration, cells, nn, presets, responses, retention, theory
+    from mho import (
+        aihwkit,
+        algorithms,
+        calibration,
+        cells,
+        nn,
+        parallel,
+        presets,
+        responses,
+        retention,
+        theory,
+    )
     from mho.algorithms import Algorithm, State, Term
     from mho.cells import OneSided, Reference, Vector
     from mho.crossbar import Crossbar, Mapping
     from mho.device import Device
     from mho.errors import MhoError
+    from mho.inventory import summary
     from mho.io import IO
     from mho.nn.convert import convert_, to_digital_
     from mho.optim import AnalogOptimizer
@@ -33,6 +45,7 @@ _HOME = {  # module -> the public names it holds; "" are modules themselves
         "calibration",
         "cells",
         "nn",
+        "parallel",
         "presets",
         "responses",
         "retention",
@@ -43,6 +56,7 @@ _HOME = {  # module -> the public names it holds; "" are modules themselves
     "crossbar": ("Crossbar", "Mapping"),
     "device": ("Device",),
     "errors": ("MhoError",),
+    "inventory": ("summary",),
     "io": ("IO",),
     "nn.convert": ("convert_", "to_digital_"),
     "optim": ("AnalogOptimizer",),
@@ -87,11 +101,13 @@ __all__ = [
     "deterministic",
     "get_threads",
     "nn",
+    "parallel",
     "presets",
     "pulse_report",
     "responses",
     "retention",
     "set_threads",
+    "summary",
     "theory",
     "to_digital_",
 ]

@@ -36,7 +36,7 @@ class Chosen(NamedTuple):
 def layers_of(model: nn.Module, kinds: tuple[type, ...]) -> Layers:
     """The modules of exactly these types, but not those inside of them, of their subclasses or of analog layers."""
     found: Layers = {}
-    for name, module in _walk(model, (*kinds, Analog)):
+    for name, module in walk(model, (*kinds, Analog)):
         if type(module) in kinds:
             found.setdefault(module, []).append(name)
     return found
@@ -45,7 +45,7 @@ def layers_of(model: nn.Module, kinds: tuple[type, ...]) -> Layers:
 def analog_layers_of(model: nn.Module) -> Layers:
     """The analog layers, but not those inside of others."""
     found: Layers = {}
-    for name, module in _walk(model, (Analog,)):
+    for name, module in walk(model, (Analog,)):
         if isinstance(module, Analog):
             found.setdefault(module, []).append(name)
     return found
@@ -77,13 +77,13 @@ def choose(
     return chosen
 
 
-def _walk(model: nn.Module, leaves: tuple[type, ...], name: str = "") -> Iterator[tuple[str, nn.Module]]:
+def walk(model: nn.Module, leaves: tuple[type, ...], name: str = "") -> Iterator[tuple[str, nn.Module]]:
     """All modules by all their names; what is inside of a leaf is its own affair."""
     yield name, model
     if not isinstance(model, leaves):
         for leaf, child in model._modules.items():
             if child is not None:
-                yield from _walk(child, leaves, f"{name}.{leaf}" if name else leaf)
+                yield from walk(child, leaves, f"{name}.{leaf}" if name else leaf)
 
 
 def _matches(pattern: str, names: Iterable[str]) -> bool:
@@ -110,7 +110,7 @@ def _check_patterns(model: nn.Module, hardware: Mapping, layers: Layers, kinds: 
 
 def _nothing(model: nn.Module, kinds: tuple[type, ...]) -> MhoError:
     seen, notes = set(), []
-    for name, module in _walk(model, (*kinds, Analog)):
+    for name, module in walk(model, (*kinds, Analog)):
         if not list(module.children()) or isinstance(module, (*kinds, Analog)):
             seen.add(type(module).__name__)
         if isinstance(module, kinds) and type(module) not in kinds:

@@ -106,11 +106,11 @@ class AnalogOptimizer(torch.optim.Optimizer):
         groups = self.param_groups[: self._n_analog_groups]
         rates = [_checked(group["lr"]) for group in groups]
         blocks = [[weight.of_block() for weight in group["params"]] for group in groups]
+        if self.exchange is not None:
+            self.exchange(self.blocks)
         for of_group in blocks:
             for block in of_group:
                 block.learning.check()
-        if self.exchange is not None:
-            self.exchange(self.blocks)
         for lr, of_group in zip(rates, blocks, strict=True):
             for block in of_group:
                 block.step(lr)

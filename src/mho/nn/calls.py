@@ -19,8 +19,8 @@ NEXT_TERM = 1 << 56
 class Count(IntEnum):
     """Places in `Calls.count`."""
 
-    PASS = 0
-    CALL = 1
+    PASS = 0  # what the first process has for the pass that runs; after a backward, the last of any process
+    CALL = 1  # calls of it so far, -1 after a backward
     EVALUATED = 2
 
 
@@ -29,7 +29,8 @@ class Calls(Viewed):
 
     A pass is one forward and backward, a micro-batch: the first call after a backward begins the next one. So it
     has the same number however many calls (time steps) it has, and the k-th of n processes, which all take part
-    in a step, can number its micro-batches as one process would that has them one after the other.
+    in a step, can number its micro-batches as one process would that has them one after the other: their m-th is
+    number m n + k. What `count` holds between two steps does not depend on the process, see `mho.parallel`.
 
     A forward that runs inside of a backward is the recomputation of an activation checkpoint: it gets the event
     that the same input got before.
@@ -59,7 +60,7 @@ class Calls(Viewed):
         if count[Count.CALL] < 0:
             if not in_backward:
                 self._seen.clear()
-            count[Count.PASS] += self.ranks
+            count[Count.PASS] += 1
             count[Count.CALL] = 0
         event = count[Count.PASS] + self.rank + count[Count.CALL] * NEXT_CALL
         count[Count.CALL] += pieces
@@ -69,7 +70,10 @@ class Calls(Viewed):
 
     def end(self) -> None:
         """A backward has reached the layer: its next call begins a pass."""
-        self.counters("count")[Count.CALL] = -1
+        count = self.counters("count")
+        if count[Count.CALL] >= 0:
+            count[Count.PASS] += self.ranks - 1
+            count[Count.CALL] = -1
 
     def __getstate__(self) -> dict:
         return super().__getstate__() | {"_seen": {}}

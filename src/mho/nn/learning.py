@@ -9,6 +9,9 @@ from mho.errors import complaint
 from mho.nn.calls import order
 from mho.patches import concatenated
 
+Place = tuple[int, int]
+"""Of a call among the others: its pass and its number there, see `mho.nn.calls.order`."""
+
 
 class Learning:
     """The factors of one block between two steps.
@@ -19,18 +22,38 @@ class Learning:
 
     def __init__(self) -> None:
         self.factors: list[Factors] = []
-        self._order: list[tuple[int, int]] = []
+        self._order: list[Place] = []
         self._dense: torch.Tensor | None = None
         self._version = 0
+        self.is_shared = False
 
     def record(self, factors: Factors, event: int) -> None:
-        """Adds the factors of one call."""
+        """Adds the factors of one call. Raises: MhoError if those of all processes are here already."""
+        if self.is_shared:
+            raise complaint(
+                "loss.backward",
+                "the factors of all ranks have been gathered already",
+                "A step begins with them",
+                "call backward for all micro-batches of a step, then gather, then step",
+            )
         if self._dense is not None:
             self.settle()
         place = order(event)
         at = bisect.bisect_right(self._order, place)
         self._order.insert(at, place)
         self.factors.insert(at, factors)
+
+    def calls(self) -> list[tuple[Place, Factors]]:
+        """The factors of each call and its place among the calls, in order."""
+        self.settle()
+        return list(zip(self._order, self.factors, strict=True))
+
+    def share(self, calls: list[tuple[Place, Factors]]) -> None:
+        """Puts the calls of all processes, which it orders, in the place of those of this one."""
+        calls = sorted(calls, key=lambda call: call[0])
+        self.clear()
+        self._order, self.factors = [place for place, _ in calls], [factors for _, factors in calls]
+        self.is_shared = True
 
     def take(self) -> Factors | None:
         """All factors as one, or None; none are left."""
@@ -56,7 +79,7 @@ class Learning:
 
     def clear(self) -> None:
         """Forgets everything."""
-        self.factors, self._order, self._dense = [], [], None
+        self.factors, self._order, self._dense, self.is_shared = [], [], None, False
 
     def gradient(self) -> torch.Tensor | None:
         """dL/dW (out, in), see `AnalogParameter`; None if nothing was recorded."""

@@ -1,0 +1,59 @@
+"""Whether all ranks hold the same numbers."""
+
+import hashlib
+
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch.distributed.tensor import DTensor
+
+from mho.errors import complaint
+from mho.nn.block import Block
+from mho.parallel.ranks import group_of
+from mho.parallel.rows import RowShard
+
+
+def assert_identical(model: nn.Module, group: object = None) -> None:
+    """Compares all tensors of the model's state, the hardware of its blocks and their keys by their hashes.
+
+    What ranks share between them is left out: the blocks of `shard_rows_`, the tensors of FSDP.
+
+    Args:
+        group: process group or one-dimensional DeviceMesh; None means all ranks, each of which must call it.
+    Raises: MhoError on every rank, naming the first thing that differs.
+    """
+    compare("assert_identical(model)", model, group_of("assert_identical(model)", group))
+
+
+def compare(where: str, model: nn.Module, group: dist.ProcessGroup | None) -> None:
+    """As `assert_identical`, for the caller `where`."""
+    mine = _described(model)
+    found: list[dict[str, str]] = [{}] * dist.get_world_size(group)
+    dist.all_gather_object(found, mine, group=group)
+    names = list(dict.fromkeys(name for of_rank in found for name in of_rank))
+    for rank, of_rank in enumerate(found):
+        for name in names:
+            if of_rank.get(name) != found[0].get(name):
+                a, b = (part.get(name, "nothing") for part in (found[0], of_rank))
+                what = f"{name} differs between ranks: {a} on rank 0, {b} on rank {rank}"
+                fix = "build the model after torch.manual_seed with the same number, or load the same checkpoint"
+                raise complaint(where, what, "All ranks must start from the same arrays", fix)
+
+
+def _described(model: nn.Module) -> dict[str, str]:
+    found = {}
+    shared = [f"{name}." for name, module in model.named_modules() if isinstance(module, RowShard)]
+    for name, tensor in model.state_dict().items():
+        if not isinstance(tensor, torch.Tensor) or isinstance(tensor, DTensor):
+            continue
+        if not name.startswith(tuple(shared)):
+            found[name] = f"{_hash(tensor)} {tuple(tensor.shape)}"
+    for name, module in model.named_modules():
+        if isinstance(module, Block) and not name.startswith(tuple(shared)):
+            found[f"{name} (hardware)"] = f"{module.hardware!r}, key {module.key}"
+    return found
+
+
+def _hash(tensor: torch.Tensor) -> str:
+    plain = tensor.detach().cpu().contiguous().reshape(-1)
+    return hashlib.sha256(plain.view(torch.uint8).numpy().data).hexdigest()[:16]

@@ -1,0 +1,113 @@
+"""A matrix whose rows are dealt out to the ranks."""
+
+import itertools
+import math
+
+import torch
+import torch.distributed as dist
+from torch import nn
+
+from mho.errors import complaint
+from mho.nn.block import Block
+from mho.nn.matrix import AnalogMatrix
+from mho.nn.product import Layout, product
+from mho.parallel.collectives import Collect, Deal, samples_of_ranks, swap
+from mho.parallel.ranks import Group, group_of
+
+
+class RowShard(nn.Module):
+    """What one rank holds of an `AnalogMatrix`: a share of its rows of blocks, each as it was, key included.
+
+    All ranks multiply together: each collects the inputs of all, multiplies its rows with them, and deals out the
+    outputs; errors travel the opposite way. So a block sees all samples, rank after rank, as that of one process
+    does which has the whole mini-batch, and learns from them without an exchange.
+
+    Args:
+        matrix: the whole one; it must have a row of blocks for each rank. Its blocks are shared, not copied.
+        group: the ranks.
+    """
+
+    def __init__(self, matrix: AnalogMatrix, group: Group) -> None:
+        super().__init__()
+        rank, ranks = dist.get_rank(group), dist.get_world_size(group)
+        n_rows, width = len(matrix.rows), len(matrix.columns)
+        cuts = [n_rows * k // ranks for k in range(ranks + 1)]
+        edges = [matrix.rows[first][0] for first in cuts[:-1]] + [matrix.rows[-1][1]]
+        first, last, top = cuts[rank], cuts[rank + 1], edges[rank]
+        kept = {
+            str(n): block
+            for n, block in enumerate(matrix.blocks)
+            if isinstance(block, Block) and first * width <= n < last * width
+        }
+        rows = [(upper - top, lower - top) for upper, lower in matrix.rows[first:last]]
+        self.group = group
+        self.widths = [lower - upper for upper, lower in itertools.pairwise(edges)]
+        self.blocks = nn.ModuleDict(kept)  # named as in the whole matrix
+        self.calls = matrix.calls
+        self.layout = matrix.layout._replace(blocks=list(kept.values()), rows=rows)
+
+    def forward(self, x: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
+        """As of the whole matrix; every rank has to call it, with its own samples and the whole bias."""
+        layout: Layout = self.layout
+        if layout.geometry is None:
+            samples, places, shape = x.reshape(-1, x.shape[-1]), 1, x.shape[:-1]
+        else:
+            samples, places = x, math.prod(layout.geometry.outputs(x.shape[2:]))
+            shape = torch.Size([len(x) * places])
+        counts = samples_of_ranks("AnalogMatrix.forward", samples, self.group)
+        everyone = Collect.apply(samples.to(torch.float32), counts, self.group)
+        y = product(everyone, layout, self.training)
+        y = Deal.apply(y, [n * places for n in counts], self.widths, self.group)
+        y = y if bias is None else y + bias
+        return y.to(x.dtype).reshape(*shape, y.shape[1])
+
+    @property
+    def weight(self) -> torch.Tensor:
+        """(out, in): the whole matrix that the network sees; a copy. Every rank has to ask for it."""
+        width = len(self.layout.columns)
+        parts = [block.scaled_weight() for block in self.layout.blocks]
+        lines = [torch.cat(parts[n : n + width], dim=1) for n in range(0, len(parts), width)]
+        own = torch.cat(lines)
+        shapes = [(n, own.shape[1]) for n in self.widths]
+        return swap([own] * len(shapes), shapes, self.group).view(-1, own.shape[1])
+
+
+def shard_rows_(model: nn.Module, group: object = None) -> nn.Module:
+    """Leaves each rank, in place, a share of the rows of blocks of every analog matrix; returns the model.
+
+    A matrix with fewer rows of blocks than there are ranks stays whole on every rank; `Mapping.max_out` decides
+    how many a matrix has. The tensors keep their names, so the states of all ranks together are the state of the
+    whole model. Forward and backward become collective: all ranks must call the same layers in the same order.
+
+    Args:
+        model: the same on all ranks; make the optimizer afterwards, and then call `connect`.
+        group: process group or one-dimensional DeviceMesh; None means all ranks.
+    Raises: MhoError if no matrix has rows enough.
+    """
+    found = group_of("shard_rows_(model)", group)
+    ranks, most = dist.get_world_size(found), 0
+    sharded = 0
+    for parent in list(model.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, AnalogMatrix):
+                most = max(most, len(child.rows))
+                if len(child.rows) >= ranks:
+                    shard = RowShard(child, found)
+                    shard.train(child.training)
+                    setattr(parent, name, shard)
+                    sharded += 1
+    if not sharded:
+        what = f"no matrix has a row of blocks for each of the {ranks} ranks; the most that one has is {most}"
+        raise complaint("shard_rows_(model)", what, fix="use a smaller Mapping.max_out, or fewer ranks")
+    return model
+
+
+def own_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
+    """What DistributedDataParallel and FSDP have to leave alone: all parameters of the blocks, by name.
+
+    `connect` tells DistributedDataParallel; for FSDP2 say
+    `fully_shard(model, ignored_params={*own_parameters(model).values()})`.
+    """
+    matrices = [m for m in model.modules() if isinstance(m, (AnalogMatrix, RowShard))]
+    owned = {p for matrix in matrices for p in matrix.parameters()}
+    return {name: p for name, p in model.named_parameters() if p in owned}

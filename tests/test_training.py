@@ -1,5 +1,6 @@
 """Runs: complete folders, resuming bit for bit, comparisons with the right arithmetic."""
 
+import copy
 import csv
 import json
 import math
@@ -11,9 +12,10 @@ import torch
 
 import mho
 from mho import plot
-from mho.data import load
+from mho.algorithms import AnalogSGD, ResidualLearning
+from mho.data import Dataset, load
 from mho.errors import MhoError
-from mho.training import Interrupted, RunSpec, compare, summarise, train
+from mho.training import Interrupted, RunSpec, compare, networks, summarise, train
 from mho.training.choose import choose, choose_several, default_hardware
 from mho.training.folder import RunFolder, whole
 from mho.training.session import Session
@@ -287,3 +289,31 @@ def test_figures_are_reproducible(tmp_path):
 def test_no_run_to_resume(tmp_path):
     with pytest.raises(MhoError, match="the folder holds no run to resume"):
         RunFolder(tmp_path).config()
+
+
+def test_lenet_is_the_network_of_the_papers():
+    """80,202 numbers for 28 x 28 pixels, and an error that says so for images that are too small."""
+    model = networks.lenet()
+    assert sum(p.numel() for p in model.parameters()) == 416 + 12_832 + 65_664 + 1_290
+    assert model(torch.rand(3, 784)).exp().sum(1).tolist() == pytest.approx([1] * 3, abs=1e-5)
+    with pytest.raises(mho.MhoError, match="the images are 8 x 8 pixels. It needs 16 x 16"):
+        Session(RunSpec(network="lenet"), load("digits"))
+
+
+@pytest.mark.parametrize("algorithm", [AnalogSGD(), ResidualLearning()], ids=lambda a: type(a).__name__)
+def test_lenet_resumes_bit_for_bit(algorithm):
+    """On a few images of noise: a session, and one that is restored after its first step."""
+    g = torch.Generator().manual_seed(0)
+    x, y = torch.rand(12, 324, generator=g), torch.arange(12) % 3
+    data = Dataset("noise", x, y, x, y, 3, (18, 18), "")
+    hardware = mho.Crossbar(algorithm=algorithm, device=mho.Device(sigma_c2c=0.1))
+    spec = RunSpec(network="lenet", batch_size=4, hardware=hardware)
+    one, other = Session(spec, data), Session(spec, data)
+    one.step()
+    other.load_state_dict(copy.deepcopy(one.state_dict()))
+    for session in (one, other):
+        session.step()
+        session.step()
+    for name, value in one.model.state_dict().items():
+        assert torch.equal(value, other.model.state_dict()[name]), name
+    assert one.loss_sum == other.loss_sum

@@ -24,10 +24,14 @@ def train(
             rich_help_panel=DATA,
         ),
     ] = None,
+    network: Annotated[
+        str,
+        Option(help="fcn, fully connected, or lenet, the papers' two convolutions.", rich_help_panel=MODEL),
+    ] = "fcn",
     hidden: Annotated[
-        str, Option(help='Widths of the hidden layers; "" for none.', rich_help_panel=MODEL)
+        str, Option(help='Widths of the hidden layers of fcn; "" for none.', rich_help_panel=MODEL)
     ] = "64",
-    activation: Annotated[str, Option(help="sigmoid, tanh or relu.", rich_help_panel=MODEL)] = "tanh",
+    activation: Annotated[str, Option(help="sigmoid, tanh or relu, in fcn.", rich_help_panel=MODEL)] = "tanh",
     epochs: Annotated[int, Option(help="Passes over the training images.", rich_help_panel=LOOP)] = 12,
     batch_size: Annotated[int, Option(help="Images a step.", rich_help_panel=LOOP)] = 10,
     lr: Annotated[float, Option(help="Learning rate [weight units / gradient].", rich_help_panel=LOOP)] = 0.1,
@@ -118,6 +122,8 @@ def train(
 
     - mho train --data mnist --data-dir data --epochs 30 --out runs/mnist
 
+    - mho train --data mnist --network lenet --batch-size 8 --lr 0.05 --lr-step 0 --epochs 10
+
     - mho train --out runs/mnist --resume
 
     - mho train --device fit-gong/device.json --algorithm tiki-taka
@@ -146,6 +152,7 @@ def train(
     chosen = {
         "data": data.replace("-", "_"),
         "data_dir": str(data_dir),
+        "network": network,
         "hidden": _widths(hidden),
         "activation": activation,
         "epochs": epochs,

@@ -10,7 +10,8 @@ from torch import nn
 import mho
 from mho.data import Dataset
 from mho.errors import complaint
-from mho.training.spec import RunSpec, network, order
+from mho.training.networks import network
+from mho.training.spec import RunSpec, order
 
 Row = dict[str, float]  # one line of metrics.csv
 TEST_BATCH = 1000

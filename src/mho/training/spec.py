@@ -1,27 +1,25 @@
 """What a training run is: one frozen record, from which the same seed gives the same run."""
 
-import itertools
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
-from torch import nn
 
 from mho.crossbar import Crossbar
-from mho.data import NAMES, Dataset
+from mho.data import NAMES
 from mho.errors import complaint, did_you_mean
 from mho.records import NonNegative, OneOrMore, Positive, Probability, Record
-
-ACTIVATIONS = {"sigmoid": nn.Sigmoid, "tanh": nn.Tanh, "relu": nn.ReLU}
+from mho.training.networks import ACTIVATIONS
 
 
 class RunSpec(Record):
-    """A fully connected network with log-softmax output, trained on the negative log-likelihood.
+    """A network with log-softmax output, trained on the negative log-likelihood.
 
     Args:
         data: `digits`, `mnist` or `fashion_mnist`.
         data_dir: folder of the data; None: the variable MHO_DATA, else `data` in the current folder.
-        hidden: widths of the hidden layers; () is a single layer.
-        activation: `sigmoid`, `tanh` or `relu`, after each hidden layer.
+        network: `fcn`, fully connected, or `lenet`, the convolutional one of the papers (`mho.training.networks`).
+        hidden: widths of the hidden layers of `fcn`; () is a single layer.
+        activation: `sigmoid`, `tanh` or `relu`, after each hidden layer of `fcn`.
         hardware: the `mho.Crossbar` of all layers, or None for plain digital torch with SGD.
         epochs: passes over the training images.
         batch_size: images a step; the last batch of an epoch may be smaller.
@@ -30,12 +28,14 @@ class RunSpec(Record):
         seed: of the initial weights (torch), the order of the images and the hardware's own randomness.
         threads: of torch and of the kernels; 0 leaves them as they are.
         deterministic: the result then does not depend on the number of threads.
-    Source: the defaults suit the digits of the package. The network and loop of arXiv 2502.06309, appendix K
-        (MNIST, FCN): hidden (256, 128), sigmoid, 30 epochs, lr 0.05 (digital 0.1), lr_step 15.
+    Source: the defaults suit the digits of the package. The networks and loops of arXiv 2502.06309, appendix K
+        (MNIST): FCN, hidden (256, 128), sigmoid, 30 epochs, lr 0.05 (digital 0.1), lr_step 15; CNN, lenet,
+        batch_size 8, lr_step 35, lr_decay 0.1.
     """
 
     data: str = "digits"
     data_dir: str | None = None
+    network: Literal["fcn", "lenet"] = "fcn"
     hidden: tuple[int, ...] = (64,)
     activation: str = "tanh"
     hardware: Crossbar | None = None
@@ -62,17 +62,6 @@ class RunSpec(Record):
             )
         if not all(isinstance(n, int) and n >= 1 for n in self.hidden):
             raise complaint(f"RunSpec(hidden={self.hidden!r})", "a layer has at least one unit")
-
-
-def network(spec: RunSpec, data: Dataset) -> nn.Sequential:
-    """The digital network: (batch, features) in [0, 1] to (batch, classes) log-probabilities."""
-    widths = [data.x_train.shape[1], *spec.hidden, data.classes]
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(spec.seed)
-        layers: list[nn.Module] = []
-        for n_in, n_out in itertools.pairwise(widths):
-            layers += [nn.Linear(n_in, n_out), ACTIVATIONS[spec.activation]()]
-    return nn.Sequential(*layers[:-1], nn.LogSoftmax(dim=1))
 
 
 def order(spec: RunSpec, epoch: int, n: int) -> torch.Tensor:

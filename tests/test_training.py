@@ -296,7 +296,7 @@ def test_lenet_is_the_network_of_the_papers():
     model = networks.lenet()
     assert sum(p.numel() for p in model.parameters()) == 416 + 12_832 + 65_664 + 1_290
     assert model(torch.rand(3, 784)).exp().sum(1).tolist() == pytest.approx([1] * 3, abs=1e-5)
-    with pytest.raises(mho.MhoError, match="the images are 8 x 8 pixels. It needs 16 x 16"):
+    with pytest.raises(mho.MhoError, match=r"the images are 8 x 8 pixels\. It needs 16 x 16"):
         Session(RunSpec(network="lenet"), load("digits"))
 
 

@@ -8,6 +8,7 @@ from mho.cells import ComposedTile
 from mho.device import Device
 from mho.errors import MhoError, complaint
 from mho.responses.base import DOUBLE, SymmetricPoint
+from mho.responses.search import central_root_per_cell
 from mho.tile import Tile
 
 
@@ -33,6 +34,25 @@ def symmetric_point(tile: Tile | ComposedTile, dtype: torch.dtype = torch.float3
     point = torch.as_tensor(tile.device.response.with_fields(**fields).central_sp(*gains), dtype=dtype)
     reference = torch.as_tensor(p.reference, dtype=dtype)
     return point.to(tile.cells.device).expand(tile.shape) - reference.to(tile.cells.device)
+
+
+def points_where_any(tile: Tile) -> torch.Tensor:
+    """(out, in) float64 on the CPU: as `symmetric_point`, NaN for cells that have none (or are stuck)."""
+    p = tile.parameters_of_cells
+    fields = {n: as_double(v) if isinstance(v, torch.Tensor) else v for n, v in p.fields.items()}
+    law = tile.device.response.with_fields(**fields)
+    up, down, low, high = (
+        as_double(torch.as_tensor(v)).expand(tile.shape) for v in (p.gain_up, p.gain_down, p.lower, p.upper)
+    )
+
+    def small(w: torch.Tensor) -> torch.Tensor:
+        return (down * law.q_down(w) - up * law.q_up(w)) / 2
+
+    def large(w: torch.Tensor) -> torch.Tensor:
+        return (down * law.q_down(w) + up * law.q_up(w)) / 2
+
+    found = central_root_per_cell(small, large, low, high, torch.Size(tile.shape))
+    return found.masked_fill(low >= high, float("nan")) - as_double(torch.as_tensor(p.reference))
 
 
 def central(device: Device) -> SymmetricPoint | None:

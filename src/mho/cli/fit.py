@@ -98,12 +98,12 @@ class _Bar:
 
     AFTER = 2.0
 
-    def __init__(self, console) -> None:
+    def __init__(self, console, verb: str = "fitting") -> None:
         import time
 
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-        columns = (TextColumn("fitting {task.description}"), BarColumn(), MofNCompleteColumn())
+        columns = (TextColumn(verb + " {task.description}"), BarColumn(), MofNCompleteColumn())
         self.progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
         self.task = self.progress.add_task("", total=1)
         self.clock, self.start = time.monotonic, time.monotonic()

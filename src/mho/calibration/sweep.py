@@ -1,0 +1,166 @@
+"""What calibrating a device takes: its error against the number of pulses, for several granularities."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import torch
+
+from mho.calibration import points
+from mho.calibration.course import Course, Schedule
+from mho.calibration.points import points_where_any
+from mho.device import Device
+from mho.errors import complaint
+from mho.responses.base import DOUBLE
+from mho.rng import child_key
+from mho.tile import Tile
+
+PIECES = 24  # between two numbers of pulses, for `needed`
+SMALL = 0.01  # of half the range: a mean symmetric point that is less is no measure of an error
+Watch = Callable[[str, int, int], None]
+
+
+class Row(NamedTuple):
+    """Arrays calibrated by n pulses: means over the arrays, and what they scatter by (standard deviation).
+
+    Args:
+        dw_min: granularity [weight units]; n: pulses to each cell.
+        mean, mean_std: |mean error| of an array's cells [relative to `Sweep.scale`].
+        cell: root mean square error of a cell [weight units].
+        average: |mean error| of the averages over the later half of the pulses [relative].
+    """
+
+    dw_min: float
+    n: int
+    mean: float
+    mean_std: float
+    cell: float
+    average: float
+
+
+class Sweep(NamedTuple):
+    """What `sweep` measured.
+
+    Args:
+        rows: one for each granularity and number of pulses.
+        needed: {dw_min: pulses from which on the mean error is within the tolerance}; None if it is not at the end.
+        scale: what errors are relative to [weight units]; of: that in words.
+        missing: how many of the drawn cells, all arrays together, have no symmetric point; errors leave them out.
+    """
+
+    rows: list[Row]
+    needed: dict[float, float | None]
+    scale: float
+    of: str
+    missing: int
+
+
+def sweep(
+    device: Device,
+    dw_mins: Sequence[float],
+    numbers: Sequence[int],
+    schedule: Schedule = "cyclic",
+    start: float = -0.5,
+    shape: tuple[int, int] = (64, 64),
+    repeats: int = 4,
+    tolerance: float = 0.01,
+    key: int = 0,
+    watch: Watch = lambda what, done, total: None,
+) -> Sweep:
+    """Calibrates arrays of a device, and compares with the true points.
+
+    Args:
+        device: nominal device; its dw_min is replaced.
+        dw_mins: granularities [weight units]; numbers: of pulses, each >= 1.
+        start: hidden weight of all cells at the start [weight units].
+        shape, repeats: size and number of the arrays; each has cells of its own, the same for every granularity.
+        tolerance: for `needed` [relative], > 0.
+        watch: called with (what is done, pulses done, pulses in all).
+    Raises: MhoError if the device has no symmetric point, or one that repels, and for arguments out of range.
+        Warns (CalibrationWarning) of a point that attracts algebraically.
+    """
+    where = "calibration.sweep"
+    counts = sorted(set(numbers))
+    if not dw_mins or not counts or counts[0] < 1 or repeats < 1 or not tolerance > 0:
+        raise complaint(where, "dw_mins, numbers >= 1, repeats >= 1 and tolerance > 0 are needed")
+    point = points.central(device)
+    if point is None:
+        raise complaint(where, "every weight is a symmetric point of this device, or none is", "It needs one")
+    points.check(device)
+    low, high = (float(b) for b in device.response.bounds())
+    if not low <= start <= high:
+        raise complaint(
+            f"{where}(start={start})", f"the start lies outside of the bounds {low:.4g} .. {high:.4g}"
+        )
+    half = (high - low) / 2 if math.isfinite(high - low) else 1.0
+    small = abs(point.w) < SMALL * half
+    scale, of = (
+        (half, "half the range of w") if small else (abs(point.w), f"the nominal w_sp = {point.w:.4g}")
+    )
+    rows: list[Row] = []
+    needed: dict[float, float | None] = {}
+    missing, total = 0, repeats * counts[-1] * len(dw_mins)
+    for d, dw_min in enumerate(dw_mins):
+        arrays = []
+        for repeat in range(repeats):
+            cells = device.replace(dw_min=dw_min)
+            tile = Tile(torch.full(shape, start), cells, key=child_key(key, "sweep", repeat))
+            arrays.append(_trace(tile, counts, schedule))
+            missing += arrays[-1].missing if d == 0 else 0
+            watch(f"dw_min {dw_min:g}", (d * repeats + repeat + 1) * counts[-1], total)
+        for n in counts:
+            mean, square, average = torch.tensor([array.at[n] for array in arrays], dtype=DOUBLE).T
+            spread = float(mean.std()) / scale if repeats > 1 else 0.0
+            cell = float(square.mean()) ** 0.5
+            rows.append(
+                Row(dw_min, n, float(mean.mean()) / scale, spread, cell, float(average.mean()) / scale)
+            )
+        course = {n: sum(array.mean[n] for array in arrays) / repeats / scale for n in arrays[0].mean}
+        needed[dw_min] = _needed(course, tolerance)
+    return Sweep(rows, needed, scale, of, missing)
+
+
+class _Trace(NamedTuple):
+    """One array: at[n] = (|mean error|, mean square error, |mean error of averages|); mean[n] = |mean error|, for
+    more n; missing: cells without a symmetric point."""
+
+    at: dict[int, tuple[float, float, float]]
+    mean: dict[int, float]
+    missing: int
+
+
+def _trace(tile: Tile, counts: Sequence[int], schedule: Schedule) -> _Trace:
+    truth = points_where_any(tile)
+    known = truth.isfinite()
+    if not known.any():
+        raise complaint("calibration.sweep", "no cell has a symmetric point between its bounds")
+    course, at = Course(tile, schedule), {}
+    mean = {0: abs(float((course.w - truth)[known].mean()))}
+    for n in counts:
+        course.forget()
+        half_way = max(n // 4 * 2, course.pulses)
+        pieces = {course.pulses + (n - course.pulses) * k // PIECES // 2 * 2 for k in range(1, PIECES)}
+        marks = {mark for mark in {*pieces, half_way, n} if mark > course.pulses}
+        for mark in sorted(marks):
+            course.send(mark - course.pulses, average=course.pulses >= half_way)
+            error = (course.w - truth)[known]
+            mean[mark] = abs(float(error.mean()))
+        average = abs(float((course.average - truth)[known].mean()))
+        at[n] = mean[n], float(error.square().mean()), average
+    return _Trace(at, mean, int((~known).sum()))
+
+
+def _needed(mean: dict[int, float], tolerance: float) -> float | None:
+    """The number of pulses from which on the mean error is within the tolerance, log-linear between those tried."""
+    numbers = sorted(mean)
+    late = [n for n in numbers if mean[n] > tolerance]
+    if not late:
+        return float(numbers[1])
+    before = late[-1]
+    if before == numbers[-1]:
+        return None
+    after = numbers[numbers.index(before) + 1]
+    if mean[after] == 0:
+        return float(after)
+    part = math.log(mean[before] / tolerance) / math.log(mean[before] / mean[after])
+    return before + part * (after - before)

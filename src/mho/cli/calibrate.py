@@ -1,0 +1,185 @@
+"""`mho calibrate`: how many pulses a device's symmetric points take, and how well they are known then."""
+
+import warnings
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer import Argument, Option
+
+from mho.cli.advise import AsJson
+from mho.cli.device import Settings
+from mho.errors import complaint
+
+
+def calibrate(
+    name: Annotated[
+        str,
+        Argument(metavar="[NAME_OR_FILE]", help="A preset, a law, or a .json or .toml file of a device."),
+    ] = "linear",
+    dw_min: Annotated[
+        str,
+        Option(
+            metavar="A,B,...", help="Granularities to try [weight units].", show_default="the device's own"
+        ),
+    ] = "",
+    pulses: Annotated[
+        str, Option(metavar="N,N,...", help="Numbers of pulses to each cell.")
+    ] = "250,500,1000,2000,4000,8000",
+    schedule: Annotated[
+        str, Option(help="cyclic: up, down, up, ...; stochastic: up or down at random.")
+    ] = "cyclic",
+    settings: Settings = None,
+    start: Annotated[
+        float | None,
+        Option(help="Hidden weight of all cells before.", show_default="half-way to the lower bound"),
+    ] = None,
+    cells: Annotated[str, Option(metavar="OUTxIN", help="Size of an array.")] = "64x64",
+    repeats: Annotated[int, Option(min=1, help="Arrays, each with cells of its own.")] = 4,
+    tolerance: Annotated[float, Option(help="Mean error to reach [percent].")] = 1.0,
+    seed: Annotated[int, Option(help="Of the drawn cells and of random pulses.")] = 0,
+    out: Annotated[
+        Path | None, Option(help="Folder of the results.", show_default="runs/calibrate/NAME")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Calibrate a simulated device by zero-shifting, and say what that costs and what it leaves.
+
+    Pulses up and down in equal numbers drive a cell to its symmetric point, where both have the same size. The mean
+    error over an array shrinks as exp(-dw_min G' n), so the number of pulses grows as 1/dw_min: finer devices take
+    longer. What is left at last is about dw_min (cyclic), or sqrt(dw_min) for each cell (stochastic). The error is
+    known because a simulation knows the true point; devices whose point repels are refused.
+
+    The folder gets calibrate.json, calibrate.png and calibrate.pdf.
+
+    Examples:
+
+    - mho calibrate
+
+    - mho calibrate linear --set response.c_lin=0.25 --set spread.tau=0.05 --dw-min 1e-2,1e-3,1e-4
+
+    - mho calibrate ReRamES --schedule stochastic --pulses 100,1000,10000
+
+    - mho calibrate my-device/device.json --tolerance 0.5 --json
+    """
+    from rich.console import Console
+
+    from mho.calibration import CalibrationWarning
+    from mho.calibration.sweep import sweep
+    from mho.cli.fit import _Bar
+    from mho.portrait.choose import choose
+
+    chosen = choose(name, settings or [])
+    device = chosen.device
+    low = float(device.response.bounds()[0])
+    first = (low / 2 if low > -float("inf") else -0.5) if start is None else start
+    kind: Any = schedule
+    steps = _numbers("--dw-min", dw_min, float) or [device.dw_min]
+    counts = _numbers("--pulses", pulses, int)
+    if schedule not in ("cyclic", "stochastic"):
+        raise complaint(f"--schedule {schedule}", "there is no such schedule", "cyclic or stochastic")
+    with warnings.catch_warnings(record=True) as caught, _Bar(Console(stderr=True), "calibrating") as bar:
+        warnings.simplefilter("always", CalibrationWarning)
+        found = sweep(
+            device, steps, counts, kind, first, _shape(cells), repeats, tolerance / 100, seed, bar.step
+        )
+    console = Console(stderr=True, soft_wrap=True)
+    for text in {str(w.message) for w in caught}:
+        console.print(f"warning: {text}", style="yellow", highlight=False, markup=False)
+    folder = out or Path("runs") / "calibrate" / chosen.name
+    asked = {
+        "device": device, "schedule": schedule, "start": first, "cells": cells, "repeats": repeats, "seed": seed,
+        "tolerance": tolerance / 100,
+    }  # fmt: skip
+    data = _write(folder, asked, found)
+    if as_json:
+        from mho.cli.advise import print_json
+
+        print_json(data)
+        return
+    _show(Console(), found, chosen.name, schedule, tolerance, _cells_of(cells))
+    typer.echo(f"written: {folder}/calibrate.json, calibrate.png, calibrate.pdf")
+
+
+def _write(folder: Path, asked: dict[str, Any], found: Any) -> dict[str, Any]:
+    import json
+
+    from mho.cli.calibrate_figure import draw
+    from mho.config import to_dict
+    from mho.portrait.figure import save
+    from mho.training.provenance import provenance
+
+    data = {
+        "settings": asked | {"device": to_dict(asked["device"])},
+        "relative_to": {"weight": found.scale, "words": found.of},
+        "rows": [row._asdict() for row in found.rows],
+        "cells_without_point": found.missing,
+        "pulses_needed": [{"dw_min": d, "pulses": n} for d, n in found.needed.items()],
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(data | provenance(), indent=1) + "\n"
+        (folder / "calibrate.json").write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise complaint(f"--out {folder}", f"cannot be written ({error.strerror})") from None
+    figure = draw(found, asked["tolerance"])
+    for end in (".png", ".pdf"):
+        save(figure, folder / f"calibrate{end}")
+    return data
+
+
+def _show(console: Any, found: Any, name: str, schedule: str, tolerance: float, cells: int) -> None:
+    from mho.cli.device_text import grid
+
+    title = f"{name}, {schedule} pulses; errors of the mean are relative to {found.of}"
+    columns = (
+        "dw_min",
+        "pulses a cell",
+        "mean error [%]",
+        "± array to array",
+        "a cell's error",
+        "mean error of averages [%]",
+    )
+    table = grid(*columns, title=title)
+    for row in found.rows:
+        percent = [f"{100 * v:.3g}" for v in (row.mean, row.mean_std)]
+        table.add_row(
+            f"{row.dw_min:.4g}", f"{row.n:,}", *percent, f"{row.cell:.3g}", f"{100 * row.average:.3g}"
+        )
+    console.print(table)
+    table = grid("dw_min", f"pulses to {tolerance:g} %", "times dw_min", "pulses, whole array")
+    for dw_min, n in found.needed.items():
+        if n is None:
+            table.add_row(f"{dw_min:.4g}", "not reached", "", "")
+        else:
+            table.add_row(f"{dw_min:.4g}", f"{n:,.0f}", f"{n * dw_min:.3g}", f"{n * cells:.3g}")
+    console.print(table)
+    if found.missing:
+        console.print(f"{found.missing:,} of the drawn cells have no symmetric point, and are left out.")
+
+
+def _numbers(option: str, text: str, kind: type) -> list:
+    try:
+        values = [
+            kind(float(part)) if kind is int else kind(part) for part in text.split(",") if part.strip()
+        ]
+    except ValueError:
+        raise complaint(f"{option} {text}", "this is no list of numbers", "Needed: A,B,...") from None
+    if not all(0 < value < float("inf") for value in values):
+        raise complaint(f"{option} {text}", "all of them must be positive")
+    return values
+
+
+def _shape(text: str) -> tuple[int, int]:
+    try:
+        out, n_in = (int(part) for part in text.lower().split("x"))
+    except ValueError:
+        raise complaint(f"--cells {text}", "this is no size", "Needed: OUTxIN", "such as 64x64") from None
+    if out < 1 or n_in < 1:
+        raise complaint(f"--cells {text}", "an array has at least one cell")
+    return out, n_in
+
+
+def _cells_of(text: str) -> int:
+    out, n_in = _shape(text)
+    return out * n_in

@@ -4,13 +4,16 @@ from mho.calibration.course import Course
 from mho.calibration.offset import Offset, program_reference
 from mho.calibration.points import CalibrationWarning, symmetric_point
 from mho.calibration.sweep import Sweep, sweep
+from mho.calibration.tracking import Sight, Tracker
 from mho.calibration.zero_shift import ZeroShift, zero_shift
 
 __all__ = [
     "CalibrationWarning",
     "Course",
     "Offset",
+    "Sight",
     "Sweep",
+    "Tracker",
     "ZeroShift",
     "program_reference",
     "sweep",

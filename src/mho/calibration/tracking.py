@@ -1,0 +1,158 @@
+"""Watching an algorithm track its symmetric points while it trains; nothing is there, and costs, until `attach`."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+from mho.calibration.points import as_double, points_where_any
+from mho.errors import complaint, did_you_mean
+from mho.responses.base import DOUBLE
+from mho.tile import Tile
+
+
+class Sight(NamedTuple):
+    """One look at one array P and its reference Q (0 where an algorithm has none).
+
+    Args:
+        step: of the optimizer, from 1.
+        array: name of the state that P belongs to.
+        distance: root mean square of Q less the true symmetric point [weight units].
+        distance_p: the same of P.
+        bias: mean of Q less the true point [weight units].
+        alignment: cosine between c (P - Q') and minus the gradient, both as they were when it came, Q' being the
+            reference that the network sees (`past`, if there is one) and c the chopper [1]; None if no gradient
+            came, or P is at Q'.
+    """
+
+    step: int
+    array: str
+    distance: float
+    distance_p: float
+    bias: float
+    alignment: float | None
+
+
+class _Watched(NamedTuple):
+    state: nn.Module
+    tile: Tile
+    truth: torch.Tensor  # (out, in), NaN where there is none
+    probes: torch.Tensor  # flat positions of cells
+
+
+class Tracker:
+    """Looks at the arrays P of a model, or of one algorithm's state, every few steps of an optimizer.
+
+        tracker = Tracker(model, every=100).attach(optimizer)
+        ... train ...
+        tracker.detach(); tracker.sights; tracker.spectrum()
+
+    Args:
+        model: a module with analog layers whose algorithm has an array P (Tiki-Taka's family), or a `State`.
+        every: steps between two looks, >= 1.
+        probes: how many cells of each P are recorded at every step, for `spectrum`; 0 for none.
+    Raises: MhoError if there is no array P of single devices in it, or `every` < 1.
+    Source: arXiv 2602.21321: distance, Lemma 3.5; alignment and spectrum, section 3.2 (chopping moves the
+        gradient's part of P to high frequencies, Lemma 3.10).
+    """
+
+    def __init__(self, model: nn.Module, every: int = 100, probes: int = 16) -> None:
+        if every < 1 or probes < 0:
+            raise complaint(
+                f"Tracker(every={every}, probes={probes})", "every >= 1 and probes >= 0 are needed"
+            )
+        self.every, self.step = every, 0
+        self.sights: list[Sight] = []
+        self._watched: dict[str, _Watched] = {}
+        for name, module in model.named_modules():
+            tile = getattr(module, "P", None)
+            if isinstance(tile, Tile):
+                n = tile.cells.numel()
+                at = torch.arange(min(probes, n)) * n // max(min(probes, n), 1)
+                self._watched[name or "state"] = _Watched(module, tile, points_where_any(tile), at)
+        if not self._watched:
+            fix = "give a model converted with an algorithm of Tiki-Taka's family"
+            raise complaint("Tracker(model)", "no array P of single devices is in it", fix=fix)
+        self._traces: dict[str, list[torch.Tensor]] = {name: [] for name in self._watched}
+        self._cosines: dict[str, float | None] = {}
+        self._handle: Any = None
+
+    def attach(self, optimizer: torch.optim.Optimizer | None = None) -> "Tracker":
+        """Begins to look: after each step of the optimizer, or without one when `see` is called."""
+        self.detach()
+        for name, watched in self._watched.items():
+            watched.tile.update = self._listen(name, watched)  # type: ignore[method-assign]
+        if optimizer is not None:
+            self._handle = optimizer.register_step_post_hook(lambda *_: self.see())
+        return self
+
+    def detach(self) -> None:
+        """Leaves everything as it was before `attach`; what was seen stays."""
+        for watched in self._watched.values():
+            vars(watched.tile).pop("update", None)
+        if self._handle is not None:
+            self._handle.remove()
+            self._handle = None
+
+    def see(self) -> None:
+        """Counts a step, records the probes, and looks if it is time."""
+        self.step += 1
+        for name, watched in self._watched.items():
+            if len(watched.probes):
+                self._traces[name].append(watched.tile.w.flatten()[watched.probes])
+            if self.step % self.every == 0:
+                self.sights.append(self._look(name, watched))
+                self._cosines.pop(name, None)
+
+    def spectrum(self, array: str | None = None, segment: int = 256) -> tuple[torch.Tensor, torch.Tensor]:
+        """Power of P's motion against frequency, by Welch's method, mean over the probes.
+
+        Args:
+            array: its name; may be left out if there is one.
+            segment: steps a segment; at least as many must have been seen.
+        Returns: omega [radian per step], from 0 to pi; power [squared weight units per radian].
+        Raises: MhoError for an unknown array, no probes, or too few steps.
+        """
+        from scipy import signal
+
+        if array is None and len(self._watched) == 1:
+            array = next(iter(self._watched))
+        if array not in self._traces:
+            raise complaint(f"Tracker.spectrum({array!r})", did_you_mean(str(array), self._traces))
+        trace = self._traces[array]
+        if len(trace) < max(segment, 2) or not len(trace[0]):
+            what = f"{len(trace)} steps of {len(trace[0]) if trace else 0} probes were recorded"
+            raise complaint("Tracker.spectrum", what, f"A segment has {segment} steps")
+        x = torch.stack(trace).double().cpu().numpy()
+        frequency, power = signal.welch(x, fs=2 * torch.pi, nperseg=segment, axis=0)
+        return torch.from_numpy(frequency), torch.from_numpy(power.mean(1))
+
+    def _listen(self, name: str, watched: _Watched) -> Callable[..., Any]:
+        """`Tile.update` of this tile, which looks first when it is time."""
+        send = watched.tile.update
+
+        def update(x: torch.Tensor, d: torch.Tensor, lr: float) -> Any:
+            if (self.step + 1) % self.every == 0:
+                self._cosines[name] = _cosine(watched, x, d, lr)
+            return send(x, d, lr)
+
+        return update
+
+    def _look(self, name: str, watched: _Watched) -> Sight:
+        known = watched.truth.isfinite()
+        p, truth = as_double(watched.tile.w)[known], watched.truth[known]
+        q = torch.as_tensor(getattr(watched.state, "Q", 0.0), dtype=DOUBLE).cpu().expand(known.shape)[known]
+        off = q - truth
+        of_q, of_p = (float(v.square().mean().sqrt()) for v in (off, p - truth))
+        return Sight(self.step, name, of_q, of_p, float(off.mean()), self._cosines.get(name))
+
+
+def _cosine(watched: _Watched, x: torch.Tensor, d: torch.Tensor, lr: float) -> float | None:
+    """Between P - Q' and lr d x^T, what P is asked for: the chopper is in both, and cancels."""
+    state = watched.state
+    reference = getattr(state, "past", getattr(state, "Q", None))
+    p = watched.tile.w if reference is None else watched.tile.w - reference
+    change = d.reshape(-1, d.shape[-1]).mT @ x.reshape(-1, x.shape[-1]) * (1.0 if lr >= 0 else -1.0)
+    size = float(p.norm() * change.norm())
+    return float((p * change).sum()) / size if size > 0 else None

@@ -5,6 +5,7 @@ import bisect
 import torch
 
 from mho.algorithms.base import Factors
+from mho.checks import is_finite
 from mho.errors import complaint
 from mho.nn.calls import order
 from mho.patches import concatenated
@@ -69,7 +70,7 @@ class Learning:
     def check(self) -> None:
         """Raises an MhoError if a recorded error is not finite."""
         for f in self.factors:
-            if not f.d.isfinite().all():
+            if not is_finite(f.d):
                 raise complaint(
                     "AnalogOptimizer.step",
                     "a gradient at the output of an analog layer holds NaN or infinity",

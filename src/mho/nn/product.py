@@ -122,7 +122,7 @@ def backward(g: torch.Tensor, saved: Saved, layout: Layout, scales: Scales, need
     if not needed.x:
         return Gradients(None, of_bias, of_scales)
     if geometry is None:
-        return Gradients(_multiply_back(errors, layout, event, slice(None)), of_bias, of_scales)
+        return Gradients(_multiply_back(errors, layout, event), of_bias, of_scales)
     of_x = geometry.fold(x.shape, _patches_back(errors, x, layout, geometry, event))
     return Gradients(of_x, of_bias, of_scales)
 
@@ -145,12 +145,12 @@ def _multiply(
     return out, unscaled
 
 
-def _multiply_back(errors: list[torch.Tensor], layout: Layout, event: int, where: slice) -> torch.Tensor:
-    """(samples, in): minus d W through the backward converters, of the samples `where`."""
+def _multiply_back(errors: list[torch.Tensor], layout: Layout, event: int) -> torch.Tensor:
+    """(samples, in): minus d W through the backward converters, d (samples, out) of each block."""
     blocks, _, columns, *_ = layout
     into_x: list[list[torch.Tensor]] = [[] for _ in columns]
     for n, (block, d) in enumerate(zip(blocks, errors, strict=True)):
-        into_x[n % len(columns)].append(_back(block, d[where], event))
+        into_x[n % len(columns)].append(_back(block, d, event))
     sums = [sum(reversed(parts[:-1]), parts[-1]) for parts in into_x]
     return sums[0] if len(sums) == 1 else torch.cat(sums, dim=1)
 
@@ -162,7 +162,7 @@ def _patches_back(
     first = 0
     for n, piece in enumerate(geometry.pieces(x.shape)):
         last = first + geometry.places(piece, x.shape)
-        yield piece, _multiply_back(errors, layout, event + n * NEXT_CALL, slice(first, last))
+        yield piece, _multiply_back([d[first:last] for d in errors], layout, event + n * NEXT_CALL)
         first = last
 
 

@@ -32,7 +32,9 @@ LAYERS = [
     ("nn",),
     ("optim", "report", "inventory", "theory"),
     ("parallel",),
-    ("testing", "data", "training", "plot", "config", "bench", "advice", "fit", "catalogue", "portrait"),
+    ("testing", "data", "training", "plot", "config", "bench"),
+    ("advice", "fit", "catalogue", "portrait"),
+    ("diagnosis",),
     ("papers",),
     ("cli",),
 ]
@@ -70,8 +72,9 @@ def test_public_names():
         "IO", "Absolute", "Algorithm", "AnalogOptimizer", "Crossbar", "Device", "Exact", "Expected",
         "LogNormal", "Mapping", "MhoError", "OneSided", "PulseCount", "Pulses", "Reference", "Response",
         "Retention", "State", "SymmetricPoint", "Term", "Tile", "UpdateInfo", "Vector", "aihwkit",
-        "algorithms", "calibration", "cells", "convert_", "deterministic", "get_threads", "nn", "parallel",
-        "presets", "pulse_report", "responses", "retention", "set_threads", "summary", "theory", "to_digital_",
+        "algorithms", "calibration", "cells", "convert_", "deterministic", "diagnose", "get_threads", "nn",
+        "parallel", "presets", "pulse_report", "responses", "retention", "set_threads", "summary", "theory",
+        "to_digital_",
     }  # fmt: skip
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mho.cells import OneSided, Reference, Vector
     from mho.crossbar import Crossbar, Mapping
     from mho.device import Device
+    from mho.diagnosis import diagnose
     from mho.errors import MhoError
     from mho.inventory import summary
     from mho.io import IO
@@ -55,6 +56,7 @@ _HOME = {  # module -> the public names it holds; "" are modules themselves
     "cells": ("OneSided", "Reference", "Vector"),
     "crossbar": ("Crossbar", "Mapping"),
     "device": ("Device",),
+    "diagnosis": ("diagnose",),
     "errors": ("MhoError",),
     "inventory": ("summary",),
     "io": ("IO",),
@@ -99,6 +101,7 @@ __all__ = [
     "cells",
     "convert_",
     "deterministic",
+    "diagnose",
     "get_threads",
     "nn",
     "parallel",

@@ -7,7 +7,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch: idle OpenMP
 
 import typer
 
-from mho.cli import algorithms, bench, calibrate, data, device, papers, train
+from mho.cli import algorithms, bench, calibrate, data, device, diagnose, papers, train
 from mho.errors import MhoError
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("train")(train.train)
+app.command("diagnose")(diagnose.diagnose)
 app.command("calibrate")(calibrate.calibrate)
 app.command("bench")(bench.bench)
 app.add_typer(data.app, name="data")

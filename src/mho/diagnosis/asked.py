@@ -1,0 +1,65 @@
+"""What the recorded factors of a block ask for, between `backward` and `step`."""
+
+from typing import Any, NamedTuple
+
+import torch
+
+from mho.nn.block import Block
+
+SAMPLES = 512  # of which outputs are computed
+
+
+class Asked(NamedTuple):
+    """The factors (x, d) of the next step.
+
+    Args:
+        samples: how many; x_max, d_max: largest |x| and |d|.
+        largest: largest product |x d| of a sample; mean: of the sum of |x d| over the samples, over the cells.
+        inputs_clipped: inputs beyond the bound of the forward converters; outputs_clipped: outputs likewise, where
+            no bound management repeats them; noise: standard deviation of the output noise relative to the outputs
+            [all relative]; None with perfect converters.
+    """
+
+    samples: int
+    x_max: float
+    d_max: float
+    largest: float
+    mean: float
+    inputs_clipped: float | None = None
+    outputs_clipped: float | None = None
+    noise: float | None = None
+
+
+@torch.no_grad()
+def asked_of(block: Block) -> Asked | None:
+    """What has been recorded for a block; None if nothing was."""
+    x_max = d_max = largest = mean = 0.0
+    samples, shown = 0, None
+    for factors in block.factors:
+        for x, d in factors.parts():
+            if not len(x):
+                continue
+            shown = x[:SAMPLES] if shown is None else shown
+            by_x, by_d = x.abs(), d.abs()
+            tops = by_x.amax(1), by_d.amax(1)
+            x_max, d_max = max(x_max, float(tops[0].max())), max(d_max, float(tops[1].max()))
+            largest = max(largest, float((tops[0] * tops[1]).max()))
+            mean += float((by_x.mean(1) * by_d.mean(1)).sum())
+            samples += len(x)
+    if shown is None:
+        return None
+    return Asked(samples, x_max, d_max, largest, mean, *_converted(block, shown))
+
+
+def _converted(block: Block, x: torch.Tensor) -> tuple[Any, Any, Any]:
+    io = block.io["forward"]
+    if io.perfect:
+        return None, None, None
+    scale = x.abs().amax(1, keepdim=True) if io.noise_management == "abs_max" else torch.ones_like(x[:, :1])
+    x = x / scale.clamp(min=1e-30)
+    y = x @ block.weight.mT
+    inputs = float((x.abs() > io.inp_bound).float().mean())
+    free = io.bound_management == "none"
+    outputs = float((y.abs() >= io.out_bound).float().mean()) if free else None
+    size = float(y.square().mean().sqrt())
+    return inputs, outputs, io.sigma_out / size if size > 0 else None

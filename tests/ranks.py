@@ -15,6 +15,7 @@ import pytest
 import torch
 import torch.distributed as dist
 from torch import nn
+from torch.distributed import checkpoint
 from torch.distributed.fsdp import fully_shard
 from torch.nn.parallel import DistributedDataParallel as DDP
 
@@ -25,6 +26,7 @@ from mho.nn.block import Block
 from mho.responses import Constant, SoftBounds
 
 RANKS = 2
+FOLDER = Path()
 NOISY = mho.IO(sigma_inp=0.05)
 DEVICE = mho.Device(SoftBounds(), dw_min=2e-3, sigma_c2c=0.3, spread={"gain": 0.1})
 SMALL = mho.Mapping(max_in=4, max_out=3, omega=0.4, out_scale="columnwise")
@@ -68,6 +70,19 @@ class Images(nn.Module):
     def forward(self, x):
         images = torch.cat([x, x.flip(1)], dim=1).reshape(len(x), 2, 2, 3)
         return self.last(torch.tanh(self.conv(images)).mean(dim=(2, 3)))
+
+
+class Sequence(nn.Module):
+    """An LSTM of three time steps and a digital layer."""
+
+    def __init__(self, hardware):
+        super().__init__()
+        torch.manual_seed(0)
+        self.lstm, self.last = nn.LSTM(2, 5, batch_first=True), nn.Linear(5, 3)
+        mho.convert_(self, {"lstm": hardware})
+
+    def forward(self, x):
+        return self.last(self.lstm(x.reshape(len(x), 3, 2))[0][:, -1])
 
 
 def noisy(algorithm=ALGORITHMS["ResidualLearning"]):
@@ -148,6 +163,10 @@ def uneven_batches_too(rank):
     assert_same(*both(Network, noisy(), samples=(5, 2)))
 
 
+def time_steps_of_recurrent_layers(rank):
+    assert_same(*both(Sequence, noisy(), steps=3, micro_batches=2, samples=(3, 2)))
+
+
 def images_of_convolutions(rank):
     assert_same(*both(Images, noisy(), micro_batches=2, samples=(3, 2)))
 
@@ -226,14 +245,13 @@ def clipping_after_gather(rank):
     norms = []
 
     def clip(model):
-        for calls in connections.get(id(model), []):
-            calls.gather()
+        if model is models[0]:
+            connection.gather()
         norms.append(nn.utils.clip_grad_norm_(model.parameters(), 0.2).item())
 
-    connections = {}
     models = Network(noisy()), Network(noisy())
     optimizers = [optimizer_of(model) for model in models]
-    connections[id(models[0])] = [parallel.connect(models[0], optimizers[0])]
+    connection = parallel.connect(models[0], optimizers[0])
     together(models[0], optimizers[0], range(4), between=clip)
     alone(models[1], optimizers[1], range(4), between=clip)
     assert norms[:4] == norms[4:] and min(norms) > 0.2
@@ -261,6 +279,25 @@ def a_local_clip_scales_the_rank(rank):
     parallel.assert_identical(model)
 
 
+def a_scaler_skips_on_all_ranks(rank):
+    """Where `gather` comes before `unscale_`, all find what one has found."""
+    model = Network(noisy())
+    optimizer = optimizer_of(model)
+    connection = parallel.connect(model, optimizer)
+    scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    for step, factor in enumerate((torch.inf, 1.0)):
+        scaler.scale(loss_of(model, step, rank) * (factor if rank else 1.0)).backward()
+        connection.gather()
+        scaler.step(optimizer)
+        scaler.update()
+        optimizer.zero_grad()
+        moved = [name for name, p in model.named_parameters() if not torch.equal(p, before[name])]
+        assert (moved == []) == (step == 0)
+        assert scaler.get_scale() == 512.0
+    parallel.assert_identical(model)
+
+
 def backward_after_gather_is_an_error(rank):
     model = Network(noisy())
     optimizer = optimizer_of(model)
@@ -285,11 +322,8 @@ def a_difference_is_named(rank):
     ) as e:
         parallel.connect(model, optimizer_of(model))
     assert "W.cells differs between ranks" in str(e.value) and "torch.manual_seed" in str(e.value)
-    other = mho.Mapping() if rank else SMALL
-    model = nn.Sequential(mho.nn.AnalogLinear(3, 2, hardware=noisy().replace(mapping=other)))
-    with torch.no_grad():
-        model[0].matrix.blocks[0].state.W.program(torch.zeros(2, 3))
-    with pytest.raises(mho.MhoError, match="differs between ranks"):
+    model = Network(noisy().replace(io=mho.IO(sigma_out=0.1 if rank else 0.2)))
+    with pytest.raises(mho.MhoError, match=r"first\.matrix\.blocks\.0 \(hardware\) differs.*sigma_out=0\.2"):
         parallel.assert_identical(model)
 
 
@@ -315,6 +349,29 @@ def other_learning_rates_are_an_error(rank):
     loss_of(model, 0, rank).backward()
     with pytest.raises(mho.MhoError, match=r"0\.1, 0\.1.*1\.1, 0\.1"):
         optimizer.step()
+
+
+def sparse_gradients_are_an_error(rank):
+    model = nn.Sequential(nn.Embedding(5, 6, sparse=True), mho.nn.AnalogLinear(6, 3, hardware=EXACT))
+    for p in model.parameters():
+        p.data.zero_()
+    optimizer = optimizer_of(model)
+    parallel.connect(model, optimizer)
+    model(torch.tensor([1, 2])).sum().backward()
+    with pytest.raises(mho.MhoError, match=r"gradient of '0\.weight' is sparse"):
+        optimizer.step()
+
+
+def groups_that_do_not_fit_are_errors(rank):
+    model = Network(EXACT)
+    mesh = dist.device_mesh.init_device_mesh("cpu", (1, RANKS), mesh_dim_names=("a", "b"))
+    with pytest.raises(mho.MhoError, match=r"the mesh has 2 dimensions.*pass mesh"):
+        parallel.shard_rows_(model, mesh)
+    with pytest.raises(mho.MhoError, match=r"the group is of type str"):
+        parallel.assert_identical(model, "b")
+    parallel.shard_rows_(model, mesh["a"])
+    with pytest.raises(mho.MhoError, match="rows are dealt out to other ranks"):
+        parallel.connect(model, optimizer_of(model), mesh["b"])
 
 
 # DistributedDataParallel.
@@ -371,7 +428,7 @@ def sharded(kind=Network, hardware=EXACT):
 
 def products_of_shards(rank):
     """Forward, backward, digital gradients; also of other dtypes and dimensions, and in eval mode."""
-    for kind in (Network, Images):
+    for kind in (Network, Images, Sequence):
         model, whole = sharded(kind)
         for samples in ((4, 4), (5, 2), (3, 0)):
             xs = [batch(0, n, samples[n]).requires_grad_() for n in range(RANKS)]
@@ -394,17 +451,50 @@ def products_of_shards(rank):
 
 
 def shards_together_are_the_whole(rank):
-    model, whole = sharded()
+    """Their weights and their checkpoints; and each takes its part of a whole one."""
+    model, whole = sharded(hardware=noisy())
     assert torch.equal(model.first.weight, whole.first.weight)
-    parts = [None] * RANKS
-    dist.all_gather_object(parts, model.state_dict())
-    state = {name: value for part in parts for name, value in part.items()}
-    assert len(model.state_dict()) < len(state) and state.keys() == whole.state_dict().keys()
-    assert all(torch.equal(value, state[name]) for name, value in whole.state_dict().items())
+    optimizer = optimizer_of(model)
+    parallel.connect(model, optimizer)
+    together(model, optimizer, range(3))
+    folder = str(FOLDER / "checkpoint")
+    checkpoint.save(model.state_dict(), checkpoint_id=folder)
+    state = whole.state_dict()
+    before = copy.deepcopy(state)
+    checkpoint.load(state, checkpoint_id=folder, no_dist=True)
+    assert len(model.state_dict()) < len(state)
+    assert any(not torch.equal(before[name], value) for name, value in state.items())
+    assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
+    whole.load_state_dict(state)
+    again, _ = sharded(hardware=noisy())
+    again.load_state_dict(whole.state_dict())
+    assert_same(model, again)
+    other, _ = sharded(hardware=noisy(AnalogSGD()))
+    with pytest.raises(mho.MhoError, match=r"first\.matrix is made of other hardware.*AnalogSGD here"):
+        other.load_state_dict(model.state_dict())
+
+
+def shards_record_as_the_whole(rank):
+    """The factors of one process that has the whole mini-batch, noise of converters included."""
+    for kind in (Network, Images):
+        model, whole = sharded(kind, noisy())
+        connection = parallel.connect(model, optimizer_of(model))
+        for step in range(2):  # the second pass has other noise than the first
+            for m in (model, whole):
+                m.zero_grad()
+            loss_of(model, step, rank).backward()
+            x = torch.cat([batch(step, n) for n in range(RANKS)])
+            (whole(x) - x[:, :3] * x[:, 3:]).square().mean().backward()
+            connection.gather()
+            named = dict(whole.named_modules())
+            for name, block in model.named_modules():
+                if isinstance(block, Block):
+                    torch.testing.assert_close(block.weight.grad, named[name].weight.grad, rtol=0, atol=1e-6)
+                    assert len(block.factors[0].x) == len(named[name].factors[0].x) >= 4 * RANKS
 
 
 def shards_learn_as_the_whole(rank):
-    """Given the same factors, bit for bit, noise included; the factors are those of the whole mini-batch."""
+    """Given the same factors, bit for bit."""
     model, whole = sharded(hardware=noisy())
     optimizer = optimizer_of(model)
     connection = parallel.connect(model, optimizer)
@@ -417,7 +507,6 @@ def shards_learn_as_the_whole(rank):
             if isinstance(block, Block):
                 for (number, call), (x, d) in block.learning.calls():
                     named[name].record(x.clone(), d.clone(), number + (call << 32))
-                    assert len(x) == len(d) == 4 * RANKS
         optimizer.step()
         for name, block in model.named_modules():
             if isinstance(block, Block):
@@ -497,22 +586,27 @@ CHECKS = {
     for check in (
         uneven_batches_too,
         images_of_convolutions,
+        time_steps_of_recurrent_layers,
         the_update_is_that_of_one_process_with_these_factors,
         a_rank_without_a_layer,
         an_evaluation_on_one_rank,
         a_checkpoint_goes_on_in_one_process,
         clipping_after_gather,
         a_local_clip_scales_the_rank,
+        a_scaler_skips_on_all_ranks,
         backward_after_gather_is_an_error,
         a_difference_is_named,
         nan_on_one_rank_stops_all,
         other_learning_rates_are_an_error,
+        sparse_gradients_are_an_error,
+        groups_that_do_not_fit_are_errors,
         ddp_equals_one_process,
         ddp_and_connect_may_both_average,
         ddp_accumulates_without_sync,
         a_wrapped_model_is_an_error,
         products_of_shards,
         shards_together_are_the_whole,
+        shards_record_as_the_whole,
         shards_learn_as_the_whole,
         shards_train_as_one_process,
         small_layers_stay_whole,
@@ -524,6 +618,8 @@ CHECKS = {
 
 def work(rank, folder, names):
     """One of the two processes: {check: "" or what went wrong} in a file of its own."""
+    global FOLDER
+    FOLDER = Path(folder)
     os.environ["GLOO_SOCKET_IFNAME"] = "lo"
     dist.init_process_group(
         "gloo",
@@ -533,6 +629,7 @@ def work(rank, folder, names):
         timeout=timedelta(seconds=60),
     )
     mho.deterministic(True)
+    mho.set_threads(1)
     verdicts = {}
     for name in names:
         try:

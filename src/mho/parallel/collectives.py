@@ -8,7 +8,9 @@ import torch.distributed as dist
 from torch.autograd.function import once_differentiable
 
 from mho.errors import complaint
-from mho.parallel.ranks import Group
+from mho.parallel.ranks import Group, carrier
+
+MOST = 8  # numbers that describe a shape: how many dimensions, and their sizes
 
 
 def samples_of_ranks(where: str, x: torch.Tensor, group: Group) -> list[int]:
@@ -16,8 +18,11 @@ def samples_of_ranks(where: str, x: torch.Tensor, group: Group) -> list[int]:
 
     Raises: MhoError on every rank, which names the caller `where`, if samples do not have the same shape on all.
     """
-    shapes: list[tuple[int, ...]] = [()] * dist.get_world_size(group)
-    dist.all_gather_object(shapes, tuple(x.shape), group=group)
+    mine = torch.zeros(MOST, dtype=torch.int64, device=carrier(x.device, group))
+    mine[: x.ndim + 1] = torch.tensor([x.ndim, *x.shape])
+    found = [torch.empty_like(mine) for _ in range(dist.get_world_size(group))]
+    dist.all_gather(found, mine, group=group)
+    shapes = [tuple(numbers[1 : numbers[0] + 1]) for numbers in torch.stack(found).tolist()]
     if len({shape[1:] for shape in shapes}) > 1:
         what = f"samples have the shapes {', '.join(str(shape[1:]) for shape in shapes)} on ranks 0, 1, ..."
         raise complaint(where, what, "They must be the same on all ranks")
@@ -69,8 +74,9 @@ class Deal(torch.autograd.Function):
 def swap(parts: list[torch.Tensor], shapes: Sequence[tuple[int, ...]], group: Group) -> torch.Tensor:
     """Sends the k-th part to rank k. Returns the numbers that the ranks have sent, one after the other, as one
     flat tensor; shapes: of each rank's part."""
-    sent = torch.cat([part.reshape(-1) for part in parts])
+    where = parts[0].device
+    sent = torch.cat([part.reshape(-1) for part in parts]).to(carrier(where, group))
     sizes = [math.prod(shape) for shape in shapes]
     received = sent.new_empty(sum(sizes))
     dist.all_to_all_single(received, sent, sizes, [part.numel() for part in parts], group=group)
-    return received
+    return received.to(where)

@@ -119,7 +119,7 @@ class Connection:
             [[] if block in self._held_alone else parcel.add_calls(block.learning) for block in blocks],
             self._gradients.pack(parcel),
         )
-        where = next((t.device for t in parcel.tensors), torch.device("cpu"))
+        where = self.optimizer.param_groups[0]["params"][0].device
         answers = gather(note, parcel.tensors, where, self.group)
         setups = [note.setup for note, _ in answers]
         if setups.count(setups[0]) < ranks:

@@ -8,7 +8,7 @@ import torch.distributed as dist
 
 from mho.algorithms.base import Factors
 from mho.nn.learning import Learning, Place
-from mho.parallel.ranks import Group
+from mho.parallel.ranks import Group, carrier
 from mho.patches import Geometry, Patches
 
 LINE = 16  # tensors begin at multiples of so many bytes, which suits every dtype
@@ -70,14 +70,13 @@ def gather(
 ) -> list[tuple[Any, list[torch.Tensor]]]:
     """Of all ranks, in order, the note (anything that pickles) and the tensors.
 
-    where: device of this rank's tensors; they travel there unless the processes are connected by gloo alone.
+    where: device of this rank's tensors.
     """
     kinds = [(tuple(t.shape), t.dtype) for t in tensors]
     sent: list[Any] = [None] * dist.get_world_size(group)
     dist.all_gather_object(sent, (note, kinds), group=group)
     most = max(sum(_room(kind) for kind in kinds) for _, kinds in sent)
-    if dist.get_backend(group) == "gloo":
-        where = torch.device("cpu")
+    where = carrier(where, group)
     mine = torch.zeros(most, dtype=torch.uint8, device=where)
     lines = list(torch.empty(len(sent), most, dtype=torch.uint8, device=where))
     for part, tensor in zip(_parts(mine, kinds), tensors, strict=True):

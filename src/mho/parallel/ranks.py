@@ -1,5 +1,6 @@
 """Which processes take part."""
 
+import torch
 import torch.distributed as dist
 from torch.distributed.device_mesh import DeviceMesh
 
@@ -28,3 +29,8 @@ def group_of(where: str, group: object) -> Group:
     if group is not None and not isinstance(group, dist.ProcessGroup):
         raise wrong_type(where, "the group", group, "a process group, a DeviceMesh or None")
     return group
+
+
+def carrier(where: torch.device, group: Group) -> torch.device:
+    """The device on which tensors of the device `where` travel: gloo takes those of the CPU."""
+    return torch.device("cpu") if dist.get_backend(group) == "gloo" else where

@@ -8,11 +8,20 @@ import torch.distributed as dist
 from torch import nn
 
 from mho.errors import complaint
+from mho.nn import label
 from mho.nn.block import Block
 from mho.nn.matrix import AnalogMatrix
 from mho.nn.product import Layout, product
 from mho.parallel.collectives import Collect, Deal, samples_of_ranks, swap
 from mho.parallel.ranks import Group, group_of
+
+
+class Share(nn.ModuleDict):
+    """Some of the blocks of a matrix by their number there; loads them from the state of all."""
+
+    def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
+        own = {k: v for k, v in state_dict.items() if k.removeprefix(prefix).partition(".")[0] in self}
+        super()._load_from_state_dict(own, prefix, *args)
 
 
 class RowShard(nn.Module):
@@ -42,12 +51,15 @@ class RowShard(nn.Module):
         rows = [(upper - top, lower - top) for upper, lower in matrix.rows[first:last]]
         self.group = group
         self.widths = [lower - upper for upper, lower in itertools.pairwise(edges)]
-        self.blocks = nn.ModuleDict(kept)  # named as in the whole matrix
+        self.blocks = Share(kept)
+        self.analog_hardware = matrix.analog_hardware
         self.calls = matrix.calls
         self.layout = matrix.layout._replace(blocks=list(kept.values()), rows=rows)
 
+    @torch.compiler.disable
     def forward(self, x: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
-        """As of the whole matrix; every rank has to call it, with its own samples and the whole bias."""
+        """As of the whole matrix; every rank has to call it, with its own samples and the whole bias. torch.compile
+        leaves it as it is."""
         layout: Layout = self.layout
         if layout.geometry is None:
             samples, places, shape = x.reshape(-1, x.shape[-1]), 1, x.shape[:-1]
@@ -71,13 +83,25 @@ class RowShard(nn.Module):
         shapes = [(n, own.shape[1]) for n in self.widths]
         return swap([own] * len(shapes), shapes, self.group).view(-1, own.shape[1])
 
+    def _save_to_state_dict(self, destination, prefix, keep_vars) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        destination[prefix + label.NAME] = self.analog_hardware
+
+    def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
+        given = dict(state_dict)
+        saved = given.pop(prefix + label.NAME, None)
+        if saved is not None and (found := label.differences(saved, self.analog_hardware)):
+            raise complaint("load_state_dict", f"{prefix[:-1]} is made of other hardware: {'; '.join(found)}")
+        super()._load_from_state_dict(given, prefix, *args)
+
 
 def shard_rows_(model: nn.Module, group: object = None) -> nn.Module:
     """Leaves each rank, in place, a share of the rows of blocks of every analog matrix; returns the model.
 
     A matrix with fewer rows of blocks than there are ranks stays whole on every rank; `Mapping.max_out` decides
-    how many a matrix has. The tensors keep their names, so the states of all ranks together are the state of the
-    whole model. Forward and backward become collective: all ranks must call the same layers in the same order.
+    how many a matrix has. The tensors keep their names: the states of all ranks together are the state of the whole
+    model, as torch.distributed.checkpoint saves it, and each rank loads its part of that. Forward and backward
+    become collective: all ranks must call the same layers in the same order.
 
     Args:
         model: the same on all ranks; make the optimizer afterwards, and then call `connect`.

@@ -13,7 +13,7 @@ class Asked(NamedTuple):
     """The factors (x, d) of the next step.
 
     Args:
-        samples: how many; x_max, d_max: largest |x| and |d|.
+        samples: how many; x_max, d_max: largest |x| and |d|, infinite if one is not finite.
         largest: largest product |x d| of a sample; mean: of the sum of |x d| over the samples, over the cells.
         inputs_clipped: inputs beyond the bound of the forward converters; outputs_clipped: outputs likewise, where
             no bound management repeats them; noise: standard deviation of the output noise relative to the outputs
@@ -40,7 +40,7 @@ def asked_of(block: Block) -> Asked | None:
             if not len(x):
                 continue
             shown = x[:SAMPLES] if shown is None else shown
-            by_x, by_d = x.abs(), d.abs()
+            by_x, by_d = x.abs(), d.abs().nan_to_num(nan=torch.inf)
             tops = by_x.amax(1), by_d.amax(1)
             x_max, d_max = max(x_max, float(tops[0].max())), max(d_max, float(tops[1].max()))
             largest = max(largest, float((tops[0] * tops[1]).max()))

@@ -3,6 +3,7 @@
 The thresholds are ours. The package's default training stays well below each, see tests/test_diagnose.py.
 """
 
+import math
 from collections.abc import Callable, Iterator
 
 from mho.diagnosis.context import Context
@@ -61,7 +62,7 @@ def clipped(c: Context) -> Iterator[Finding]:
 def below_granularity(c: Context) -> Iterator[Finding]:
     """Updates that ask for a small part of a pulse."""
     a, seen, rate = c.array, c.asked, c.rate
-    if not c.is_fast or (seen is not None and seen.largest == 0):
+    if not c.is_fast or (seen is not None and not 0 < seen.largest < math.inf):
         return
     if seen is None or rate is None:
         each = (a.up + a.down) / (a.cells * max(a.updates, 1))
@@ -83,11 +84,17 @@ def below_granularity(c: Context) -> Iterator[Finding]:
         )
 
 
-def no_gradient(c: Context) -> Iterator[Finding]:
-    """Recorded errors that are all 0."""
-    if c.is_fast and c.asked is not None and c.asked.d_max == 0:
-        measured = f"d, the error at its outputs, is 0 for all of {c.asked.samples:,} samples"
-        yield _found("no gradient", "error", c.array.name, measured, {"d_max": 0.0})
+def errors(c: Context) -> Iterator[Finding]:
+    """Recorded errors that are all 0, or not finite."""
+    if not c.is_first or c.asked is None:
+        return
+    where, samples, d_max = c.array.layer or "model", c.asked.samples, c.asked.d_max
+    if d_max == 0:
+        measured = f"d, the error at its outputs, is 0 for all of {samples:,} samples"
+        yield _found("no gradient", "error", where, measured, {"d_max": d_max})
+    if d_max == math.inf:
+        measured = f"d, the error at its outputs, holds NaN or infinity, in {samples:,} samples"
+        yield _found("not finite", "error", where, measured, {"samples": float(samples)})
 
 
 def dead(c: Context) -> Iterator[Finding]:
@@ -162,5 +169,5 @@ def stuck(c: Context) -> Iterator[Finding]:
 
 
 RULES: tuple[Rule, ...] = (
-    saturated, clipped, below_granularity, no_gradient, dead, reference, asymmetric, coarse, converters, stuck,
+    saturated, clipped, below_granularity, errors, dead, reference, asymmetric, coarse, converters, stuck,
 )  # fmt: skip

@@ -24,6 +24,10 @@ WORDS = {
         "Without errors d the arrays get no pulses, whatever the learning rate.",
         "look behind this layer: saturated activations, dead ReLUs, a loss that is detached or exactly 0.",
     ),
+    "not finite": (
+        "A step with such factors is refused.",
+        "zero_grad and go on without this batch; lower the learning rate, also of the digital parameters.",
+    ),
     "dead": (
         "It stays as it was programmed. An array that collects (W) gets pulses only for what a read's "
         "converter can tell from 0 (half of adc_step), and only once a threshold is reached.",

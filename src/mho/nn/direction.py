@@ -8,6 +8,8 @@ from torch import nn
 from mho.crossbar import Crossbar
 from mho.nn.gates import GATES, Tensors
 from mho.nn.linear import AnalogLinear, linear_of
+from mho.nn.matrix import AnalogMatrix
+from mho.nn.recurrence import joined, of_first, run, steps_of
 from mho.rng import child_key
 
 
@@ -56,36 +58,29 @@ class Direction(nn.Module):
             sizes: number of samples in each time step, never more than in the one before.
             state: (samples, size) each, before the first step.
         """
-        steps = zip(self.ih(x).split(sizes), sizes, strict=True)
-        if self.is_reverse:
-            outputs, state = self._grow(list(steps)[::-1], state)
-            return torch.cat(outputs[::-1]), state
-        outputs, state = self._shrink(steps, state)
+        steps, a = steps_of(sizes, self.is_reverse), self.ih(x)
+        layers = [self.hh] if self.hr is None else [self.hh, self.hr]
+        if torch.compiler.is_compiling() or not all(map(_is_plain, layers)):
+            y, state = self._step_by_step(a, steps, state)
+        else:
+            y, state = run(a, steps, self.gates, layers, state)
+        return torch.cat(y.split(sizes[::-1])[::-1]) if self.is_reverse else y, state
+
+    def _step_by_step(
+        self, a: torch.Tensor, steps: list[tuple[int, int]], state: Tensors
+    ) -> tuple[torch.Tensor, Tensors]:
+        """As `run`, in modules."""
+        outputs = []
+        for first, last in steps:
+            now = of_first(state, last - first)
+            new, _ = self.gates.forward(a[first:last], self.hh(now[0]), now)
+            new = new if self.hr is None else (self.hr(new[0]), *new[1:])
+            outputs.append(new[0])
+            state = joined(new, state)
         return torch.cat(outputs), state
 
-    def _shrink(self, steps, state: Tensors) -> tuple[list[torch.Tensor], Tensors]:
-        """Forward in time: sequences end, the last of the samples first."""
-        outputs, ended = [], []
-        for a, samples in steps:
-            if samples < len(state[0]):
-                ended.append([part[samples:] for part in state])
-                state = tuple(part[:samples] for part in state)
-            state = self._step(a, state)
-            outputs.append(state[0])
-        return outputs, tuple(torch.cat(parts) for parts in zip(state, *reversed(ended), strict=True))
 
-    def _grow(self, steps, initial: Tensors) -> tuple[list[torch.Tensor], Tensors]:
-        """Back in time: sequences join, each with its own initial state."""
-        outputs, state = [], tuple(part[:0] for part in initial)
-        for a, samples in steps:
-            if samples > len(state[0]):
-                state = tuple(
-                    torch.cat([now, new[len(now) : samples]]) for now, new in zip(state, initial, strict=True)
-                )
-            state = self._step(a, state)
-            outputs.append(state[0])
-        return outputs, state
-
-    def _step(self, a: torch.Tensor, state: Tensors) -> Tensors:
-        state = self.gates(a, self.hh(state[0]), state)
-        return state if self.hr is None else (self.hr(state[0]), *state[1:])
+def _is_plain(layer: AnalogLinear) -> bool:
+    """Whether calling it does no more than multiply with its whole matrix (see `mho.parallel.shard_rows_`)."""
+    hooks = layer._forward_hooks, layer._forward_pre_hooks, layer._backward_hooks, layer._backward_pre_hooks
+    return isinstance(layer.matrix, AnalogMatrix) and not any(hooks)

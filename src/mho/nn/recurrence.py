@@ -1,0 +1,181 @@
+"""All time steps of one direction of a recurrent layer as one node of autograd.
+
+A step has two products and a dozen short operations: as nodes of their own they take several times as long.
+`Direction` has the same steps in plain torch, for torch.compile and for layers with hooks.
+"""
+
+import itertools
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+import torch
+from torch.nn import functional
+
+from mho.nn import product
+from mho.nn.calls import may_be_repeated
+from mho.nn.gates import Gates, Tensors
+from mho.nn.product import Layout, Needed, Saved, Scales
+
+if TYPE_CHECKING:
+    from mho.nn.linear import AnalogLinear
+
+
+class Matrix(NamedTuple):
+    """One of the matrices that a step multiplies with."""
+
+    layout: Layout
+    bias: torch.Tensor | None
+    has_column: bool  # of biases, whose input is 1
+    how: tuple[bool, bool]  # training, may be repeated
+
+    def forward(self, x: torch.Tensor, scales: Scales) -> tuple[torch.Tensor, Saved]:
+        """(samples, in) -> (samples, out), and what the way back needs."""
+        x = functional.pad(x, (0, 1), value=1.0) if self.has_column else x
+        return product.forward(x, self.bias, self.layout, scales, *self.how)
+
+
+class Plan(NamedTuple):
+    """What a recurrence does.
+
+    Args:
+        steps: (first, last + 1) sample of each time step, in the order in which they are taken.
+        gates: of the layer; matrices: hidden-to-hidden and, with a projection, hidden-to-output.
+        keep: there may be a way back.
+    """
+
+    steps: list[tuple[int, int]]
+    gates: Gates
+    matrices: list[Matrix]
+    keep: bool
+
+    def of_matrices(self, given: Sequence) -> list[Sequence]:
+        """What is given for the bias, and the weight and out_scale of each block, of each matrix."""
+        edges = itertools.accumulate((1 + 2 * len(m.layout.blocks) for m in self.matrices), initial=0)
+        return [given[first:last] for first, last in itertools.pairwise(edges)]
+
+
+def steps_of(sizes: Sequence[int], is_reverse: bool) -> list[tuple[int, int]]:
+    """(first, last + 1) sample of each time step, in the order in which they are taken."""
+    steps = list(itertools.pairwise(itertools.accumulate(sizes, initial=0)))
+    return steps[::-1] if is_reverse else steps
+
+
+def of_first(state: Tensors, n: int) -> Tensors:
+    """The state of the first n samples."""
+    return state if n == len(state[0]) else tuple(part[:n] for part in state)
+
+
+def joined(new: Tensors, old: Tensors) -> Tensors:
+    """The state of all samples after a step in which the first of them took part."""
+    n = len(new[0])
+    return new if n == len(old[0]) else tuple(torch.cat([x, y[n:]]) for x, y in zip(new, old, strict=True))
+
+
+def run(
+    a: torch.Tensor,
+    steps: list[tuple[int, int]],
+    gates: Gates,
+    layers: Sequence["AnalogLinear"],
+    state: Tensors,
+) -> tuple[torch.Tensor, Tensors]:
+    """a (samples of all time steps, gates * hidden_size) -> h of each step in the order of the steps, one after the
+    other (samples of all time steps, size), and the last state."""
+    matrices: list[Matrix] = []
+    trained: list[torch.Tensor | None] = []
+    for layer in layers:
+        layout, training = layer.matrix.layout, layer.training
+        how = training, training and may_be_repeated()
+        matrices.append(Matrix(layout, layer.bias, layer.has_column, how))
+        trained += [layer.bias, *(p for block in layout.blocks for p in block.trained)]
+    plan = Plan(steps, gates, matrices, torch.is_grad_enabled())
+    y, *last = _Recurrence.apply(a, plan, len(state), *state, *trained)
+    return y, tuple(last)
+
+
+class _Recurrence(torch.autograd.Function):
+    """The `rest` are the parts of the initial state, and what is trained of each matrix, see `Plan.of_matrices`."""
+
+    @staticmethod
+    def forward(ctx, a: torch.Tensor, plan: Plan, n_states: int, *rest):
+        state = rest[:n_states]
+        scales = [trained[2::2] for trained in plan.of_matrices(rest[n_states:])]
+        outputs: list[torch.Tensor] = []
+        kept: list[torch.Tensor] = []
+        events: list[list[int]] = []
+        of_gates: Tensors = ()
+        for first, last in plan.steps:
+            now = of_first(state, last - first)
+            b, saved = plan.matrices[0].forward(now[0], scales[0])
+            new, of_gates = plan.gates.forward(a[first:last], b, now)
+            products = [saved]
+            if len(plan.matrices) == 2:
+                h, saved = plan.matrices[1].forward(new[0], scales[1])
+                new = h, *new[1:]
+                products.append(saved)
+            if plan.keep:
+                kept += of_gates
+                for saved in products:
+                    kept += [saved.x, *saved.unscaled]
+                events.append([saved.event for saved in products])
+            outputs.append(new[0])
+            state = joined(new, state)
+        ctx.save_for_backward(*kept, *itertools.chain(*scales))
+        ctx.plan, ctx.events, ctx.n_of_gates, ctx.shape = plan, events, len(of_gates), a.shape
+        return torch.cat(outputs), *state
+
+    @staticmethod
+    def backward(ctx, gy: torch.Tensor, *of_last: torch.Tensor):
+        plan, n_states = ctx.plan, len(of_last)
+        _, _, _, *needed = ctx.needs_input_grad
+        wanted = plan.of_matrices(needed[n_states:])
+        kept, scales = _unpacked(ctx.saved_tensors, plan, ctx.events, ctx.n_of_gates)
+        of_scales: list[list[Any]] = [[None] * len(part) for part in scales]
+
+        def back(which: int, g: torch.Tensor, saved: Saved) -> Any:
+            """The gradient of a product's input; those of the scales are added up."""
+            matrix, sums = plan.matrices[which], of_scales[which]
+            needs = Needed(True, False, wanted[which][1::2], wanted[which][2::2])
+            found = product.backward(g, saved, matrix.layout, scales[which], needs)
+            for n, more in enumerate(found.scales):
+                sums[n] = more if sums[n] is None else sums[n].add_(more)
+            return cast(Any, found.x)[:, :-1] if matrix.has_column else found.x
+
+        of_a, of_bias = gy.new_empty(ctx.shape), []
+        of_state, at = tuple(of_last), len(gy)
+        for (first, last), (of_gates, products) in zip(plan.steps[::-1], kept[::-1], strict=True):
+            samples = last - first
+            of_h, *others = of_first(of_state, samples)
+            of_h = of_h + gy[at - samples : at]
+            at -= samples
+            if len(products) == 2:
+                of_h = back(1, of_h, products[1])
+            of_a[first:last], of_b, through = plan.gates.backward((of_h, *others), of_gates)
+            of_h = back(0, of_b, products[0])
+            of_state = joined((of_h if through[0] is None else of_h + through[0], *through[1:]), of_state)
+            of_bias.append(of_b)
+        biases = [torch.cat(of_bias).sum(0) if wanted[0][0] else None, *[None] * (len(plan.matrices) - 1)]
+        of_trained = (
+            part
+            for bias, sums in zip(biases, of_scales, strict=True)
+            for part in (bias, *itertools.chain(*((None, scale) for scale in sums)))
+        )
+        return of_a, None, None, *of_state, *of_trained
+
+
+Kept = list[tuple[Tensors, list[Saved]]]
+
+
+def _unpacked(
+    tensors: Tensors, plan: Plan, events: list[list[int]], n_of_gates: int
+) -> tuple[Kept, list[list[torch.Tensor | None]]]:
+    """What was kept of the gates and the products of each step; and the scales of each matrix."""
+    rest = iter(tensors)
+    kept: Kept = []
+    for of_step in events:
+        of_gates = tuple(itertools.islice(rest, n_of_gates))
+        products = []
+        for matrix, event in zip(plan.matrices, of_step, strict=True):
+            x, *unscaled = itertools.islice(rest, 1 + len(matrix.layout.blocks))
+            products.append(Saved(x, unscaled, event))
+        kept.append((of_gates, products))
+    return kept, [list(itertools.islice(rest, len(matrix.layout.blocks))) for matrix in plan.matrices]

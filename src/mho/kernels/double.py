@@ -19,11 +19,16 @@ def doubled(source: str) -> str:
     return re.sub(r"np\.float32\b", "np.float64", source)
 
 
-def shift_kernels(device: Device, cells: Cells) -> tuple[ModuleType, Layout]:
-    """The module of `shift.py` for a device, and which parameter of its cells is a plane.
+def shift_kernels(device: Device, cells: Cells, single: bool = False) -> tuple[ModuleType, Layout]:
+    """The module of `shift.py` for a device, and which parameter of its cells is a plane; in float64, or for
+    comparison in float32 as tiles are.
 
     Raises: MhoError if the law has no compiled form.
     """
     layout = Layout(device, cells)
-    digest = _kernel_digest() + (_HERE / "math64.py").read_text()
-    return module_of("mho_shift", doubled(source_of(device, layout, "shift.py")), digest), layout
+    source = source_of(device, layout, "shift.py")
+    if single:
+        return module_of("mho_shift32", source, _kernel_digest()), layout
+    return module_of(
+        "mho_shift", doubled(source), _kernel_digest() + (_HERE / "math64.py").read_text()
+    ), layout

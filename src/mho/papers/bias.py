@@ -1,8 +1,9 @@
 """Where Analog SGD ends on quadratics, against the root of its mean step; and how its bias grows with the noise.
 
-f(W) = 1/2 (W - W*)^T H (W - W*), 20 weights, 32 instances as in `quadratic`; gradient noise N(0, sigma^2), expected
-steps (no granularity) unless the cell says "pulses". Each cell is run with two step sizes, and what they find is
-extrapolated to the step size 0: 2 W(lr/2) - W(lr). In the cells "noise-..." H is 0.1 times the identity.
+f(W) = 1/2 (W - W*)^T H (W - W*), 20 weights, 32 instances as in `quadratic`; gradient noise N(0, sigma^2),
+expected steps (no granularity) unless the cell says "pulses". Each cell is run with two step sizes, and what
+they find is extrapolated to the step size 0: 2 W(lr/2) - W(lr). Eight copies of each instance differ in the
+noise only; the mean is over them and over time. In the cells "noise-..." H is 0.1 times the identity.
 """
 
 import math
@@ -24,7 +25,7 @@ from mho.rng import child_key
 from mho.theory import R, folded_mean, root
 from mho.tile import Tile
 
-N, LR, SOFT = 32, 0.02, 0.1
+N, COPIES, LR, SOFT = 32, 8, 0.02, 0.1
 NOISES = (0.0025, 0.005, 0.01, 0.03, 0.1, 0.3, 1.0, 2.5)
 
 
@@ -58,7 +59,7 @@ CELLS: dict[str, dict[str, Any]] = {
     **{f"noise-{noise}": {"law": "soft", "noise": noise, "curvature": SOFT} for noise in NOISES},
 }
 for _settings in CELLS.values():
-    _settings["steps"] = 100_000 if _settings["noise"] else 10_000
+    _settings["steps"] = 20_000 if _settings["noise"] else 5_000
 
 
 def run(settings: Mapping[str, Any], seed: int, tick: Tick) -> dict[str, tuple[float, float]]:
@@ -114,7 +115,8 @@ def _end(
     key: int,
     watch: Any,
 ) -> torch.Tensor:
-    """(N, D) float64: the mean of W over the steps after the first fifth; without noise, W at the end."""
+    """(N, D) float64: the mean of W over the copies and the steps after the first quarter; without noise W at the
+    end."""
     dw_min = settings.get("dw_min")
     device = Device(LAWS[settings["law"]], dw_min or 1e-3)
     scheme = Pulses(rounding="stochastic") if dw_min else Expected()
@@ -123,17 +125,17 @@ def _end(
     def new_tile(name: str, w: torch.Tensor, pulses: str = "update", digital: bool = False) -> Tile:
         return Tile(w, device, pulses=scheme, key=key)
 
-    state = algorithm.init(new_tile, torch.zeros(N * D, 1))
+    state = algorithm.init(new_tile, torch.zeros(COPIES * N * D, 1))
     x, total = torch.ones(1, 1), torch.zeros(N, D, dtype=DOUBLE)
     steps, noise = settings["steps"], settings["noise"]
-    first = steps // 5 if noise else steps - 1
+    first = steps // 4 if noise else steps - 1
     for k in range(steps):
-        slope = torch.einsum("nij,nj->ni", hessian, state.W.w.reshape(N, D) - goal)
+        slope = torch.einsum("nij,cnj->cni", hessian, state.W.w.reshape(COPIES, N, D) - goal)
         if noise:
-            slope += noise * torch.randn(N, D, generator=g)
+            slope += noise * torch.randn(COPIES, N, D, generator=g)
         algorithm.step(state, Factors(x, -slope.reshape(1, -1)), lr)
         if k >= first:
-            total += state.W.w.reshape(N, D)
+            total += state.W.w.reshape(COPIES, N, D).mean(0)
         if k % 500 == 0:
             watch(k)
     return total / (steps - first)

@@ -1,10 +1,12 @@
 """A noisy quadratic on devices whose symmetric points are anywhere: who finds the minimum, who is biased.
 
-f(W) = 1/2 (W - W*)^T H (W - W*), 20 weights, eigenvalues of H log-uniform in [0.3, 1.5], W* ~ N(0, 0.3^2) clipped
-at 0.7, gradient noise N(0, 0.3^2). Devices q+ = (1 + c)(1 - w), q- = (1 - c)(1 + w), whose symmetric point c is
-N(0.3, 0.2^2) clipped at 0.85, independent for P and W; dw_min 1e-3, stochastic rounding, no read noise.
+f(W) = 1/2 (W - W*)^T H (W - W*), 20 weights, eigenvalues of H log-uniform in [0.3, 1.5], W* ~ N(0, 0.3^2)
+clipped at 0.7, gradient noise N(0, 0.3^2). Devices q+ = (1 + c)(1 - w), q- = (1 - c)(1 + w), whose symmetric
+point c is N(0.3, 0.2^2) clipped at 0.85, independent for P and W; dw_min 1e-3, stochastic rounding, no read
+noise.
 
-All instances are trained side by side as rows of one array: they share nothing but the random flips of a chopper.
+All instances are trained side by side as rows of one array: they share nothing but the random flips of a
+chopper.
 """
 
 import math

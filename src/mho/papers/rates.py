@@ -1,9 +1,10 @@
-"""Exponents of K in the metrics E_K of the convergence theorems, K steps with step sizes proportional to 1/sqrt(K).
+"""Exponents of K in the metrics E_K of the convergence theorems, K steps with step sizes proportional to
+1/sqrt(K).
 
-The strongly convex problem of `quadratic`: 20 weights, 32 instances, gradient noise .3, symmetric points of W and P
-at N(.3, .2^2). Steps are expected ones: no granularity, so no floor of it. alpha = .05 sqrt(1000/K), gamma = .4,
-beta = eta = .4 alpha, p = .2 alpha. For each instance log E_K is fitted against log K over eight K, a factor 2 from
-one to the next; exponents are means over the instances with standard errors.
+The strongly convex problem of `quadratic`: 20 weights, 32 instances, gradient noise .3, symmetric points of W
+and P at N(.3, .2^2). Steps are expected ones: no granularity, so no floor of it. alpha = .05 sqrt(1000/K),
+gamma = .4, beta = eta = .4 alpha, p = .2 alpha. For each instance log E_K is fitted against log K over eight K,
+a factor 2 from one to the next; exponents are means over the instances with standard errors.
 """
 
 import math
@@ -36,7 +37,7 @@ def _cell(algorithm: str, w: Device = DEVICE, p: Device = DEVICE, at_minimum: bo
         "algorithm": algorithm,
         "devices": devices,
         "w_sp": "minimum" if at_minimum else "random",
-        "steps": 64_000,
+        "steps": 32_000,
     }
 
 

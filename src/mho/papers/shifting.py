@@ -1,8 +1,8 @@
 """How many pulses zero-shifting takes, and what it leaves: against dw_min, of any law, cyclic and at random.
 
 Cells q_up = (1 + c)(1 - w), q_down = (1 - c)(1 + w), whose symmetric points c are N(.25, .1^2), clipped at .85,
-start at -.5. N is the first number of pulses (interpolated) behind which the mean of the errors is at most 1 % of
-the mean symmetric point. What is left is measured between 25 and 30 time constants.
+start at -.5. N is the first number of pulses (interpolated) behind which the mean of the errors is at most 1 %
+of the mean symmetric point. What is left is measured between 25 and 30 time constants.
 """
 
 import math

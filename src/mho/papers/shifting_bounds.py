@@ -1,7 +1,7 @@
 """The bounds of zero-shifting against what happens: three laws, three granularities, both schedules.
 
-64 x 64 alike cells start at -.5. Every hundredth of a time constant, for six of them, the mean square of G over all
-pulses so far and the mean square distance from the symmetric point are divided by their bounds.
+64 x 64 alike cells start at -.5. Every hundredth of a time constant, for six of them, the mean square of G over
+all pulses so far and the mean square distance from the symmetric point are divided by their bounds.
 """
 
 import math

@@ -59,8 +59,8 @@ def test_it_is_a_torch_optimizer_over_all_parameters():
     assert isinstance(optimizer, torch.optim.Optimizer)
     held = {p for group in optimizer.param_groups for p in group["params"]}
     assert held == set(model.parameters())
-    assert [group["lr"] for group in optimizer.param_groups] == [0.1, 0.1]
-    assert optimizer.param_groups[1]["momentum"] == 0.9
+    [group] = optimizer.param_groups
+    assert (group["lr"], group["momentum"]) == (0.1, 0.9)
     losses = train(model, optimizer, range(60))
     assert sum(losses[-10:]) < 0.5 * sum(losses[:10])
 
@@ -110,7 +110,7 @@ def test_a_schedule_reaches_analog_and_digital_parameters():
         train(model, optimizer, [0], scheduler)
         moved.append([(a - b).norm().item() for a, b in zip(weights(model), before, strict=True)])
         expected = 1e-3 * 0.1 ** ((step + 1) // 2)
-        assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([expected] * 2)
+        assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([expected])
     for first, third in zip(moved[0], moved[2], strict=True):
         assert third == pytest.approx(0.1 * first, rel=0.02)
 
@@ -121,14 +121,6 @@ def test_a_zero_learning_rate_stops_everything():
     train(model, mho.AnalogOptimizer(model, lr=0.0), range(2))
     for found, expected in zip(weights(model), before, strict=True):
         assert torch.equal(found, expected)
-
-
-def test_lambda_schedule_with_factors_by_group():
-    optimizer = mho.AnalogOptimizer(network(), lr=0.1)
-    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, [lambda t: 1.0, lambda t: 0.5**t])
-    optimizer.step()
-    scheduler.step()
-    assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([0.1, 0.05])
 
 
 # Steps.

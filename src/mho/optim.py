@@ -1,6 +1,7 @@
 """One optimizer for all algorithms: analog weights by their algorithm, everything else by a torch optimizer."""
 
 from collections.abc import Callable, Iterable, Mapping
+from numbers import Real
 from typing import Any
 
 import torch
@@ -12,111 +13,116 @@ from mho.nn.gradient import AnalogParameter
 
 Exchange = Callable[[list[Block]], None]
 """What happens to the recorded factors before they are learned, see `mho.parallel`."""
+NO_OPTIONS = "params", "param_names"
+"""What a param group holds besides options."""
 
 
 class AnalogOptimizer(torch.optim.Optimizer):
     """Steps the analog blocks of a model through their algorithm, and its other parameters digitally.
 
-    It is a torch optimizer: learning-rate schedulers, param groups, hooks, closures, `zero_grad` and
-    `state_dict` work. Calling backward several times before `step` accumulates. A group of parameters becomes two
-    of `param_groups`, one of analog weights and one of digital parameters, with the same learning rate.
+    It is a torch optimizer: param groups, learning-rate schedulers, hooks, closures, `zero_grad` and `state_dict`
+    work. Calling backward several times before `step` accumulates. Of a group's options, an analog weight knows
+    the learning rate; all others, such as momentum and weight decay, are about the digital parameters in it.
 
     Args:
         model: holds analog layers and any others; or, as for any torch optimizer, parameters, or groups of them
-            as dicts {"params": ..., "lr": ..., ...}, whose further options go to the digital optimizer.
+            as dicts {"params": ..., "lr": ..., ...}.
         lr: learning rate of the groups that do not state their own, finite and >= 0.
         digital: class of the torch optimizer for digital parameters (biases, output scales, other layers).
         **options: passed to it.
-    Raises: MhoError if lr is not finite or there are no parameters that require a gradient.
+    Raises: MhoError if a learning rate is not finite or there are no parameters that require a gradient.
     """
+
+    _digital: torch.optim.Optimizer | None = None
 
     def __init__(
         self,
-        model: nn.Module | Iterable[torch.Tensor] | Iterable[Mapping[str, Any]],
+        model: nn.Module | Iterable[Any],
         lr: float,
         digital: type[torch.optim.Optimizer] = torch.optim.SGD,
         **options: Any,
     ) -> None:
-        if not (isinstance(lr, (int, float)) and 0 <= lr < float("inf")):
-            raise complaint(
-                f"AnalogOptimizer(lr={lr!r})", f"lr is {lr!r}", "It must be finite and not negative"
-            )
-        analog: list[dict[str, Any]] = []
-        others: list[dict[str, Any]] = []
-        for group in _groups(model):
-            for part, into in zip(_split(group), (analog, others), strict=True):
-                if part is not None:
-                    into.append({"lr": lr} | part)
-        if not analog and not others:
-            raise complaint("AnalogOptimizer(model)", "the model has no parameter that requires a gradient")
-        self._digital = digital(others, lr=lr, **options) if others else None  # type: ignore[call-arg]
-        self._step_digital = _without_profiler(digital.step)
+        _checked(lr, f"AnalogOptimizer(lr={lr!r})")
+        if not (isinstance(digital, type) and issubclass(digital, torch.optim.Optimizer)):
+            raise wrong_type("AnalogOptimizer(digital=...)", "it", digital, "a class of torch optimizers")
         self.exchange: Exchange | None = None
-        self._n_analog_groups = -1  # not known yet: torch's own constructor adds the groups
-        super().__init__(analog or others, {"lr": lr})
-        self._n_analog_groups = len(analog)
-        self._share()
+        super().__init__(_groups(model), {"lr": lr})
+        self._digital = digital([_digital_part(g) for g in self.param_groups], lr=lr, **options)  # type: ignore[call-arg]
+        self.defaults |= self._digital.defaults  # which schedulers look at
+        self._take_over(self._digital.param_groups, self.param_groups)
+        self.state = self._digital.state
         self._alive = self.blocks  # weights know their block, but do not keep it
 
-    def _share(self) -> None:
-        """Both optimizers hold the same group and state objects, so a scheduler reaches both."""
-        if self._digital is not None:
-            self.param_groups = self.param_groups[: self._n_analog_groups] + self._digital.param_groups
-            self.state = self._digital.state
+    @staticmethod
+    def _take_over(source: list[dict], target: list[dict]) -> None:
+        """Gives the groups of one optimizer the options that the same groups have in another."""
+        for options, group in zip(source, target, strict=True):
+            group.update((name, value) for name, value in options.items() if name not in NO_OPTIONS)
 
     def add_param_group(self, param_group: dict) -> None:
-        """Adds parameters, analog ones, digital ones or both, as a group or two.
+        """Adds a group of parameters, analog ones, digital ones or both.
 
-        Raises: MhoError for digital ones if there were none so far.
+        Raises: MhoError if its learning rate is not finite or negative.
         """
-        if self._n_analog_groups < 0:
-            super().add_param_group(param_group)
-            return
-        analog, others = _split(param_group)
-        if others is not None and self._digital is None:
-            fix = "name them when the optimizer is made"
-            raise complaint(
-                "AnalogOptimizer.add_param_group", "there is no digital optimizer to take them", fix=fix
-            )
-        if analog is not None:
-            super().add_param_group(analog)
-            self.param_groups.insert(self._n_analog_groups, self.param_groups.pop())
-            self._n_analog_groups += 1
+        if isinstance(param_group, dict) and "lr" in param_group:
+            _checked(param_group["lr"], "AnalogOptimizer.add_param_group")
+        super().add_param_group(param_group)
+        if self._digital is not None:
+            self._digital.add_param_group(_digital_part(self.param_groups[-1]))
             self._alive = self.blocks
-        if others is not None and self._digital is not None:
-            self._digital.add_param_group(others)
-        self._share()
 
     @property
     def blocks(self) -> list[Block]:
         """The analog blocks that are trained, in the order of their groups."""
-        groups = self.param_groups[: self._n_analog_groups]
-        return [weight.of_block() for group in groups for weight in group["params"]]
+        return [weight.of_block() for weight, _ in self._weights()]
+
+    def _weights(self) -> list[tuple[AnalogParameter, float]]:
+        """The analog weights and their learning rates."""
+        groups = [(group["params"], group["lr"]) for group in self.param_groups]
+        return [(p, lr) for params, lr in groups for p in params if isinstance(p, AnalogParameter)]
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step of everything; returns what the closure returns.
 
-        Raises: MhoError, before anything has changed, if a learning rate or a recorded factor is not finite.
+        Raises: MhoError, before anything has changed, if a learning rate or a recorded factor is not finite, if an
+        analog weight's gradient was changed by more than a factor, or if the loss depends on the weight itself.
         """
         loss = None
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        groups = self.param_groups[: self._n_analog_groups]
-        rates = [_checked(group["lr"]) for group in groups]
-        blocks = [[weight.of_block() for weight in group["params"]] for group in groups]
+        for group in self.param_groups:
+            _checked(group["lr"], "AnalogOptimizer.step")
+        weights = self._weights()
+        blocks = [weight.of_block() for weight, _ in weights]
         if self.exchange is not None:
-            self.exchange(self.blocks)
-        for of_group in blocks:
-            for block in of_group:
-                block.learning.check()
-        for lr, of_group in zip(rates, blocks, strict=True):
-            for block in of_group:
-                block.step(lr)
-        if self._digital is not None:
-            self._step_digital(self._digital)
+            self.exchange(blocks)
+        for block in blocks:
+            block.learning.check()
+        for (weight, _), block in zip(weights, blocks, strict=True):
+            block.learning.settle()
+            if weight.added is not None:
+                raise complaint(
+                    "AnalogOptimizer.step",
+                    "the loss depends on an analog weight other than by its layer's product",
+                    "Pulses are made of the layer's inputs and errors, and a penalty on weights has none",
+                    "leave weights of type mho.nn.gradient.AnalogParameter out of it, and call zero_grad",
+                )
+        for (_, lr), block in zip(weights, blocks, strict=True):
+            block.step(float(lr))
+        self._step_digital()
         return loss
+
+    def _step_digital(self) -> None:
+        """The digital optimizer's step, without the profiler's record and the hooks around it, which this one's
+        step has itself: 25 us of a small network's iteration."""
+        digital = self._digital
+        assert digital is not None, "it is made by the constructor"
+        if any(group["params"] for group in digital.param_groups):
+            self._take_over(self.param_groups, digital.param_groups)
+            type(digital).step.__wrapped__(digital)  # type: ignore[attr-defined]
+            self._take_over(digital.param_groups, self.param_groups)
 
     def observe(self, loss: float) -> None:
         """Tells the algorithms the training loss, once an epoch; those that go by it are `MultiTileResidual` with
@@ -128,9 +134,9 @@ class AnalogOptimizer(torch.optim.Optimizer):
             block.hardware.algorithm.observe(block.state, loss)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forgets gradients and recorded factors."""
-        for block in self.blocks:
-            block.learning.clear()
+        """Forgets gradients and recorded factors; of digital parameters they become zero if not `set_to_none`."""
+        for weight, _ in self._weights():
+            weight.grad = None
         if self._digital is not None:
             self._digital.zero_grad(set_to_none)
 
@@ -138,44 +144,47 @@ class AnalogOptimizer(torch.optim.Optimizer):
         """Loads what `state_dict()` gave."""
         super().load_state_dict(state_dict)
         if self._digital is not None:
-            self._digital.param_groups = self.param_groups[self._n_analog_groups :]
-            self._digital.state = self.state
+            self._take_over(self.param_groups, self._digital.param_groups)
+            self._digital.__setstate__({"state": self.state})  # adds options that an older torch did not have
+
+    def __getstate__(self) -> dict[str, Any]:
+        """With blocks in the place of their weights, which change when they are copied."""
+        groups = [
+            {**g, "params": [p.of_block() if isinstance(p, AnalogParameter) else p for p in g["params"]]}
+            for g in self.param_groups
+        ]
+        own = {name: self.__dict__[name] for name in ("_digital", "exchange")}
+        return super().__getstate__() | own | {"param_groups": groups}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        for group in self.param_groups:
+            group["params"] = [p.weight if isinstance(p, Block) else p for p in group["params"]]
+        self._alive = self.blocks
 
 
 def _groups(model: Any) -> list[dict[str, Any]]:
-    """The groups of parameters, as dicts."""
+    """The groups of parameters, as dicts of their own."""
     if isinstance(model, nn.Module):
-        return [{"params": [p for p in model.parameters() if p.requires_grad]}]
-    parts = list(model)
-    if all(isinstance(part, Mapping) for part in parts):
-        return [dict(part) for part in parts]
-    return [{"params": parts}]
+        params: list[Any] = [p for p in model.parameters() if p.requires_grad]
+    elif isinstance(model, Iterable) and not isinstance(model, torch.Tensor):
+        params = list(model)
+    else:
+        raise wrong_type("AnalogOptimizer(model)", "it", model, "a module, parameters or groups of them")
+    if not params:
+        raise complaint("AnalogOptimizer(model)", "the model has no parameter that requires a gradient")
+    if all(isinstance(part, Mapping) for part in params):
+        return [dict(part) for part in params]
+    return [{"params": params}]
 
 
-def _split(group: Mapping[str, Any]) -> tuple[dict | None, dict | None]:
-    """The analog and the digital part of a group; None where there is nothing."""
-    given = group["params"]
-    params = [given] if isinstance(given, torch.Tensor) else list(given)
-    for p in params:
-        if not isinstance(p, torch.Tensor):
-            raise wrong_type("AnalogOptimizer(model)", "a parameter", p, "a tensor")
-    analog = [p for p in params if isinstance(p, AnalogParameter)]
-    others = [p for p in params if not isinstance(p, AnalogParameter)]
-    rate = {"lr": group["lr"]} if "lr" in group else {}
-    return (
-        {"params": analog, **rate} if analog else None,
-        {**group, "params": others} if others else None,
-    )
+def _digital_part(group: Mapping[str, Any]) -> dict[str, Any]:
+    """A group with its digital parameters only; there may be none."""
+    options = {name: value for name, value in group.items() if name not in NO_OPTIONS}
+    return {"params": [p for p in group["params"] if not isinstance(p, AnalogParameter)], **options}
 
 
-def _checked(lr: Any) -> float:
-    lr = float(lr)
-    if not 0 <= lr < float("inf"):
-        raise complaint("AnalogOptimizer.step", f"lr is {lr}", "It must be finite and not negative")
-    return lr
-
-
-def _without_profiler(step: Callable[..., Any]) -> Callable[..., Any]:
-    """An optimizer's step without the profiler's record and the hooks around it, which this one's step has itself:
-    25 us of a small network's iteration."""
-    return step.__wrapped__ if getattr(step, "hooked", False) else step  # type: ignore[attr-defined]
+def _checked(lr: Any, where: str) -> None:
+    number = isinstance(lr, Real) or (isinstance(lr, torch.Tensor) and lr.numel() == 1)
+    if not (number and 0 <= float(lr) < float("inf")):
+        raise complaint(where, f"lr is {lr!r}", "It must be finite and not negative")

@@ -1,12 +1,12 @@
 """The gradient of an analog weight as a matrix, for those who ask for it."""
 
 import weakref
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
-from mho.errors import complaint
+from mho.errors import complaint, wrong_type
 
 if TYPE_CHECKING:
     from mho.nn.block import Block
@@ -17,9 +17,10 @@ class AnalogParameter(nn.Parameter):
 
     Training does not ask. Who does (clipping, a GradScaler, a logger) gets dL/dW (out, in): minus the sum of d x^T
     over all samples since `zero_grad`, of the weight as the array holds it, before digital scales. Multiplying it
-    in place by one number multiplies d of all these samples by that number, and so the pulses that the step asks
-    for; setting it to zero means no step. Any other change is an error at the step: pulses are made of x and d,
-    and no x and d have such a sum. `weight.grad = None` forgets the factors.
+    by one number multiplies d of all these samples by that number, and so the pulses that the step asks for;
+    setting it to zero, or to None, forgets them: no step. Any other change is an error at the step: pulses are made
+    of x and d, and no x and d have such a sum. After a step it is None, for a step uses up the factors. A copy of
+    the weight alone is an ordinary parameter.
     """
 
     block: "weakref.ref[Block] | None"
@@ -41,22 +42,31 @@ class AnalogParameter(nn.Parameter):
 
     @property
     def grad(self) -> torch.Tensor | None:  # type: ignore[override]
-        """(out, in) or None."""
+        """(out, in) float32, or None."""
         block = self._of()
-        return None if block is None else block.learning.gradient()
+        return self.added if block is None else block.learning.gradient()
 
     @grad.setter
     def grad(self, value: torch.Tensor | None) -> None:
         block = self._of()
+        if block is None or value is None:
+            _GRAD.__set__(self, value)
         if block is None:
             return
         if value is None:
             block.learning.clear()
+        elif not isinstance(value, torch.Tensor):
+            raise wrong_type("weight.grad = ...", "it", value, "a tensor or None")
         elif value.shape != self.shape:
             what = f"it has shape {tuple(value.shape)}"
             raise complaint("weight.grad = ...", what, f"The weight has shape {tuple(self.shape)}")
         else:
             block.learning.replace(value)
+
+    @property
+    def added(self) -> torch.Tensor | None:
+        """What autograd itself has added up, for uses of the weight other than its layer's product."""
+        return _GRAD.__get__(self)
 
     def _of(self) -> "Block | None":
         block = getattr(self, "block", None)
@@ -65,3 +75,7 @@ class AnalogParameter(nn.Parameter):
     def __reduce_ex__(self, protocol):
         """As the plain parameter that it is without its block, which takes it back in (`Block.__setstate__`)."""
         return nn.Parameter(self.data, self.requires_grad).__reduce_ex__(protocol)
+
+
+_GRAD: Any = torch.Tensor.grad
+"""Torch's own attribute, which `AnalogParameter.grad` stands before."""

@@ -8,7 +8,7 @@ from mho.algorithms.base import Factors
 from mho.checks import is_finite
 from mho.errors import complaint
 from mho.nn.calls import order
-from mho.patches import concatenated
+from mho.patches import Patches, concatenated
 
 Place = tuple[int, int]
 """Of a call among the others: its pass and its number there, see `mho.nn.calls.order`."""
@@ -24,8 +24,9 @@ class Learning:
     def __init__(self) -> None:
         self.factors: list[Factors] = []
         self._order: list[Place] = []
-        self._dense: torch.Tensor | None = None
-        self._version = 0
+        self._versions: list[list[int]] = []  # of the inputs, when they were recorded
+        self._dense: torch.Tensor | None = None  # what `weight.grad` is, once someone has asked for it
+        self._computed: torch.Tensor | None = None  # and was then
         self.is_shared = False
 
     def record(self, factors: Factors, event: int) -> None:
@@ -43,6 +44,7 @@ class Learning:
         at = bisect.bisect_right(self._order, place)
         self._order.insert(at, place)
         self.factors.insert(at, factors)
+        self._versions.insert(at, _versions(factors))
 
     def calls(self) -> list[tuple[Place, Factors]]:
         """The factors of each call and its place among the calls, in order."""
@@ -54,6 +56,7 @@ class Learning:
         calls = sorted(calls, key=lambda call: call[0])
         self.clear()
         self._order, self.factors = [place for place, _ in calls], [factors for _, factors in calls]
+        self._versions = [_versions(factors) for factors in self.factors]
         self.is_shared = True
 
     def take(self) -> Factors | None:
@@ -80,44 +83,81 @@ class Learning:
 
     def clear(self) -> None:
         """Forgets everything."""
-        self.factors, self._order, self._dense, self.is_shared = [], [], None, False
+        self._forget()
+        self._dense = self._computed = None
+        self.is_shared = False
+
+    def _forget(self) -> None:
+        self.factors, self._order, self._versions = [], [], []
 
     def gradient(self) -> torch.Tensor | None:
         """dL/dW (out, in), see `AnalogParameter`; None if nothing was recorded."""
         if self._dense is None and self.factors:
-            self._dense = self._sum()
-            self._version = self._dense._version
+            with torch.inference_mode(False):
+                self._dense = self._sum()
+                self._computed = self._dense.clone()
         return self._dense
 
     def replace(self, gradient: torch.Tensor) -> None:
         """Takes another matrix for the gradient."""
-        self.gradient()
-        self._dense, self._version = gradient, -1
+        if self.gradient() is None:
+            self._computed = torch.zeros_like(gradient, dtype=torch.float32)
+        self._dense = gradient
 
     def settle(self) -> None:
-        """Multiplies d by what someone has multiplied the gradient by.
+        """Multiplies d by what someone has multiplied the gradient by; by zero, and there are no factors any more.
 
-        Raises: MhoError if it was changed in any other way.
+        Raises: MhoError if it was changed in any other way, or the inputs were.
         """
-        now, self._dense = self._dense, None
-        if now is None or now._version == self._version:
-            return
-        was = self._sum() if self.factors else torch.zeros_like(now)
-        top = was.abs().argmax()
-        factor = 1.0 if was.view(-1)[top] == 0 else float(now.reshape(-1)[top] / was.view(-1)[top])
-        if not torch.allclose(
-            now.to(was), factor * was, rtol=1e-4, atol=1e-6 * abs(factor) * float(was.abs().max())
-        ):
+        if any(_versions(f) != before for f, before in zip(self.factors, self._versions, strict=True)):
             raise complaint(
-                "weight.grad",
-                "the gradient of an analog weight was changed by more than one common factor",
-                "Pulses are made of x and d, whose sum of d x^T it no longer is",
-                "clip by norm, or change the gradients of digital parameters only",
+                "AnalogOptimizer.step",
+                "an input of an analog layer was changed in place after the backward pass",
+                "It is a factor of the update, which is still to come",
+                "pass a copy to the layer: layer(x.clone())",
             )
-        self.factors = [Factors(f.x, f.d * factor) for f in self.factors]
+        now, was = self._dense, self._computed
+        if now is None or was is None:
+            return
+        factor = _factor(now, was)
+        if factor == 0:
+            self._forget()
+        elif factor != 1:
+            self.factors = [Factors(f.x, f.d * factor) for f in self.factors]
+        self._dense = self._computed = None
 
     def _sum(self) -> torch.Tensor:
         total = self.factors[0].outer()
         for f in self.factors[1:]:
             total = total + f.outer()
         return total.neg_()
+
+
+def _factor(now: torch.Tensor, was: torch.Tensor) -> float:
+    """What a gradient was multiplied by. Raises: MhoError if that was not one number."""
+    now = now.detach().to(was)
+    if torch.equal(now.view(torch.int32), was.view(torch.int32)):  # also where it holds NaN
+        return 1.0
+    if not now.isfinite().all():
+        raise complaint(
+            "weight.grad",
+            "the gradient of an analog weight was made NaN or infinite, such as by clipping with such a norm",
+            "Nothing has been changed",
+            "call zero_grad to go on without this batch",
+        )
+    at = was.abs().argmax()
+    top = was.flatten()[at]
+    factor = float(now.flatten()[at] / top) if top else 1.0
+    if not torch.allclose(now, factor * was, rtol=1e-4, atol=1e-6 * abs(factor * float(top))):
+        raise complaint(
+            "weight.grad",
+            "the gradient of an analog weight was changed by more than one common factor",
+            "Pulses are made of x and d, whose sum of d x^T it no longer is",
+            "clip by norm, or change the gradients of digital parameters only",
+        )
+    return factor
+
+
+def _versions(factors: Factors) -> list[int]:
+    """How often torch has written to the inputs."""
+    return [x._version for x in (factors.x.images if isinstance(factors.x, Patches) else [factors.x])]

@@ -4,11 +4,13 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
+from torch.autograd.function import once_differentiable
 
 from mho.checks import lines, numbers
-from mho.errors import MhoError
+from mho.errors import MhoError, complaint
 from mho.nn.calls import NEXT_CALL, Calls, may_be_repeated
 from mho.nn.digital import add_output, columns_of, error_of_block
+from mho.nn.gradient import AnalogParameter
 from mho.patches import Geometry, Patches, Piece
 
 if TYPE_CHECKING:
@@ -177,6 +179,26 @@ def _back(block: "Block", d: torch.Tensor, event: int) -> torch.Tensor:
         return torch.full((len(d), block.shape[1]), torch.nan, dtype=torch.float32, device=d.device)
 
 
+def asked_for(node, layout: Layout) -> list[bool]:
+    """Whether the backward pass that runs the node is to leave a gradient with each block's weight: `loss.backward`
+    is, but `torch.autograd.grad` of an input is no micro-batch of a training.
+
+    Raises: MhoError if `torch.autograd.grad` asks for the gradient of a weight.
+    """
+    asked = set()
+    for following, _ in node.next_functions:
+        weight = getattr(following, "variable", None)
+        if isinstance(weight, AnalogParameter):
+            try:
+                if torch._C._will_engine_execute_node(following):
+                    asked.add(weight)
+            except RuntimeError:  # torch cannot tell of a leaf that autograd.grad asks for
+                what = "it is asked for the gradient of an analog weight"
+                fix = "call loss.backward() and read weight.grad, see mho.nn.gradient.AnalogParameter"
+                raise complaint("torch.autograd.grad", what, fix=fix) from None
+    return [block.trained[0] in asked for block in layout.blocks]
+
+
 class _Product(torch.autograd.Function):
     """`forward` and `backward`; the `trained` are the weight and the out_scale of each block in turn."""
 
@@ -190,11 +212,13 @@ class _Product(torch.autograd.Function):
         return out if x.ndim == 2 or layout.geometry else out.reshape(*x.shape[:-1], out.shape[1])
 
     @staticmethod
+    @once_differentiable
     def backward(ctx, g: torch.Tensor):
         saved, n = ctx.saved_tensors, len(ctx.layout.blocks)
         x, unscaled, scales = saved[0], saved[1 : n + 1], saved[n + 1 :]
         x_needed, bias_needed, _, _, *trained = ctx.needs_input_grad
-        needed = Needed(x_needed, bias_needed, trained[::2], trained[1::2])
+        weights = asked_for(ctx, ctx.layout)
+        needed = Needed(x_needed, bias_needed, weights, trained[1::2])
         found = backward(g, Saved(x, unscaled, ctx.event), ctx.layout, scales, needed)
         of_x = None if found.x is None else found.x.reshape(ctx.shape)
         of_trained = (part for scale in found.scales for part in (None, scale))

@@ -67,7 +67,7 @@ def train(
         raise complaint(
             f"--epochs {spec.epochs}", f"the run in {folder} has {session.epoch} epochs behind it"
         )
-    with _stop_signals() as stop, _threads(spec), contextlib.ExitStack() as closing:
+    with stop_signals() as stop, _threads(spec), contextlib.ExitStack() as closing:
         if watch is not None:
             closing.callback(watch.close)
         while session.epoch < spec.epochs:
@@ -151,7 +151,7 @@ def algorithm_name(spec: RunSpec) -> str:
 
 
 @contextlib.contextmanager
-def _stop_signals() -> Iterator[list[int]]:
+def stop_signals() -> Iterator[list[int]]:
     """A list that gets the number of the first SIGINT or SIGTERM; the second one acts as usual."""
     caught: list[int] = []
     if threading.current_thread() is not threading.main_thread():  # Python handles signals there only

@@ -1,5 +1,6 @@
 """The summary of a model: what its lines say, and the table that they print."""
 
+import copy
 import io
 import subprocess
 import sys
@@ -77,6 +78,22 @@ def test_bytes_of_a_checkpoint_are_those_that_are_written():
     torch.save(layer.state_dict(), file)
     saved = mho.summary(layer).total.saved
     assert 0.97 < saved / file.tell() < 1.0
+
+
+def test_equal_layers_have_equal_numbers():
+    """A state_dict may make tensors of its own, whose addresses are used again."""
+    torch.manual_seed(0)
+    parts = [nn.Linear(9, 7), nn.MultiheadAttention(8, 2), nn.Linear(9, 7), nn.MultiheadAttention(8, 2)] * 3
+    found = mho.summary(mho.convert_(nn.Sequential(*copy.deepcopy(parts)), SGD))
+    assert len({(line.kind, line.memory, line.saved) for line in found}) == 2
+
+
+def test_buffers_that_are_not_saved():
+    module = nn.Module()
+    module.register_buffer("kept", torch.zeros(5))
+    module.register_buffer("lost", torch.zeros(7), persistent=False)
+    [line] = mho.summary(module)
+    assert (line.memory, line.saved, line.parameters) == (48, 20, 0)
 
 
 def test_spread_costs_a_plane():

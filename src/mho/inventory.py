@@ -138,6 +138,7 @@ def _line(name: str, module: nn.Module, in_memory: set[tuple], in_file: set[tupl
     else:
         return None
     tensors = [*parameters.values(), *buffers.values()]
+    memory = _bytes(tensors, in_memory)
     tiles = [tile for block in blocks for tile in block.state.tiles().values()] if whole else []
     return Line(
         name,
@@ -147,22 +148,24 @@ def _line(name: str, module: nn.Module, in_memory: set[tuple], in_file: set[tupl
         tuple(blocks[0].state.tiles()) if whole else (),
         sum(tile.cells.numel() for tile in tiles),
         blocks[0].hardware if whole else None,
-        _bytes(tensors, in_memory),
-        _bytes(saved.values(), in_file),
+        memory,
+        _bytes(saved.values(), in_file, in_memory),
         sum(p.numel() for p in parameters.values() if id(p) not in analog),
         ", ".join(sorted({str(p.device) for p in parameters.values()})) or str(tensors[0].device),
     )
 
 
-def _bytes(tensors: Iterable[torch.Tensor], seen: set[tuple]) -> int:
-    """Of the memory behind the tensors, but for what has been seen; which is added to that."""
-    total = 0
+def _bytes(tensors: Iterable[torch.Tensor], seen: set[tuple], kept: set[tuple] | None = None) -> int:
+    """Of the memory behind the tensors, but for what has been seen; which is added to that.
+
+    kept: memory that stays where it is; others are made for a checkpoint, and their addresses are used again.
+    """
+    sizes = {}
     for t in tensors:
         storage = t.untyped_storage()
-        where = str(t.device), storage.data_ptr()
-        if where not in seen or not where[1]:
-            seen.add(where)
-            total += storage.nbytes()
+        sizes[str(t.device), storage.data_ptr() or id(t)] = storage.nbytes()
+    total = sum(n for where, n in sizes.items() if where not in seen)
+    seen.update(where for where in sizes if kept is None or where in kept)
     return total
 
 

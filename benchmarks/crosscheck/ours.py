@@ -69,7 +69,8 @@ def imported(case: Case, cells: dict[str, np.ndarray], key: int = 0) -> Tile:
     state = tile.state_dict()
     names = [n for n, v in tile.parameters_of_cells.values().items() if isinstance(v, torch.Tensor)]
     assert set(names) == planes.keys(), (sorted(names), sorted(planes))
-    state["planes"] = torch.from_numpy(np.stack([planes[name] for name in names])).float()
+    held = {n: name for name, n in tile._plane_of.items()}  # a bound that is a field shares its plane
+    state["planes"] = torch.from_numpy(np.stack([planes[held[n]] for n in range(len(held))])).float()
     if "reference" in cells:
         state["reference"] = torch.from_numpy(cells["reference"]).float()
     tile.load_state_dict(state)

@@ -14,7 +14,9 @@ class Plane(Viewed):
     def __init__(self, w: torch.Tensor) -> None:
         super().__init__()
         self.register_buffer("w", w.clone())
-        self.register_buffer("_touched", torch.ones(sum(w.shape), dtype=torch.uint8), persistent=False)
+        self.register_buffer(
+            "_touched", torch.ones(sum(w.shape), dtype=torch.uint8, device=w.device), persistent=False
+        )
 
     w: torch.Tensor
 

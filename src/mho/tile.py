@@ -1,5 +1,6 @@
 """A crossbar of cells, and what one can do to it: forward, backward, read, update, pulse, program."""
 
+import functools
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -69,43 +70,47 @@ class Tile(Viewed):
             raise wrong_type("Tile(pulses=...)", "pulses", pulses, "mho.Pulses, mho.Expected or mho.Exact")
         if w.ndim != 2 or w.numel() == 0:
             raise complaint("Tile(w)", f"w has shape {tuple(w.shape)}", "w must be a matrix (out, in)")
-        if not torch.isfinite(w).all():
+        if not (w.is_meta or torch.isfinite(w).all()):
             raise complaint("Tile(w)", "w holds NaN or infinity", "Weights must be finite")
         self.device = device
         self.io = by_direction(io)
         self.pulses = Pulses() if pulses is None else pulses
         self.key = key
         self.shape = (w.shape[0], w.shape[1])
-        drawn = device.draw(self.shape, key)
+        with torch.device("cpu"):  # one cell tells which parameters vary, and a meta tensor holds no others
+            drawn = device.draw((1, 1) if w.is_meta else self.shape, key)
         values = drawn.values()
-        planes = {n: arithmetic.full(v, w) for n, v in values.items() if isinstance(v, torch.Tensor)}
-        self._scalars = {n: v for n, v in values.items() if n not in planes}
-        self._plane_names = tuple(planes)
+        varying = {n: v for n, v in values.items() if isinstance(v, torch.Tensor)}
+        self._scalars = {n: v for n, v in values.items() if n not in varying}
+        planes = list(
+            {id(v): v for v in varying.values()}.values()
+        )  # a bound that is a field has no plane of its own
+        where = {id(v): n for n, v in enumerate(planes)}
+        self._plane_of = {n: where[id(v)] for n, v in varying.items()}
         self._fields = tuple(drawn.fields)
         self._is_noisy = device.write_noise > 0
         shifted = isinstance(drawn.reference, torch.Tensor) or drawn.reference != 0
-        self._has_reference = shifted or self._is_noisy
-        reference = (
-            arithmetic.full(drawn.reference, w).clone()
-            if self._has_reference
-            else torch.empty(0, 0, dtype=torch.float32)
-        )
-        stacked = (
-            torch.stack(list(planes.values())) if planes else torch.empty(0, *self.shape, dtype=torch.float32)
-        )
+        self._is_apparent = shifted or self._is_noisy  # what is seen is not the hidden weight
+        empty = functools.partial(torch.empty, dtype=torch.float32, device=w.device)
+        reference = arithmetic.full(drawn.reference, w).clone() if shifted else empty(0, 0)
+        stacked = empty(len(planes), *self.shape)
+        for plane, values_of_cells in zip(stacked, planes, strict=True):
+            plane.copy_(values_of_cells)
         self.register_buffer("planes", stacked)
         self.register_buffer("reference", reference)
-        self.register_buffer("cells", torch.empty(self.shape, dtype=torch.float32))
-        self.register_buffer("_apparent", torch.empty_like(reference), persistent=False)
+        self.register_buffer("cells", empty(self.shape))
+        apparent = empty(self.shape if self._is_apparent else (0, 0))
+        self.register_buffer("_apparent", apparent, persistent=False)
         if self._is_noisy:  # see mho.write_noise
-            self.register_buffer("noise", torch.zeros(self.shape, dtype=torch.float32))
-            self.register_buffer("_offset", torch.empty_like(reference), persistent=False)
-        self.register_buffer("tally", torch.zeros(len(Tally), dtype=torch.int64))
-        self.register_buffer("events", torch.zeros(STREAMS, dtype=torch.int64))
-        counts = torch.zeros(2 if count_cells else 0, *self.shape, dtype=torch.int32)
+            self.register_buffer("noise", torch.zeros_like(self.cells))
+            self.register_buffer("_offset", torch.empty_like(apparent), persistent=False)
+        self.register_buffer("tally", torch.zeros(len(Tally), dtype=torch.int64, device="cpu"))
+        self.register_buffer("events", torch.zeros(STREAMS, dtype=torch.int64, device="cpu"))
+        counts = torch.zeros(2 if count_cells else 0, *self.shape, dtype=torch.int32, device=w.device)
         self.register_buffer("counts", counts)
-        self.register_buffer("_touched", torch.ones(sum(self.shape), dtype=torch.uint8), persistent=False)
-        self._kernels = None
+        touched = torch.ones(sum(self.shape), dtype=torch.uint8, device=w.device)
+        self.register_buffer("_touched", touched, persistent=False)
+        self._kernels, self._address = None, 0
         self._write(w)
 
     # -- what it is
@@ -114,7 +119,7 @@ class Tile(Viewed):
     def w(self) -> torch.Tensor:
         """Apparent weight (out, in): hidden weight less the reference, plus write noise, if any. Not a copy: do not
         write to it."""
-        return self._buffers["_apparent" if self._has_reference else "cells"]  # type: ignore[return-value]
+        return self._buffers["_apparent" if self._is_apparent else "cells"]  # type: ignore[return-value]
 
     @property
     def touched(self) -> torch.Tensor:
@@ -134,7 +139,8 @@ class Tile(Viewed):
     @property
     def parameters_of_cells(self) -> Cells:
         """The cells' own parameters, as drawn or loaded."""
-        values = self._scalars | dict(zip(self._plane_names, self.planes, strict=True))
+        planes = self.planes.unbind()
+        values = self._scalars | {name: planes[n] for name, n in self._plane_of.items()}
         return Cells.of(values, self._fields, self.reference if self.reference.numel() else 0.0)
 
     def saturated(self) -> int:
@@ -215,7 +221,7 @@ class Tile(Viewed):
         event = next_event(self.counters("events"), Stream.C2C)
         if not total:
             return UpdateInfo(0, 0, 0, 0)
-        sent = (self._kernels or self._load()).send_counted(n, row, column, total, event)
+        sent = self._ready().send_counted(n, row, column, total, event)
         return self._counted(sent, before)
 
     def program(self, w: torch.Tensor) -> None:
@@ -232,8 +238,8 @@ class Tile(Viewed):
         Raises: MhoError if the reference has another shape or is not finite; nothing changes then.
         """
         checks.matrix("subtract", "reference", reference, self.shape)
-        if not self._has_reference:
-            self._has_reference = True
+        if not self.reference.numel():
+            self._is_apparent = True
             self.reference, self._apparent = torch.zeros_like(self.cells), torch.empty_like(self.cells)
         self.reference.add_(reference.detach().to(self.cells))
         self.forget()
@@ -252,8 +258,7 @@ class Tile(Viewed):
         """Recomputes the apparent weight after the hidden one was written other than by pulses; its noise stays."""
         self.touched.fill_(1)
         if self._is_noisy:
-            torch.sub(self.reference, self.noise, out=self._offset)
-            torch.sub(self.cells, self._offset, out=self._apparent)
+            write_noise.combine(self)
         elif self.reference.numel():
             torch.sub(self.cells, self.reference, out=self._apparent)
 
@@ -282,7 +287,7 @@ class Tile(Viewed):
 
     def _send(self, x: torch.Tensor, d: torch.Tensor, lr: float, pulses: Pulses) -> UpdateInfo:
         event = next_event(self.counters("events"), Stream.C2C)
-        kernels = self._kernels or self._load()
+        kernels = self._ready()
         if not x.is_cpu:
             x, d = x.reshape(-1, self.shape[1]), d.reshape(-1, self.shape[0])
         if not self._is_noisy:
@@ -311,6 +316,13 @@ class Tile(Viewed):
             write_noise.rewrite(self, before)
         return UpdateInfo(0, 0, 0, 0)
 
+    def _ready(self) -> "CpuKernels | GpuKernels":
+        """The compiled update for where the cells are: sending a state_dict to another process moves them."""
+        kernels, address = self._kernels, self._buffers["cells"].data_ptr()  # type: ignore[union-attr]
+        if kernels is None or self._address != address:
+            kernels, self._address = self._load(), address
+        return kernels
+
     def _load(self) -> "CpuKernels | GpuKernels":
         """The compiled update for the device that the cells' memory is on."""
         from mho.kernels.attach import kernels_of
@@ -327,9 +339,6 @@ class Tile(Viewed):
     def _load_from_state_dict(self, *args, **kwargs) -> None:
         super()._load_from_state_dict(*args, **kwargs)
         self.refresh()
-
-    def __getstate__(self) -> dict:
-        return super().__getstate__() | {"_kernels": None}
 
     def extra_repr(self) -> str:
         return f"out={self.shape[0]}, in={self.shape[1]}, device={self.device}"

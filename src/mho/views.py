@@ -1,5 +1,7 @@
 """Modules that touch single numbers of their buffers without torch, which takes microseconds for each."""
 
+from collections.abc import Callable
+
 import torch
 from torch import nn
 
@@ -8,20 +10,25 @@ class Viewed(nn.Module):
     """A module with views of its buffers, made when they are first asked for and forgotten when the memory may
     have moved: `.to`, `load_state_dict`, copies.
 
-    What else points into that memory is forgotten in `forget`, which a subclass may extend.
+    What else points into that memory is forgotten in `forget`, which a subclass may extend. Compiled code works
+    on float32 arrays and int64 counters, so numbers keep their dtypes (`.half()` changes nothing here), and
+    counters stay on the CPU.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self._views: dict[str, tuple[torch.Tensor, memoryview]] = {}
+        self._views: dict[str, tuple[torch.Tensor, int, memoryview]] = {}
 
     def counters(self, name: str) -> memoryview:
         """The int64 buffer of this name: the same memory, flat, read and written as Python integers."""
         buffer: torch.Tensor = self._buffers[name]  # type: ignore[assignment]
-        kept = self._views.get(name)
-        if kept is None or kept[0] is not buffer:  # the first time, or someone assigned another tensor
-            kept = self._views[name] = buffer, memoryview(buffer.numpy().reshape(-1))  # type: ignore[arg-type]
-        return kept[1]
+        kept, address = self._views.get(name), buffer.data_ptr()
+        # Not the first time, and neither another tensor nor moved, as by sending a state_dict to another process.
+        if kept is not None and kept[0] is buffer and kept[1] == address:
+            return kept[2]
+        view = memoryview(buffer.numpy().reshape(-1))  # type: ignore[arg-type]
+        self._views[name] = buffer, address, view
+        return view
 
     def forget(self) -> None:
         """Drops everything that points into the buffers."""
@@ -30,13 +37,28 @@ class Viewed(nn.Module):
     def _apply(self, fn, recurse=True):
         self.forget()
         counters = {n: b for n, b in self._buffers.items() if b is not None and b.dtype is torch.int64}
-        super()._apply(fn, recurse)
-        self._buffers.update(counters)  # they stay on the CPU
+        super()._apply(lambda t: _keeping_dtype(fn, t), recurse)
+        self._buffers.update(counters)
         return self
 
     def _load_from_state_dict(self, *args, **kwargs) -> None:
         super()._load_from_state_dict(*args, **kwargs)
+        # With `assign=True` the loaded tensors are where they were, and the others of a meta model nowhere yet.
+        loaded = {n: b for n, b in self._buffers.items() if b is not None and not b.is_meta}
+        for name, buffer in loaded.items():
+            if buffer.dtype is torch.int64 and not buffer.is_cpu:
+                self._buffers[name] = buffer.cpu()
+        where = next((b.device for b in loaded.values() if b.dtype is not torch.int64), None)
+        for name in self._non_persistent_buffers_set if where else ():
+            if self._buffers[name].is_meta:  # type: ignore[union-attr]
+                self._buffers[name] = torch.empty_like(self._buffers[name], device=where)  # type: ignore[arg-type]
         self.forget()
 
     def __getstate__(self) -> dict:
-        return self.__dict__ | {"_views": {}}
+        self.forget()  # torch moves the memory of what it sends to another process
+        return self.__dict__.copy()
+
+
+def _keeping_dtype(fn: Callable[[torch.Tensor], torch.Tensor], t: torch.Tensor) -> torch.Tensor:
+    moved = fn(t)
+    return moved if moved.dtype is t.dtype else t.to(moved.device)

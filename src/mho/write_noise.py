@@ -21,6 +21,8 @@ def rewrite(tile: "Tile", before: torch.Tensor | None = None) -> None:
     Args:
         before: (out, in) hidden weights; None for all cells, whose apparent weights are then left to `refresh`.
     """
+    if tile.cells.is_meta:
+        return
     event = next_event(tile.counters("events"), Stream.WRITE)
     low, high = map(np.uint32, split(call_key(tile.key, Stream.WRITE, event)))
     sigma = np.float32(tile.device.write_noise * tile.granularity)
@@ -32,12 +34,18 @@ def rewrite(tile: "Tile", before: torch.Tensor | None = None) -> None:
         return
     from mho.kernels.normal import normal_plane
 
-    xi = torch.empty(tile.shape, dtype=torch.float32)
+    xi = torch.empty(tile.shape, dtype=torch.float32, device="cpu")
     normal_plane(xi.numpy(), low, high, np.uint32(0))
     noise = (xi * float(sigma)).to(tile.cells.device)
     if before is None:
         tile.noise.copy_(noise)
         return
     tile.noise.copy_(torch.where(tile.cells != before, noise, tile.noise))
-    torch.sub(tile.reference, tile.noise, out=tile._offset)
+    combine(tile)
+
+
+def combine(tile: "Tile") -> None:
+    """The apparent weights from the hidden ones, the reference and the noise."""
+    reference = tile.reference if tile.reference.numel() else tile.cells.new_zeros(())
+    torch.sub(reference, tile.noise, out=tile._offset)
     torch.sub(tile.cells, tile._offset, out=tile._apparent)

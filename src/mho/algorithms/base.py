@@ -76,7 +76,8 @@ class State(Viewed):
                 self.add_module(name, part)
                 self.__dict__[name] = part  # found at once, not in nn.Module's three dictionaries
             else:
-                self.register_buffer(name, torch.as_tensor(part))
+                where = part.device if isinstance(part, torch.Tensor) else "cpu"
+                self.register_buffer(name, torch.as_tensor(part, device=where))
 
     if TYPE_CHECKING:  # s.W is a Tile, s.t a tensor: the algorithm knows which
 

@@ -53,7 +53,9 @@ class TwoStage(Algorithm):
 
     def init(self, new_tile: NewTile, w0: torch.Tensor) -> State:
         P = new_tile("P", torch.zeros_like(w0))
-        if self.schedule == "oracle":
+        if w0.is_meta:  # no array yet: a checkpoint will bring the reference
+            P.subtract(w0)
+        elif self.schedule == "oracle":
             P.subtract(symmetric_point(P))
             P.program(torch.zeros_like(w0))
         else:

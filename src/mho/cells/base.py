@@ -83,10 +83,11 @@ class ComposedTile(Viewed):
             self.add_module(name, part)
         self.weights, self.io, self.pulses, self.key = tuple(weights), by_direction(io), pulses, key
         self.shape = self.parts[0].shape
-        self.register_buffer("_sum", torch.empty(self.shape, dtype=torch.float32), persistent=False)
-        self.register_buffer("_touched", torch.ones(sum(self.shape), dtype=torch.uint8), persistent=False)
-        self.register_buffer("done", torch.zeros(len(Tally), dtype=torch.int64))
-        self.register_buffer("events", torch.zeros(STREAMS, dtype=torch.int64))
+        marks = self.parts[0].touched
+        self.register_buffer("_sum", torch.empty(self.shape, device=marks.device), persistent=False)
+        self.register_buffer("_touched", torch.ones_like(marks), persistent=False)
+        self.register_buffer("done", torch.zeros(len(Tally), dtype=torch.int64, device="cpu"))
+        self.register_buffer("events", torch.zeros(STREAMS, dtype=torch.int64, device="cpu"))
         self.refresh()
 
     # -- what it is
@@ -198,7 +199,10 @@ class ComposedTile(Viewed):
         marks = parts[0].touched.clone()
         for part in parts[1:]:
             marks |= part.touched
-        if not marks.any():
+        if self._sum.device != marks.device:
+            for name in ("_sum", "_touched"):
+                self._buffers[name] = torch.zeros_like(self._buffers[name], device=marks.device)  # type: ignore[arg-type]
+        if marks.is_meta or not marks.any():
             return
         out, n_in = self.shape
         rows, columns = marks[:out].nonzero().flatten(), marks[out:].nonzero().flatten()

@@ -71,7 +71,7 @@ class OneSidedTile(ComposedTile):
         self._counting: list[Tile] = []
         super().__init__(parts, (1.0, -1.0), io, pulses, key)
         self.cell, self._bound = cell, float(cell.device.response.bounds()[1])
-        self.register_buffer("t", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("t", torch.zeros((), dtype=torch.int64, device="cpu"))
 
     @property
     def granularity(self) -> float:
@@ -168,9 +168,6 @@ class OneSidedTile(ComposedTile):
     def forget(self) -> None:
         super().forget()
         self._counting = []
-
-    def __getstate__(self) -> dict:
-        return super().__getstate__() | {"_counting": []}
 
 
 _POINTS = 64  # of the integral, by the midpoint rule

@@ -42,13 +42,17 @@ _FIRST_KERNEL = "\n@lean_kernel"
 
 
 class Layout:
-    """Which parameter of a cell is a plane and which is one number for all cells, in a fixed order."""
+    """Which parameter of a cell is a plane and which is one number for all cells, in a fixed order; parameters that
+    are one tensor share a plane."""
 
     def __init__(self, device: Device, cells: Cells) -> None:
         values = cells.values()
         self.fields = float_fields(type(device.response))
-        self.planes = tuple(n for n, v in values.items() if not isinstance(v, (int, float)))
-        self.scalars = tuple(n for n in values if n not in self.planes)
+        varying = {n: v for n, v in values.items() if not isinstance(v, (int, float))}
+        first = {id(v): n for n, v in reversed(varying.items())}
+        self.planes = tuple(n for n, v in varying.items() if first[id(v)] == n)
+        self.same = {n: first[id(v)] for n, v in varying.items()}
+        self.scalars = tuple(n for n in values if n not in varying)
         self.values = values
         self.noise = device.c2c if device.sigma_c2c > 0 or device.c2c == "law" else "none"
 
@@ -59,8 +63,8 @@ class Layout:
 
     def where(self, name: str) -> str:
         """The expression by which a kernel reaches a parameter."""
-        if name in self.planes:
-            return f"par[{self.planes.index(name)}, i, q]"
+        if name in self.same:
+            return f"par[{self.planes.index(self.same[name])}, i, q]"
         return f"scal[{2 + self.scalars.index(name)}]"
 
     def gain(self, direction: str) -> str:

@@ -5,15 +5,16 @@ import numpy as np
 from mho.kernels.compile import kernel
 from mho.kernels.normal import fill_normals
 
-_ZERO = np.uint32(0)
+_ZERO, _NOTHING = np.uint32(0), np.float32(0)
 
 
 @kernel
 def rewrite_changed(cells, before, noise, reference, offset, visible, sigma, k0, k1):
     """For every cell (out, in) that differs from `before`: noise = sigma xi, offset = reference - noise and
-    visible = cells - offset. The number of column j comes from counter (j // 8, row, 0, 0), as in `normal_plane`.
+    visible = cells - offset. An empty reference is one of zeros. The number of column j comes from counter
+    (j // 8, row, 0, 0), as in `normal_plane`.
     """
-    rows, columns = cells.shape
+    (rows, columns), shifted = cells.shape, reference.size > 0
     z, words = np.empty(columns + 8, np.float32), np.empty(columns + 8, np.uint32)
     for i in range(rows):
         changed = 0
@@ -31,5 +32,5 @@ def rewrite_changed(cells, before, noise, reference, offset, visible, sigma, k0,
                     made = j // 8
                     fill_normals(z[8 * made :], words, made, 8, k0, k1, np.uint32(i), _ZERO, _ZERO)
                 noise[i, j] = sigma * z[j]
-                offset[i, j] = reference[i, j] - noise[i, j]
+                offset[i, j] = (reference[i, j] if shifted else _NOTHING) - noise[i, j]
                 visible[i, j] = cells[i, j] - offset[i, j]

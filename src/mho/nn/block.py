@@ -51,8 +51,11 @@ class Block(Viewed):
         self.is_scaled = scale.numel() > 0
         kind = hardware.mapping.out_scale
         size = {"none": None, "scalar": 1, "columnwise": self.shape[0]}[kind]
-        self.out_scale = None if size is None else nn.Parameter(torch.ones(size, dtype=torch.float32))
+        scales = None if size is None else torch.ones(size, dtype=torch.float32, device=w0.device)
+        self.out_scale = None if scales is None else nn.Parameter(scales)
         self.state = hardware.algorithm.init(self._new_tile, w0)
+        if not w0.is_cpu:
+            self.state.to(w0.device)
         self.state.key = child_key(key, "algorithm")
         tiles = (part for part in self.state.modules() if isinstance(part, Tile))
         self._ageing = [tile for tile in tiles if tile.device.retention is not None]
@@ -185,15 +188,22 @@ class Block(Viewed):
         return self
 
     def _adopt(self) -> None:
-        """Makes `weight` this block's again where a copy or a move has left another one."""
+        """Makes `weight` this block's, and its array's memory, again where a copy or a move has left others."""
         weight: nn.Parameter = self._parameters["weight"]  # type: ignore[assignment]
-        if not isinstance(weight, AnalogParameter):
-            self._parameters["weight"] = AnalogParameter.of(self, weight.data, weight.requires_grad)
-        else:
+        terms = self.hardware.algorithm.visible(self.state)
+        array = terms[0].tile.w
+        data = array if len(terms) == 1 and _is_plain(terms[0]) else weight.data
+        if data.device != array.device:  # arrays alone were loaded, with `assign=True`
+            data = torch.empty_like(array)
+        if isinstance(weight, AnalogParameter) and weight.device == data.device:
             weight.block = weakref.ref(self)
+            if weight.data_ptr() != data.data_ptr():
+                weight.data = data
+        else:
+            self._parameters["weight"] = AnalogParameter.of(self, data, weight.requires_grad)
 
     def __getstate__(self) -> dict:
-        return super().__getstate__() | {"_kept": None, "learning": Learning()}
+        return super().__getstate__() | {"learning": Learning()}
 
     def __setstate__(self, state: dict) -> None:
         super().__setstate__(state)
@@ -209,6 +219,7 @@ class Block(Viewed):
 
 def _refresh_after_load(block: Block, keys: object) -> None:
     """The tiles are loaded after the block's own buffers: only now can its weight follow from them."""
+    block._adopt()
     block.refresh()
 
 
@@ -233,7 +244,7 @@ def _fused(terms: list[Term]) -> torch.Tensor:
 def _scaled(w: torch.Tensor, mapping: Mapping) -> tuple[torch.Tensor, torch.Tensor]:
     """Initial weights with largest |w| = omega, and the digital scale (out,), (1,) or empty that undoes it."""
     if mapping.omega == 0:
-        return w, torch.empty(0, dtype=torch.float32)
+        return w, w.new_empty(0)
     largest = w.abs().amax(dim=1) if mapping.columnwise else w.abs().max().reshape(1)
     scale = torch.where(largest > 0, largest / mapping.omega, torch.ones_like(largest))
     return w / scale.reshape(-1, 1), scale

@@ -40,7 +40,7 @@ class Calls(Viewed):
 
     def __init__(self) -> None:
         super().__init__()
-        self.register_buffer("count", torch.zeros(len(Count), dtype=torch.int64))
+        self.register_buffer("count", torch.zeros(len(Count), dtype=torch.int64, device="cpu"))
         self.rank, self.ranks = 0, 1
         self._seen: dict[int, list[int]] = {}
 

@@ -11,6 +11,7 @@ from mho.nn.carried import check, error_of, to_analog, to_digital
 from mho.nn.choice import Analog, Chosen, Filter, Hardware, Layers, analog_layers_of, choose
 from mho.nn.conv import AnalogConv1d, AnalogConv2d, AnalogConv3d
 from mho.nn.fast_path import unpack
+from mho.nn.label import guard
 from mho.nn.linear import AnalogLinear
 from mho.nn.recurrent import AnalogGRU, AnalogLSTM, AnalogRNN
 from mho.rng import child_key
@@ -66,6 +67,8 @@ def convert_(
         if (error := error_of(layer, made[layer])) > NOTICED:
             missed.append(f"{name!r} by {error:.0%}")
     model = _replace(model, {layer: names for layer, names, _ in chosen}, made)
+    if model not in made.values():
+        guard(model)
     if missed:
         warnings.warn(
             "`convert_`: what the arrays hold differs from the weights they were given, layer "

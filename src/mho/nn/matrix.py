@@ -6,12 +6,13 @@ import torch
 from torch import nn
 
 from mho.crossbar import Crossbar
-from mho.nn import compiled, fast_path
+from mho.nn import compiled, fast_path, label
 from mho.nn.block import Block
 from mho.nn.calls import Calls
 from mho.nn.product import Layout, product
 from mho.patches import Geometry
 from mho.rng import child_key
+from mho.tile import Tile
 
 
 class AnalogMatrix(nn.Module):
@@ -29,6 +30,7 @@ class AnalogMatrix(nn.Module):
         self, w0: torch.Tensor, hardware: Crossbar, key: int = 0, geometry: Geometry | None = None
     ) -> None:
         super().__init__()
+        self.hardware = hardware
         self.rows = _cuts(w0.shape[0], hardware.mapping.max_out)
         self.columns = _cuts(w0.shape[1], hardware.mapping.max_in)
         parts = [w0[top:bottom, left:right] for top, bottom in self.rows for left, right in self.columns]
@@ -45,6 +47,25 @@ class AnalogMatrix(nn.Module):
         if torch.compiler.is_compiling():
             return compiled.product(x, self.handle, self.training, bias)
         return product(x, self.layout, self.training, bias)
+
+    @property
+    def analog_hardware(self) -> torch.Tensor:
+        """(n,) uint8: the text in a checkpoint that says what this matrix is made of, see `mho.nn.label`."""
+        tiles = [pair for block in self.blocks for pair in block.state.named_modules()]  # type: ignore[union-attr]
+        references = {name for name, part in tiles if isinstance(part, Tile) and part.reference.numel()}
+        return label.label(self.hardware, (self.rows[-1][1], self.columns[-1][1]), sorted(references))
+
+    def _save_to_state_dict(self, destination, prefix, keep_vars) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        destination[prefix + label.NAME] = self.analog_hardware
+
+    def _load_from_state_dict(self, state_dict, prefix, metadata, strict, missing_keys, *args) -> None:
+        label.check(self, state_dict, prefix)
+        given = dict(state_dict)
+        if given.pop(prefix + label.NAME, None) is None and strict:
+            hint = "" if any(key.startswith(prefix) for key in given) else label.DIGITAL
+            missing_keys.append(prefix + label.NAME + hint)
+        super()._load_from_state_dict(given, prefix, metadata, strict, missing_keys, *args)
 
     def __getstate__(self) -> dict:
         return self.__dict__ | {"handle": None}

@@ -1,13 +1,12 @@
 """Any torch optimizer as a function: from a weight, its gradient and a learning rate to the change it makes."""
 
-import io
 from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import nn
 
 from mho.errors import complaint, did_you_mean
+from mho.views import Viewed
 
 _OTHERS = ("Optimizer", "LBFGS", "SparseAdam")  # these want a closure, or sparse gradients
 
@@ -20,7 +19,7 @@ def torch_optimizer(
     if name not in known:
         where = f"MixedPrecision(optimizer={name!r})"
         raise complaint(where, "torch.optim has no such optimizer that works here", did_you_mean(name, known))
-    parameter = torch.zeros(size, dtype=torch.float64, requires_grad=True)
+    parameter = torch.zeros(size, dtype=torch.float64, device="cpu", requires_grad=True)
     try:
         return getattr(torch.optim, name)([parameter], lr=lr, **options)
     except (TypeError, ValueError) as error:
@@ -29,30 +28,46 @@ def torch_optimizer(
         ) from None
 
 
-class Supplier(nn.Module):
-    """Holds a torch optimizer, whose state is part of the model's state_dict."""
+class Supplier(Viewed):
+    """Holds a torch optimizer, whose state are buffers here: part of the model's state_dict, and on its device.
+
+    Before the first step torch's optimizers have no state; then the buffers hold zeros, and `steps` is 0.
+    """
 
     def __init__(self, name: str, options: Mapping[str, Any], w: torch.Tensor) -> None:
         super().__init__()
         self._plain = name == "SGD" and not options
-        self._optimizer = torch_optimizer(name, options, size=tuple(w.shape))
+        self._optimizer = torch_optimizer(name, options)
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64, device="cpu"))
+        states = {} if self._plain else _states(name, options)
+        self._states = tuple(states)
+        sizes = {1: 1, 2: w.shape[0], 3: w.shape[1]}
+        for n, small in states.items():
+            size = [sizes[s] for s in small.shape]
+            self.register_buffer(n, torch.zeros(size, dtype=small.dtype, device=w.device if size else "cpu"))
 
     def change(self, w: torch.Tensor, gradient: torch.Tensor, lr: float) -> torch.Tensor:
         """(out, in) float32: what one step of the optimizer adds to w; in float64, or it would be rounded to w."""
         if self._plain:
             return gradient * -lr
-        group = self._optimizer.param_groups[0]
-        start, parameter = w.double(), group["params"][0]
-        parameter.data, parameter.grad, group["lr"] = start.clone(), gradient.double(), lr
+        steps, group, start = self.counters("steps"), self._optimizer.param_groups[0], w.double()
+        parameter = start.clone().requires_grad_()
+        parameter.grad, group["params"], group["lr"] = gradient.double(), [parameter], lr
+        self._optimizer.state.clear()
+        if steps[0]:
+            self._optimizer.state[parameter] = {name: self._buffers[name] for name in self._states}
         self._optimizer.step()
-        return (parameter.data - start).to(torch.float32)
+        after = self._optimizer.state.pop(parameter, {})
+        self._buffers.update((name, after[name]) for name in self._states)
+        steps[0] += 1
+        group["params"] = []
+        return (parameter.detach() - start).to(torch.float32)
 
-    def get_extra_state(self) -> torch.Tensor:
-        """The optimizer's state as bytes, a uint8 tensor: all that a state_dict holds are tensors."""
-        file = io.BytesIO()
-        torch.save(self._optimizer.state_dict(), file)
-        return torch.frombuffer(bytearray(file.getvalue()), dtype=torch.uint8)
 
-    def set_extra_state(self, state: torch.Tensor) -> None:
-        file = io.BytesIO(state.numpy().tobytes())
-        self._optimizer.load_state_dict(torch.load(file, weights_only=True))
+def _states(name: str, options: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+    """What such an optimizer remembers of a parameter (2, 3) after a step."""
+    optimizer = torch_optimizer(name, options, size=(2, 3))
+    [parameter] = optimizer.param_groups[0]["params"]
+    parameter.grad = torch.zeros_like(parameter)
+    optimizer.step()
+    return {n: v for n, v in optimizer.state[parameter].items() if isinstance(v, torch.Tensor)}

@@ -13,12 +13,13 @@ from typing import Any
 import torch
 
 from mho.algorithms import AnalogSGD
-from mho.algorithms.base import Factors
+from mho.algorithms.base import Factors, State
 from mho.device import Device
 from mho.papers.experiment import Experiment, Numbers, Tick
 from mho.papers.fits import exponent
+from mho.papers.mean_tile import MeanTile
 from mho.papers.quadratic import D, _mean, _problems
-from mho.pulses import Expected, Pulses
+from mho.pulses import Pulses
 from mho.responses import Exponential, Linear, Power, SoftBounds
 from mho.responses.base import DOUBLE, Response
 from mho.rng import child_key
@@ -56,10 +57,13 @@ CELLS: dict[str, dict[str, Any]] = {
     **{f"root-{law}": {"law": law, "noise": 0.3} for law in ("linear", "power", "exponential", "user")},
     "root-linear-pulses": {"law": "linear", "noise": 0.3, "dw_min": 1e-3},
     **{f"noiseless-{law}": {"law": law, "noise": 0.0} for law in ("linear", "power", "exponential", "user")},
-    **{f"noise-{noise}": {"law": "soft", "noise": noise, "curvature": SOFT} for noise in NOISES},
+    **{
+        f"noise-{noise}": {"law": "soft", "noise": noise, "curvature": SOFT, "lr": min(0.2, 0.05 / noise)}
+        for noise in NOISES
+    },
 }
 for _settings in CELLS.values():
-    _settings["steps"] = 20_000 if _settings["noise"] else 5_000
+    _settings["steps"] = 6_000 if _settings["noise"] else 3_000
 
 
 def run(settings: Mapping[str, Any], seed: int, tick: Tick) -> dict[str, tuple[float, float]]:
@@ -72,7 +76,7 @@ def run(settings: Mapping[str, Any], seed: int, tick: Tick) -> dict[str, tuple[f
         hessian = settings["curvature"] * torch.eye(D).expand(N, D, D)
     steps = settings["steps"]
     ends = []
-    for k, lr in enumerate((LR, LR / 2)):
+    for k, lr in enumerate((settings.get("lr", LR), settings.get("lr", LR) / 2)):
         noise = torch.Generator().manual_seed(child_key(seed, "noise", k) >> 1)
 
         def watch(done: int, first: int = k * steps) -> None:
@@ -118,24 +122,21 @@ def _end(
     """(N, D) float64: the mean of W over the copies and the steps after the first quarter; without noise W at the
     end."""
     dw_min = settings.get("dw_min")
-    device = Device(LAWS[settings["law"]], dw_min or 1e-3)
-    scheme = Pulses(rounding="stochastic") if dw_min else Expected()
+    device, w0 = Device(LAWS[settings["law"]], dw_min or 1e-3), torch.zeros(COPIES * N * D, 1)
     algorithm = AnalogSGD()
-
-    def new_tile(name: str, w: torch.Tensor, pulses: str = "update", digital: bool = False) -> Tile:
-        return Tile(w, device, pulses=scheme, key=key)
-
-    state = algorithm.init(new_tile, torch.zeros(COPIES * N * D, 1))
-    x, total = torch.ones(1, 1), torch.zeros(N, D, dtype=DOUBLE)
+    tile = Tile(w0, device, pulses=Pulses(rounding="stochastic"), key=key) if dw_min else MeanTile(w0, device)
+    state, x, total = State(W=tile), torch.ones(1, 1), torch.zeros(N, D, dtype=DOUBLE)
     steps, noise = settings["steps"], settings["noise"]
     first = steps // 4 if noise else steps - 1
+    hessian, goal = hessian.double(), goal.double()
     for k in range(steps):
-        slope = torch.einsum("nij,cnj->cni", hessian, state.W.w.reshape(COPIES, N, D) - goal)
+        w = tile.w.reshape(COPIES, N, D).double()
+        slope = torch.bmm((w - goal).transpose(0, 1), hessian).transpose(0, 1)  # H is symmetric
         if noise:
-            slope += noise * torch.randn(COPIES, N, D, generator=g)
+            slope = slope + noise * torch.randn(COPIES, N, D, generator=g)
         algorithm.step(state, Factors(x, -slope.reshape(1, -1)), lr)
         if k >= first:
-            total += state.W.w.reshape(COPIES, N, D).mean(0)
+            total += tile.w.reshape(COPIES, N, D).mean(0)
         if k % 500 == 0:
             watch(k)
     return total / (steps - first)

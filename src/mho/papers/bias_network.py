@@ -26,9 +26,7 @@ from mho.theory import root
 IN, HIDDEN, OUT, SAMPLES, COPIES = 6, 3, 2, 512, 64
 SPLIT = HIDDEN * IN
 DEVICE = Device(Linear(c_lin=0.12, tau=2.5), spread={"c_lin": Absolute(0.08)})
-CELLS = {
-    f"batch-{batch}": {"batch": batch, "instances": 8, "lr": 0.05, "steps": 8000} for batch in (2, 8, 32)
-}
+CELLS = {f"batch-{batch}": {"batch": batch, "instances": 6, "lr": 0.05, "steps": 5000} for batch in (2, 16)}
 
 
 def run(settings: Mapping[str, Any], seed: int, tick: Tick) -> dict[str, tuple[float, float]]:
@@ -108,16 +106,14 @@ def _minimum(start: torch.Tensor, x: torch.Tensor, target: torch.Tensor) -> torc
 
 
 def _hessian(w: torch.Tensor, x: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    return torch.func.hessian(lambda v: _loss(v, x, target))(w)
+    return torch.autograd.functional.hessian(lambda v: _loss(v, x, target), w)  # type: ignore[return-value]
 
 
 def _mean_size(
     w: torch.Tensor, x: torch.Tensor, target: torch.Tensor, batch: int, g: torch.Generator
 ) -> torch.Tensor:
     """(24,) E|grad f(W; batch)|."""
-    each = torch.func.vmap(torch.func.grad(lambda v, a, b: _loss(v, a[None], b[None])), (None, 0, 0))(
-        w, x, target
-    )
+    each = _gradient(w.repeat(len(x), 1), x[:, None], target[:, None])
     picks = torch.randint(len(x), (4000, batch), generator=g)
     return each[picks].mean(1).abs().mean(0)
 

@@ -15,7 +15,7 @@ import torch
 from mho.calibration import Course, Offset, symmetric_point, zero_shift
 from mho.config import from_dict, to_dict
 from mho.device import Absolute, Device
-from mho.papers.experiment import Experiment, Tick
+from mho.papers.experiment import Experiment, Numbers, Tick
 from mho.papers.shifting import mean_of
 from mho.responses import SoftBounds
 from mho.responses.base import DOUBLE
@@ -131,6 +131,28 @@ def alternate_in_float32(tile: Tile, n: int, start: np.ndarray | None = None) ->
     return w
 
 
+def figure(numbers: Numbers) -> Any:
+    """a: relative mean error against N; b: N of 1 % against dw_min; c: where float32 and float64 end."""
+    from mho.papers import drawing
+
+    picture, axes = drawing.panels(3)
+    a = {int(cell[2:]): found["relative"] for cell, found in numbers.items() if cell.startswith("a-")}
+    drawing.points(axes[0], {n: a[n] for n in sorted(a)}, 0, "2000 states")
+    axes[0].axhline(0.01, color="0.5", linewidth=1)
+    for i, name in enumerate(("N", "exact N")):
+        values = {d: numbers[f"b-{d:g}"][name] for d in GRANULARITIES}
+        drawing.points(axes[1], values, i, {"N": "the paper's numbers"}.get(name, "interval halved"))
+    for i, name in enumerate(("float64", "float32")):
+        values = {d: numbers[f"float32-{d:g}"][f"{name} size"] for d in (1e-4, 1e-5, 1e-6)}
+        drawing.points(axes[2], values, i, name)
+    axes[0].set(ylabel="|mean error| / |mean $w_{sp}$|")
+    axes[1].set(ylabel="pulses to 1 %")
+    axes[2].set(ylabel="error of a cell at rest")
+    drawing.finish(picture, "granularity dw_min", axes)
+    axes[0].set(xlabel="pulses N")
+    return picture
+
+
 EXPERIMENT = Experiment(
     id="b-fig-1",
     title="B Fig. 1: what N pulses leave (2000 states), and the N that 1 % takes; float32 against float64",
@@ -138,4 +160,5 @@ EXPERIMENT = Experiment(
     cells=CELLS,
     run=run,
     published={},
+    figure=figure,
 )

@@ -7,7 +7,7 @@ import torch
 
 import mho
 from mho.algorithms import ERIDER, RIDER, AnalogSGD, ResidualLearning
-from mho.calibration import Tracker, symmetric_point
+from mho.calibration import Tracker, calibrate_, symmetric_point
 from mho.responses import Linear
 
 DEVICE = mho.Device(Linear(0.3), 1e-3, spread={"c_lin": mho.Absolute(0.1)})
@@ -50,6 +50,24 @@ def test_it_sees_distances_and_changes_nothing():
         assert sight.distance == pytest.approx((state.Q - truth).square().mean().sqrt().item(), rel=1e-4)
         assert sight.distance_p == pytest.approx((state.P.w - truth).square().mean().sqrt().item(), rel=1e-4)
         assert sight.bias == pytest.approx((state.Q - truth).mean().item(), rel=1e-4)
+
+
+def test_all_arrays_of_a_model_are_calibrated():
+    net, optimizer = model_of(ResidualLearning(gamma=0.4))
+    weights = [state.W.w.clone() for state in states_of(net)]
+    found = calibrate_(net, 4000)
+    assert len(found) == 2
+    for result, state, w in zip(found.values(), states_of(net), weights, strict=True):
+        torch.testing.assert_close(state.P.w, torch.zeros_like(w), rtol=0, atol=1e-6)
+        torch.testing.assert_close(symmetric_point(state.P), -result.error.float(), rtol=0, atol=1e-6)
+        assert result.error.abs().max() < 0.02
+        assert state.P.pulses_sent == (2000 * w.numel(), 2000 * w.numel())
+        assert torch.equal(state.W.w, w)
+    seen = [p.detach() for name, p in net.named_parameters() if name.endswith("weight")]
+    assert any(torch.allclose(w, seen[0]) for w in weights)  # gamma P is no part of it any more
+    train(net, optimizer, 1)
+    with pytest.raises(mho.MhoError, match="no layer has such an array"):
+        calibrate_(net, array="A")
 
 
 def test_it_is_gone_when_it_is_detached():

@@ -1,5 +1,6 @@
 """Finding the cells' symmetric points: before training with a tile's own verbs, and while it goes on."""
 
+from mho.calibration.arrays import calibrate_
 from mho.calibration.course import Course
 from mho.calibration.offset import Offset, program_reference
 from mho.calibration.points import CalibrationWarning, symmetric_point
@@ -15,6 +16,7 @@ __all__ = [
     "Sweep",
     "Tracker",
     "ZeroShift",
+    "calibrate_",
     "program_reference",
     "sweep",
     "symmetric_point",

@@ -6,6 +6,7 @@ from mho.papers import (
     figure_1,
     figure_2,
     figure_5,
+    lenet,
     mnist_algorithms,
     quadratic,
     rates,
@@ -28,6 +29,6 @@ EXPERIMENTS: dict[str, Experiment] = {
         figure_2,
         figure_5,
     )
-}
+} | {experiment.id: experiment for experiment in lenet.EXPERIMENTS}
 
 __all__ = ["EXPERIMENTS", "Experiment", "Line"]

@@ -6,6 +6,7 @@ from mho.papers import (
     figure_1,
     figure_2,
     figure_5,
+    filtering,
     lenet,
     mnist_algorithms,
     quadratic,
@@ -28,6 +29,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         rates,
         figure_2,
         figure_5,
+        filtering,
     )
 } | {experiment.id: experiment for experiment in lenet.EXPERIMENTS}
 

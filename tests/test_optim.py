@@ -2,6 +2,8 @@
 
 import copy
 import io
+import math
+import pickle
 
 import pytest
 import torch
@@ -23,11 +25,14 @@ EXPECTED = mho.Crossbar(
 )
 
 
+def digital_network():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(6, 5), nn.Tanh(), nn.Linear(5, 3))
+
+
 def network(hardware=HARDWARE):
     """One analog and one digital layer."""
-    torch.manual_seed(0)
-    model = nn.Sequential(nn.Linear(6, 5), nn.Tanh(), nn.Linear(5, 3))
-    return mho.convert_(model, {"0": hardware})
+    return mho.convert_(digital_network(), {"0": hardware})
 
 
 def loss_of(model, step):
@@ -50,7 +55,9 @@ def train(model, optimizer, steps, scheduler=None):
 
 
 def weights(model):
-    return model[0].weight, *(p.detach().clone() for p in (model[0].bias, model[2].weight, model[2].bias))
+    return model[0].weight.detach().clone(), *(
+        p.detach().clone() for p in (model[0].bias, model[2].weight, model[2].bias)
+    )
 
 
 def test_it_is_a_torch_optimizer_over_all_parameters():
@@ -80,9 +87,7 @@ def test_models_of_one_kind():
 @pytest.mark.parametrize("options", [{}, MOMENTUM, ADAM], ids=["sgd", "momentum", "adam"])
 def test_digital_parameters_follow_their_own_optimizer(options):
     """With an ideal analog layer, all is as if torch trained: that layer by SGD, the rest by their optimizer."""
-    model, reference = network(EXPECTED), network(EXPECTED)
-    torch.manual_seed(0)
-    reference = nn.Sequential(nn.Linear(6, 5), nn.Tanh(), nn.Linear(5, 3))
+    model, reference = network(EXPECTED), digital_network()
     rest = [reference[0].bias, *reference[2].parameters()]
     kind = options.get("digital", torch.optim.SGD)
     others = kind(rest, lr=0.1, **{k: v for k, v in options.items() if k != "digital"})
@@ -123,16 +128,183 @@ def test_a_zero_learning_rate_stops_everything():
         assert torch.equal(found, expected)
 
 
+SCHEDULES = {
+    "step": lambda o: torch.optim.lr_scheduler.StepLR(o, 2, 0.1),
+    "lambda": lambda o: torch.optim.lr_scheduler.LambdaLR(o, [lambda t: 0.9**t, lambda t: 0.5**t]),
+    "one cycle": lambda o: torch.optim.lr_scheduler.OneCycleLR(o, [0.1, 0.2], total_steps=9),
+    "cyclic": lambda o: torch.optim.lr_scheduler.CyclicLR(o, 0.01, 0.1, step_size_up=3),
+    "sequential": lambda o: torch.optim.lr_scheduler.SequentialLR(
+        o,
+        [torch.optim.lr_scheduler.LinearLR(o, 0.1), torch.optim.lr_scheduler.CosineAnnealingLR(o, 6)],
+        milestones=[2],
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("schedule", "options"),
+    [
+        *((schedule, options) for schedule in SCHEDULES for options in (MOMENTUM, ADAM)),
+        ("step", {"digital": torch.optim.Adagrad}),
+        ("sequential", {"digital": torch.optim.AdamW, "weight_decay": 0.1}),
+    ],
+    ids=lambda value: value.get("digital").__name__ if isinstance(value, dict) else value,
+)
+def test_schedules_train_as_in_torch(schedule, options):
+    """Groups, rates and momenta; the latter are about digital parameters, but stand in each group, as schedulers
+    expect. An ideal analog weight follows plain SGD with the learning rate of its group."""
+    kind = options.get("digital", torch.optim.SGD)
+    rest = {name: value for name, value in options.items() if name != "digital"}
+    model, reference = network(EXPECTED), digital_network()
+    optimizer = mho.AnalogOptimizer(
+        [{"params": m.parameters()} for m in (model[2], model[0])], 0.1, **options
+    )
+    others = kind([{"params": reference[2].parameters()}, {"params": [reference[0].bias]}], lr=0.1, **rest)
+    weight = torch.optim.SGD([reference[0].weight], lr=0.1)
+    schedulers = [SCHEDULES[schedule](o) for o in (optimizer, others)]
+    for step in range(8):
+        train(model, optimizer, [step], schedulers[0])
+        weight.param_groups[0]["lr"] = others.param_groups[1]["lr"]
+        weight.zero_grad()
+        train(reference, others, [step], Both(weight, schedulers[1]))
+        for group, expected in zip(optimizer.param_groups, others.param_groups, strict=True):
+            assert group | {"params": None} == expected | {"params": None}
+    for found, expected in zip(weights(model), weights(reference), strict=True):
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+
+
+class Both:
+    """Steps the one and the other."""
+
+    def __init__(self, *parts):
+        self.parts = parts
+
+    def step(self):
+        for part in self.parts:
+            part.step()
+
+
+def test_reduce_on_plateau():
+    optimizer = mho.AnalogOptimizer(network(), lr=0.1)
+    scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=1)
+    for _ in range(4):
+        scheduler.step(1.0)
+    assert optimizer.param_groups[0]["lr"] == 0.05
+
+
+# Groups.
+
+
+def two_layers():
+    return mho.convert_(digital_network(), EXPECTED)
+
+
+def moves(model, groups, lr=0.1):
+    """How far the analog weights move in one step."""
+    optimizer = mho.AnalogOptimizer(groups, lr=lr)
+    before = [model[n].weight for n in (0, 2)]
+    train(model, optimizer, range(1))
+    return [model[n].weight - was for n, was in zip((0, 2), before, strict=True)]
+
+
+def test_each_layer_has_the_learning_rate_of_its_group():
+    model = two_layers()
+    plain = moves(model, model.parameters())
+    model = two_layers()
+    groups = [{"params": model[0].parameters(), "lr": 0.03}, {"params": model[2].parameters()}]
+    first, second = moves(model, groups)
+    torch.testing.assert_close(first, 0.3 * plain[0], rtol=1e-4, atol=1e-7)
+    assert torch.equal(second, plain[1])
+    model = two_layers()
+    bias = model[0].bias.clone()
+    first, second = moves(
+        model, [{"params": model[0].parameters(), "lr": 0}, {"params": model[2].parameters()}]
+    )
+    assert not first.any()
+    assert torch.equal(model[0].bias, bias)
+    assert torch.equal(second, plain[1])
+
+
+def test_groups_are_those_that_were_given():
+    model = network(EXPECTED)
+    groups = [
+        {"params": model[0].parameters(), "lr": 0.3, "weight_decay": 0.1},
+        {"params": list(model[2].parameters())},
+    ]
+    optimizer = mho.AnalogOptimizer(groups, lr=0.1, **MOMENTUM)
+    assert [set(g["params"]) for g in optimizer.param_groups] == [set(model[n].parameters()) for n in (0, 2)]
+    assert [(g["lr"], g["weight_decay"], g["momentum"]) for g in optimizer.param_groups] == [
+        (0.3, 0.1, 0.9),
+        (0.1, 0, 0.9),
+    ]
+    assert "params" not in groups[1] or isinstance(groups[1]["params"], list)
+    assert "lr" not in groups[1], "what the caller gave is the caller's"
+
+
+def test_names_of_parameters_are_kept():
+    model = network(EXPECTED)
+    optimizer = mho.AnalogOptimizer(model.named_parameters(), lr=0.1)
+    assert optimizer.param_groups[0]["param_names"] == [name for name, _ in model.named_parameters()]
+    optimizer.add_param_group({"params": [("extra", nn.Parameter(torch.ones(2)))]})
+    train(model, optimizer, range(2))
+    assert optimizer.state_dict()["param_groups"][1]["param_names"] == ["extra"]
+
+
+def test_a_group_that_comes_later():
+    model, whole = network(EXPECTED), network(EXPECTED)
+    optimizer = mho.AnalogOptimizer(model[2].parameters(), lr=0.1, **MOMENTUM)
+    untouched = model[0].weight
+    train(model, optimizer, range(1))
+    assert torch.equal(model[0].weight, untouched)
+    model.load_state_dict(whole.state_dict())
+    optimizer = mho.AnalogOptimizer(model[2].parameters(), lr=0.1, **MOMENTUM)
+    optimizer.add_param_group({"params": model[0].parameters()})
+    train(model, optimizer, range(3))
+    train(whole, mho.AnalogOptimizer(whole, lr=0.1, **MOMENTUM), range(3))
+    for a, b in zip(weights(model), weights(whole), strict=True):
+        assert torch.equal(a, b)
+    with pytest.raises(ValueError, match="more than one parameter group"):
+        optimizer.add_param_group({"params": model[0].parameters()})
+
+
+def test_a_purely_analog_optimizer_takes_digital_parameters_later():
+    model = network(EXPECTED)
+    [block] = model[0].matrix.blocks
+    optimizer = mho.AnalogOptimizer([block.weight], lr=0.1, **MOMENTUM)
+    optimizer.add_param_group({"params": model[2].parameters(), "lr": 0.2})
+    before = weights(model)
+    train(model, optimizer, range(1))
+    moved = [not torch.equal(a, b) for a, b in zip(weights(model), before, strict=True)]
+    assert moved == [True, False, True, True]
+
+
+def test_options_that_a_digital_optimizer_keeps_in_its_groups_survive():
+    """As optimizers do that find their own learning rate."""
+
+    class Counting(torch.optim.SGD):
+        def step(self, closure=None):
+            for group in self.param_groups:
+                group["k"] = group.get("k", 0) + 1
+            return super().step(closure)
+
+    model = network(EXPECTED)
+    optimizer = mho.AnalogOptimizer(model, lr=0.1, digital=Counting)
+    train(model, optimizer, range(3))
+    assert optimizer.param_groups[0]["k"] == 3
+    assert optimizer.state_dict()["param_groups"][0]["k"] == 3
+
+
 # Steps.
 
 
-def test_closure():
+def test_closure_is_called_once_with_gradients_on():
     model, reference = network(), network()
     optimizer = mho.AnalogOptimizer(model, lr=0.1)
-    found = []
+    found, calls = [], []
     for step in range(3):
 
         def closure(step=step):
+            calls.append(step)
             assert torch.is_grad_enabled()
             optimizer.zero_grad()
             loss = loss_of(model, step)
@@ -140,12 +312,13 @@ def test_closure():
             return loss
 
         found.append(optimizer.step(closure).item())
+    assert calls == [0, 1, 2]
     assert found == train(reference, mho.AnalogOptimizer(reference, lr=0.1), range(3))
     for a, b in zip(weights(model), weights(reference), strict=True):
         assert torch.equal(a, b)
 
 
-def test_hooks_are_called():
+def test_hooks_are_called_once():
     model = network()
     optimizer = mho.AnalogOptimizer(model, lr=0.1)
     called = []
@@ -173,14 +346,16 @@ def test_backward_passes_accumulate_in_order():
     torch.testing.assert_close(one.P.w, two.P.w, rtol=0, atol=1e-6)
 
 
-def test_zero_grad_forgets_what_was_recorded():
+@pytest.mark.parametrize("set_to_none", [True, False])
+def test_zero_grad_forgets_what_was_recorded(set_to_none):
     model = network()
     optimizer = mho.AnalogOptimizer(model, lr=0.1)
     [block] = model[0].matrix.blocks
     before = weights(model)
     loss_of(model, 0).backward()
     assert len(block.factors) == 1
-    optimizer.zero_grad()
+    optimizer.zero_grad(set_to_none)
+    assert (model[2].bias.grad is None) == set_to_none
     assert block.factors == []
     optimizer.step()
     for found, expected in zip(weights(model), before, strict=True):
@@ -245,3 +420,80 @@ def test_a_checkpoint_continues_bit_for_bit(options):
     for a, b in zip(weights(parts[0]), weights(others[0]), strict=True):
         assert torch.equal(a, b)
     assert [g["lr"] for g in others[1].param_groups] == [g["lr"] for g in parts[1].param_groups]
+
+
+COPIES = {"deepcopy": copy.deepcopy, "pickle": lambda both: pickle.loads(pickle.dumps(both))}
+
+
+@pytest.mark.parametrize("kind", COPIES)
+@pytest.mark.parametrize("model_first", [True, False])
+def test_copies_of_model_and_optimizer_belong_together(kind, model_first):
+    model = network()
+    optimizer = mho.AnalogOptimizer(model, lr=0.1, **ADAM)
+    train(model, optimizer, range(2))
+    both = COPIES[kind]([model, optimizer] if model_first else [optimizer, model])
+    other, copied = both if model_first else both[::-1]
+    losses = train(model, optimizer, range(2, 6))
+    assert train(other, copied, range(2, 6)) == losses
+    for a, b in zip(weights(model), weights(other), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_a_checkpoint_of_groups_continues_bit_for_bit():
+    def fresh():
+        model = network()
+        groups = [{"params": model[0].parameters(), "lr": 0.03}, {"params": model[2].parameters()}]
+        return model, mho.AnalogOptimizer(groups, lr=0.1, **ADAM)
+
+    model, optimizer = fresh()
+    train(model, optimizer, range(3))
+    optimizer.param_groups[0]["lr"] = 0.05
+    saved = copy.deepcopy((model.state_dict(), optimizer.state_dict()))
+    losses = train(model, optimizer, range(3, 8))
+    model, optimizer = fresh()
+    for part, state in zip((model, optimizer), saved, strict=True):
+        part.load_state_dict(state)
+    assert [group["lr"] for group in optimizer.param_groups] == [0.05, 0.1]
+    assert train(model, optimizer, range(3, 8)) == losses
+
+
+# What cannot be.
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda m: mho.AnalogOptimizer(5, lr=0.1), r"`AnalogOptimizer\(model\)`: it is of type int"),
+        (lambda m: mho.AnalogOptimizer([], lr=0.1), "no parameter that requires a gradient"),
+        (
+            lambda m: mho.AnalogOptimizer(m, lr=0.1, digital="adam"),
+            r"`AnalogOptimizer\(digital=\.\.\.\)`: it is of type str\. It must be a class of torch optimizers\.",
+        ),
+        (
+            lambda m: mho.AnalogOptimizer([{"params": m.parameters(), "lr": -1}], lr=0.1),
+            r"`AnalogOptimizer.add_param_group`: lr is -1\. It must be finite and not negative\.",
+        ),
+        (lambda m: mho.AnalogOptimizer(m, lr=None), r"`AnalogOptimizer\(lr=None\)`: lr is None"),
+        (
+            lambda m: mho.AnalogOptimizer(m, lr=0.1, digital=torch.optim.LBFGS),
+            "LBFGS calls a closure many times",
+        ),
+    ],
+)
+def test_errors(call, message):
+    with pytest.raises(ValueError, match=message):
+        call(network())
+
+
+@pytest.mark.parametrize("lr", [math.nan, -0.1])
+def test_a_bad_rate_of_any_group_is_found_before_anything_has_changed(lr):
+    model = network()
+    groups = [{"params": model[0].parameters()}, {"params": model[2].parameters()}]
+    optimizer = mho.AnalogOptimizer(groups, lr=0.1)
+    loss_of(model, 0).backward()
+    optimizer.param_groups[1]["lr"] = lr
+    before = weights(model)
+    with pytest.raises(mho.MhoError, match=f"lr is {lr}"):
+        optimizer.step()
+    for found, expected in zip(weights(model), before, strict=True):
+        assert torch.equal(found, expected)

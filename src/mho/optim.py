@@ -13,8 +13,6 @@ from mho.nn.gradient import AnalogParameter
 
 Exchange = Callable[[list[Block]], None]
 """What happens to the recorded factors before they are learned, see `mho.parallel`."""
-NO_OPTIONS = "params", "param_names"
-"""What a param group holds besides options."""
 
 
 class AnalogOptimizer(torch.optim.Optimizer):
@@ -45,6 +43,9 @@ class AnalogOptimizer(torch.optim.Optimizer):
         _checked(lr, f"AnalogOptimizer(lr={lr!r})")
         if not (isinstance(digital, type) and issubclass(digital, torch.optim.Optimizer)):
             raise wrong_type("AnalogOptimizer(digital=...)", "it", digital, "a class of torch optimizers")
+        if issubclass(digital, torch.optim.LBFGS):
+            what = "LBFGS calls a closure many times in a step, each with gradients of its own"
+            raise complaint("AnalogOptimizer(digital=...)", what, fix="use any other optimizer")
         self.exchange: Exchange | None = None
         super().__init__(_groups(model), {"lr": lr})
         self._digital = digital([_digital_part(g) for g in self.param_groups], lr=lr, **options)  # type: ignore[call-arg]
@@ -57,7 +58,7 @@ class AnalogOptimizer(torch.optim.Optimizer):
     def _take_over(source: list[dict], target: list[dict]) -> None:
         """Gives the groups of one optimizer the options that the same groups have in another."""
         for options, group in zip(source, target, strict=True):
-            group.update((name, value) for name, value in options.items() if name not in NO_OPTIONS)
+            group.update(options, params=group["params"])
 
     def add_param_group(self, param_group: dict) -> None:
         """Adds a group of parameters, analog ones, digital ones or both.
@@ -180,8 +181,7 @@ def _groups(model: Any) -> list[dict[str, Any]]:
 
 def _digital_part(group: Mapping[str, Any]) -> dict[str, Any]:
     """A group with its digital parameters only; there may be none."""
-    options = {name: value for name, value in group.items() if name not in NO_OPTIONS}
-    return {"params": [p for p in group["params"] if not isinstance(p, AnalogParameter)], **options}
+    return {**group, "params": [p for p in group["params"] if not isinstance(p, AnalogParameter)]}
 
 
 def _checked(lr: Any, where: str) -> None:

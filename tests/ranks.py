@@ -226,15 +226,22 @@ def an_evaluation_on_one_rank(rank):
 
 
 def a_checkpoint_goes_on_in_one_process(rank):
-    models = Network(noisy()), Network(noisy())
-    optimizers = [optimizer_of(model) for model in models]
-    parallel.connect(models[0], optimizers[0])
-    together(models[0], optimizers[0], range(3))
-    models[1].load_state_dict(copy.deepcopy(models[0].state_dict()))
-    optimizers[1].load_state_dict(copy.deepcopy(optimizers[0].state_dict()))
-    together(models[0], optimizers[0], range(3, 6))
-    alone(models[1], optimizers[1], range(3, 6))
-    assert_same(*models)
+    """And then again in two."""
+    model, other, last = (Network(noisy()) for _ in range(3))
+    optimizer, of_other, of_last = (optimizer_of(m) for m in (model, other, last))
+    parallel.connect(model, optimizer)
+    together(model, optimizer, range(3))
+    other.load_state_dict(copy.deepcopy(model.state_dict()))
+    of_other.load_state_dict(copy.deepcopy(optimizer.state_dict()))
+    together(model, optimizer, range(3, 6))
+    alone(other, of_other, range(3, 6))
+    assert_same(model, other)
+    last.load_state_dict(copy.deepcopy(other.state_dict()))
+    of_last.load_state_dict(copy.deepcopy(of_other.state_dict()))
+    parallel.connect(last, of_last)
+    together(model, optimizer, range(6, 9))
+    together(last, of_last, range(6, 9))
+    assert_same(model, last)
 
 
 # What comes between backward and step.
@@ -382,6 +389,7 @@ def data_parallel(rank, micro_batches, digital):
     optimizer = optimizer_of(model)
     parallel.connect(model, optimizer, digital=digital)
     wrapped = DDP(model)
+    assert wrapped.modules_buffers == []  # that it would send
     for step in range(6):
         optimizer.zero_grad()
         for m in range(micro_batches):

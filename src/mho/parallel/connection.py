@@ -95,11 +95,8 @@ class Connection:
         self._calls = [m for m in model.modules() if isinstance(m, Calls)]
         for calls in self._calls:
             calls.rank, calls.ranks = self.rank, self.ranks
-        for shard in shards:
-            shard.calls.rank, shard.calls.ranks = (
-                0,
-                1,
-            )  # it sees the samples of all ranks in each of its calls
+        for shard in shards:  # whose calls have the samples of all ranks
+            shard.calls.rank, shard.calls.ranks = 0, 1
         _leave_alone(model)
         optimizer.exchange = self._exchange
 

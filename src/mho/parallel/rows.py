@@ -109,20 +109,21 @@ def shard_rows_(model: nn.Module, group: object = None) -> nn.Module:
     Raises: MhoError if no matrix has rows enough.
     """
     found = group_of("shard_rows_(model)", group)
-    ranks, most = dist.get_world_size(found), 0
-    sharded = 0
-    for parent in list(model.modules()):
-        for name, child in list(parent.named_children()):
-            if isinstance(child, AnalogMatrix):
-                most = max(most, len(child.rows))
-                if len(child.rows) >= ranks:
-                    shard = RowShard(child, found)
-                    shard.train(child.training)
-                    setattr(parent, name, shard)
-                    sharded += 1
-    if not sharded:
+    ranks = dist.get_world_size(found)
+    places = [
+        (parent, name, child)
+        for parent in model.modules()
+        for name, child in parent.named_children()
+        if isinstance(child, AnalogMatrix)
+    ]
+    shards = {m: RowShard(m, found) for m in dict.fromkeys(m for *_, m in places) if len(m.rows) >= ranks}
+    if not shards:
+        most = max((len(matrix.rows) for *_, matrix in places), default=0)
         what = f"no matrix has a row of blocks for each of the {ranks} ranks; the most that one has is {most}"
         raise complaint("shard_rows_(model)", what, fix="use a smaller Mapping.max_out, or fewer ranks")
+    for parent, name, matrix in places:
+        if matrix in shards:
+            setattr(parent, name, shards[matrix].train(matrix.training))
     return model
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from mho.plot import COLOURS, LINES
 from mho.portrait.figure import LOOK
@@ -39,10 +40,10 @@ def finish(figure: Figure, xlabel: str, axes: Sequence[Axes], log: str = "xy") -
     with matplotlib.rc_context(LOOK):
         for letter, one in zip("abcdef", axes, strict=False):
             one.set(xlabel=xlabel)
-            if "x" in log:
-                one.set_xscale("log")
-            if "y" in log:
-                one.set_yscale("log")
+            for name, axis, scale in (("x", one.xaxis, one.set_xscale), ("y", one.yaxis, one.set_yscale)):
+                if name in log:
+                    scale("log")
+                    axis.set_minor_formatter(NullFormatter())
             if len(axes) > 1:
                 one.set_title(rf"$\mathbf{{{letter}}}$", loc="left")
             one.grid(True, alpha=0.3)

@@ -104,7 +104,16 @@ def test_laws_and_algorithms_name_their_source(cls):
 
 @pytest.mark.parametrize(
     "module",
-    ["mho.responses", "mho.algorithms", "mho.calibration", "mho.theory", "mho.nn", "mho.testing", "mho.data"],
+    [
+        "mho.responses",
+        "mho.algorithms",
+        "mho.calibration",
+        "mho.theory",
+        "mho.nn",
+        "mho.parallel",
+        "mho.testing",
+        "mho.data",
+    ],
 )
 def test_what_modules_export_exists(module):
     module = importlib.import_module(module)

@@ -71,9 +71,10 @@ class Direction(nn.Module):
     ) -> tuple[torch.Tensor, Tensors]:
         """As `run`, in modules."""
         outputs = []
-        for first, last in steps:
-            now = of_first(state, last - first)
-            new, _ = self.gates.forward(a[first:last], self.hh(now[0]), now)
+        parts = a.split([last - first for first, last in sorted(steps)])  # slices take T^2 on the way back
+        for part in reversed(parts) if self.is_reverse else parts:
+            now = of_first(state, len(part))
+            new, _ = self.gates.forward(part, self.hh(now[0]), now)
             new = new if self.hr is None else (self.hr(new[0]), *new[1:])
             outputs.append(new[0])
             state = joined(new, state)

@@ -11,7 +11,17 @@ import mho
 from mho.algorithms import AnalogSGD
 from mho.algorithms.base import Factors, State
 from mho.cli import main
-from mho.papers import EXPERIMENTS, bias, bias_network, figure_1, figure_2, rates, shifting, shifting_bounds
+from mho.papers import (
+    EXPERIMENTS,
+    bias,
+    bias_network,
+    figure_1,
+    figure_2,
+    filtering,
+    rates,
+    shifting,
+    shifting_bounds,
+)
 from mho.papers.experiment import numbers_in
 from mho.papers.fits import exponent
 
@@ -134,6 +144,12 @@ def test_metrics_of_rates():
     rider = rates.run(rates.CELLS["rider-w-at-minimum"] | {"steps": 128}, 0, silent)
     parts = sum(rider[f"{name} at K"][0] for name in ("W", "P - Q", "G"))
     assert rider["E_K at K"][0] == pytest.approx(parts, rel=1e-9)
+
+
+def test_q_is_a_lowpass_of_p():
+    found = filtering.run(filtering.CELLS["e-rider-p0.05"] | {"steps": 2048, "repeats": 1}, 0, silent)
+    for k in (4, 16, 64):
+        assert found[f"ratio {k}"][0] == pytest.approx(found[f"lemma {k}"][0], rel=0.25)
 
 
 def test_least_squares_fall():

@@ -11,6 +11,7 @@ from mho.errors import complaint
 CLASSES = 10  # of every data set of `mho train`
 NEAR_CHANCE = 1.5  # accuracy relative to guessing
 DIVERGED = 1.2  # last loss relative to the best one
+LOST = 0.1  # best test accuracy less the last one
 DRY = 0.01  # pulses of an epoch relative to the epoch with the most
 LEARNED = 0.95  # training accuracy above which little is left to be learned
 
@@ -37,6 +38,7 @@ def from_curve(rows: Sequence[Row]) -> Iterator[Finding]:
     """What the epochs of a run tell."""
     yield from _chance(rows)
     yield from _diverging(rows)
+    yield from _unstable(rows)
     yield from _drying_up(rows)
 
 
@@ -71,6 +73,22 @@ def _diverging(rows: Sequence[Row]) -> Iterator[Finding]:
         "Steps are too large, or slow drift (to symmetric points, out of the range of P) outruns what is learned.",
         "lower lr and fast_lr, or decay them (--lr-step, --lr-decay); look at the findings about asymmetry and "
         "reference.",
+    )
+
+
+def _unstable(rows: Sequence[Row]) -> Iterator[Finding]:
+    accuracies = [row["test_accuracy"] for row in rows]
+    best, last = max(accuracies), accuracies[-1]
+    if best - last < LOST:
+        return
+    yield Finding(
+        "unstable",
+        "warning",
+        "run",
+        f"test accuracy was {best:.1%} in epoch {accuracies.index(best) + 1}, {last:.1%} in epoch {len(rows)}",
+        {"best": best, "last": last},
+        "The network is not where it was good: weights wander by pulses to and fro, or drift to symmetric points.",
+        "decay lr (--lr-step, --lr-decay), larger batches, ResidualLearning and its kin.",
     )
 
 

@@ -16,6 +16,7 @@ PULSE = 0.1, 0.01  # what the largest product of a sample asks for [pulses]
 SPARSE = 1e-3  # pulses of a cell and update that are hardly a training, where no factors are known
 ASKED = 100  # updates after which an array without pulses is dead
 ZERO = 0.1, 0.4  # G/F at the weight zero of an array that holds a residual
+FORGOTTEN = 3.0  # pulses of a cell, relative to those after which 1/e of a weight is left
 ASYMMETRY = 0.5  # G/F at the weights of an array that gets the gradient and is alone
 STATES = 5.0  # standard deviation of the weights [dw_min]
 CUT, NOISE = 0.01, 1.0  # inputs or outputs that are clipped; noise relative to outputs
@@ -135,6 +136,20 @@ def asymmetric(c: Context) -> Iterator[Finding]:
         yield _found("asymmetric", "warning", a.name, measured, {"asymmetry": a.asymmetry})
 
 
+def forgetting(c: Context) -> Iterator[Finding]:
+    """Weights that got so many pulses to and fro that the symmetric point holds them."""
+    a = c.array
+    if not c.is_fast or c.holds_residual:
+        return
+    each, constant = (a.up + a.down) / a.cells, c.advised().get("T_sp", math.inf)
+    if each > FORGOTTEN * constant:
+        measured = (
+            f"a cell got {each:.3g} pulses ({a.up / a.cells:.3g} up); after {constant:.3g} of random sign 1/e of a "
+            "weight is left, the rest is at the symmetric point (T_sp of mho.advice)"
+        )
+        yield _found("forgetting", "warning", a.name, measured, {"pulses": each, "T_sp": constant})
+
+
 def coarse(c: Context) -> Iterator[Finding]:
     """Weights that are only a few granules wide."""
     a = c.array
@@ -169,5 +184,6 @@ def stuck(c: Context) -> Iterator[Finding]:
 
 
 RULES: tuple[Rule, ...] = (
-    saturated, clipped, below_granularity, errors, dead, reference, asymmetric, coarse, converters, stuck,
+    saturated, clipped, below_granularity, errors, dead, reference, asymmetric, forgetting, coarse, converters,
+    stuck,
 )  # fmt: skip

@@ -48,10 +48,15 @@ WORDS = {
     ),
     "asymmetric": (
         "Analog SGD minimises the loss plus a penalty that pulls weights to the symmetric points, the more "
-        "so the noisier the gradient (arXiv 2502.06309, Theorem 2); here that pull is a large part of each "
+        "so the noisier the gradient (arXiv 2502.06309, eq. (7)); here that pull is a large part of each "
         "pulse.",
         "ResidualLearning and its kin; or weights nearer to the symmetric points (wider bounds, smaller "
         "omega).",
+    ),
+    "forgetting": (
+        "Up and down pulses that cancel each other still pull a weight to its symmetric point. What a weight holds "
+        "is only what the gradient has renewed lately: the bias of Analog SGD, stronger for noisier gradients.",
+        "ResidualLearning and its kin; less noise (larger batches, lr decay); a device with more states.",
     ),
     "coarse": (
         "One pulse changes a weight by a large part of what weights are: the array tells few levels apart.",

@@ -31,8 +31,6 @@ class AnalogOptimizer(torch.optim.Optimizer):
     Raises: MhoError if a learning rate is not finite or there are no parameters that require a gradient.
     """
 
-    _digital: torch.optim.Optimizer | None = None
-
     def __init__(
         self,
         model: nn.Module | Iterable[Any],
@@ -47,6 +45,7 @@ class AnalogOptimizer(torch.optim.Optimizer):
             what = "LBFGS calls a closure many times in a step, each with gradients of its own"
             raise complaint("AnalogOptimizer(digital=...)", what, fix="use any other optimizer")
         self.exchange: Exchange | None = None
+        self._digital: torch.optim.Optimizer | None = None  # of the instance: Fabric's wrapper looks there
         super().__init__(_groups(model), {"lr": lr})
         self._digital = digital([_digital_part(g) for g in self.param_groups], lr=lr, **options)  # type: ignore[call-arg]
         self.defaults |= self._digital.defaults  # which schedulers look at

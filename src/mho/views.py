@@ -12,7 +12,8 @@ class Viewed(nn.Module):
 
     What else points into that memory is forgotten in `forget`, which a subclass may extend. Compiled code works
     on float32 arrays and int64 counters, so numbers keep their dtypes (`.half()` changes nothing here), and
-    counters stay on the CPU.
+    counters stay on the CPU. Buffers without an entry are no part of a state_dict: accelerate takes them for one
+    tensor under many names.
     """
 
     def __init__(self) -> None:
@@ -41,15 +42,25 @@ class Viewed(nn.Module):
         self._buffers.update(counters)
         return self
 
-    def _load_from_state_dict(self, *args, **kwargs) -> None:
-        super()._load_from_state_dict(*args, **kwargs)
+    def _empty(self) -> list[str]:
+        saved = [(n, b) for n, b in self._buffers.items() if n not in self._non_persistent_buffers_set]
+        return [name for name, b in saved if b is not None and not b.numel()]
+
+    def _save_to_state_dict(self, destination, prefix, keep_vars) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        for name in self._empty():
+            destination.pop(prefix + name, None)
+
+    def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
+        empty = {prefix + name: self._buffers[name] for name in self._empty()}
+        super()._load_from_state_dict(empty | state_dict, prefix, *args)
         # With `assign=True` the loaded tensors are where they were, and the others of a meta model nowhere yet.
         loaded = {n: b for n, b in self._buffers.items() if b is not None and not b.is_meta}
         for name, buffer in loaded.items():
             if buffer.dtype is torch.int64 and not buffer.is_cpu:
                 self._buffers[name] = buffer.cpu()
         where = next((b.device for b in loaded.values() if b.dtype is not torch.int64), None)
-        for name in self._non_persistent_buffers_set if where else ():
+        for name in [*self._non_persistent_buffers_set, *self._empty()] if where else ():
             if self._buffers[name].is_meta:  # type: ignore[union-attr]
                 self._buffers[name] = torch.empty_like(self._buffers[name], device=where)  # type: ignore[arg-type]
         self.forget()

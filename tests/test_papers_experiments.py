@@ -24,6 +24,7 @@ from mho.papers import (
 )
 from mho.papers.experiment import numbers_in
 from mho.papers.fits import exponent
+from mho.papers.mean_tile import MeanTile
 
 RESULTS = Path(__file__).parent.parent / "results"
 
@@ -91,7 +92,7 @@ def test_analog_sgd_ends_near_the_root():
     assert found["distance"][0] < 0.5
     assert found["bias"][0] > 0.3
     none = bias.run(bias.CELLS["noiseless-linear"] | {"steps": 1500}, 0, silent)
-    assert none["bias"][0] < 0.01
+    assert none["bias"][0] < 0.1 * found["bias"][0]  # what 1500 steps leave of the start
 
 
 def slope_of(w, x, target):
@@ -128,10 +129,30 @@ def test_the_network_and_its_steps():
 def test_the_network_is_at_a_minimum():
     g = torch.Generator().manual_seed(3)
     x, target, star = bias_network._problem(g)
-    assert slope_of(star, x, target).abs().max() < 1e-6
+    assert slope_of(star, x, target).abs().max() < 1e-5
     sigma = bias_network._mean_size(star, x, target, 512 * 8, g)
     assert (sigma < 0.02).all()  # of large batches little is left
     assert (bias_network._mean_size(star, x, target, 1, g) > sigma).all()
+
+
+def test_mean_tiles_are_tiles_with_expected_pulses():
+    law = mho.responses.Linear(0.3, 0.7)
+    device = mho.Device(law, spread={"c_lin": mho.Absolute(0.2), "gain": 0.3}, up_down_std=0.1)
+    real = mho.Tile(torch.full((4, 3), 0.2), device, pulses=mho.Expected(), key=5)
+    mean = MeanTile(torch.full((4, 3), 0.2), device, key=5)
+    g = torch.Generator().manual_seed(0)
+    for _ in range(5):
+        x, d = torch.randn(2, 3, generator=g), torch.randn(2, 4, generator=g)
+        real.update(x, d, 0.1)
+        mean.update(x, d, 0.1)
+        torch.testing.assert_close(mean.read().float(), real.read(), rtol=0, atol=2e-6)
+    p = real.parameters_of_cells
+    cells = law.with_fields(**p.fields)
+    small = (p.gain_down * cells.q_down(real.cells) - p.gain_up * cells.q_up(real.cells)) / 2
+    torch.testing.assert_close(mean.G().float(), small, rtol=0, atol=2e-6)
+    right = MeanTile(torch.zeros(4, 3), device, key=5, calibrated=True)
+    torch.testing.assert_close(right.G(), torch.zeros(4, 3, dtype=torch.float64), rtol=0, atol=1e-9)
+    assert (right.w == 0).all()
 
 
 def test_metrics_of_rates():

@@ -548,8 +548,11 @@ def small_layers_stay_whole(rank):
     parallel.shard_rows_(model)
     assert isinstance(model[0].matrix, parallel.RowShard) and model[2].matrix.rows == [(0, 3)]
     optimizer = optimizer_of(model)
-    parallel.connect(model, optimizer)
+    connection = parallel.connect(model, optimizer)
     together(model, optimizer, range(4))
+    loss_of(model, 4, rank).backward()
+    connection.gather()
+    assert [len(model[n].matrix.layout.blocks[0].factors) for n in (0, 2)] == [1, RANKS]
     with pytest.raises(
         mho.MhoError, match=r"no matrix has a row of blocks for each of the 2 ranks.*has is 1"
     ):
@@ -634,7 +637,7 @@ def work(rank, folder, names):
         init_method=f"file://{folder}/store",
         rank=rank,
         world_size=RANKS,
-        timeout=timedelta(seconds=60),
+        timeout=timedelta(seconds=120),
     )
     mho.deterministic(True)
     mho.set_threads(1)

@@ -36,8 +36,8 @@ def compare(where: str, model: nn.Module, group: dist.ProcessGroup | None) -> No
             if of_rank.get(name) != found[0].get(name):
                 a, b = (part.get(name, "nothing") for part in (found[0], of_rank))
                 what = f"{name} differs between ranks: {a} on rank 0, {b} on rank {rank}"
-                fix = "build the model after torch.manual_seed with the same number, or load the same checkpoint"
-                raise complaint(where, what, "All ranks must start from the same arrays", fix)
+                fix = "build the model after torch.manual_seed of one number, or load one checkpoint, then connect"
+                raise complaint(where, what, "All ranks must hold the same arrays", fix)
 
 
 def _described(model: nn.Module) -> dict[str, str]:

@@ -1,6 +1,8 @@
 """A noisy analog model under the tools that people train with: the bits of a plain loop in torch."""
 
 import importlib.util
+import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -227,3 +229,118 @@ def test_trainer(precision, tmp_path):
     trainer = trainer_of(*others, tmp_path, **precision)
     trainer.train(resume_from_checkpoint=str(tmp_path / f"checkpoint-{STEPS // 2}"))
     assert_same(others[0], expected)
+
+
+# Models of transformers.
+
+SMALL = {"vocab_size": 30, "max_position_embeddings": 12}
+
+
+def bert():
+    from transformers import BertConfig, BertForSequenceClassification
+
+    no_dropout = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    size = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24}
+    torch.manual_seed(0)
+    return BertForSequenceClassification(BertConfig(**SMALL, **size, **no_dropout, num_labels=3))
+
+
+def sentences():
+    g = torch.Generator().manual_seed(2)
+    tokens, labels = torch.randint(0, 30, (STEPS * MICRO_BATCHES * 4, 7), generator=g), torch.arange(3)
+    return [{"input_ids": row, "labels": labels[row.sum() % 3]} for row in tokens]
+
+
+@needs("transformers")
+def test_bert_in_the_trainer_with_activation_checkpoints(tmp_path):
+    """The recomputation of a checkpointed layer draws the noise of the first time: the bits of a run without."""
+    trained = []
+    for checkpointing in (False, True):
+        model = mho.convert_(bert(), {"bert.encoder.*": HARDWARE})
+        optimizer = mho.AnalogOptimizer(model, lr=0.05)
+        trainer = trainer_of(
+            model,
+            optimizer,
+            torch.optim.lr_scheduler.LinearLR(optimizer),
+            tmp_path / str(checkpointing),
+            gradient_checkpointing=checkpointing,
+            gradient_checkpointing_kwargs={"use_reentrant": False},
+            save_strategy="steps",
+            save_steps=STEPS,
+        )
+        trainer.train_dataset = sentences()
+        trainer.train()
+        trained.append(model)
+    plain, saving = trained
+    assert saving.is_gradient_checkpointing
+    analog = [m for m in plain.modules() if isinstance(m, mho.nn.AnalogLinear)]
+    assert len(analog) == 2 * 6
+    assert sum(count.up + count.down for count in mho.pulse_report(plain)) > 1000
+    assert_same(saving, plain)
+    other = mho.convert_(bert(), {"bert.encoder.*": HARDWARE})
+    trainer = trainer_of(other, *fresh()[1:], tmp_path)
+    trainer._load_from_checkpoint(str(tmp_path / "True" / f"checkpoint-{STEPS}"))
+    assert_same(other, plain)
+
+
+@needs("transformers")
+def test_gpt2_after_its_own_kind_of_layer_is_made_linear():
+    """Its Conv1D is a linear layer with a transposed weight, which is no class of torch."""
+    from transformers import GPT2Config, GPT2LMHeadModel
+    from transformers.pytorch_utils import Conv1D
+
+    size = {"n_embd": 16, "n_layer": 2, "n_head": 2, "resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0}
+    torch.manual_seed(0)
+    model = GPT2LMHeadModel(GPT2Config(vocab_size=30, n_positions=12, bos_token_id=0, eos_token_id=0, **size))
+    tokens = torch.randint(0, 30, (4, 7))
+    expected = model(tokens).logits
+    with pytest.raises(mho.MhoError, match="no layer that can be converted has this name"):
+        mho.convert_(model, {"transformer.*": HARDWARE})
+    with pytest.raises(mho.MhoError, match="tied weights"):
+        mho.convert_(model, HARDWARE)
+    for name, layer in list(model.named_modules()):
+        if isinstance(layer, Conv1D):
+            linear = nn.Linear(*layer.weight.shape)
+            linear.load_state_dict({"weight": layer.weight.mT, "bias": layer.bias})
+            model.set_submodule(name, linear)
+    mho.convert_(model, {"transformer.*": HARDWARE.replace(io=None)})
+    assert sum(isinstance(m, mho.nn.AnalogLinear) for m in model.modules()) == 2 * 4
+    torch.testing.assert_close(model(tokens).logits, expected, rtol=1e-4, atol=1e-4)
+    optimizer = mho.AnalogOptimizer(model, lr=0.1)
+    losses = []
+    for _ in range(10):
+        optimizer.zero_grad()
+        loss = model(tokens, labels=tokens).loss
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < losses[0]
+
+
+# The page that says so.
+
+PAGE = (Path(__file__).parents[1] / "docs" / "pytorch.md").read_text()
+SECTIONS = dict(re.findall(r"^## (.+?)\n.*?```python\n(.*?)```", PAGE, re.MULTILINE | re.DOTALL))
+PACKAGES = {
+    "Lightning Fabric": "lightning_fabric",
+    "accelerate": "accelerate",
+    "The Trainer of transformers": "transformers",
+}
+
+
+@pytest.mark.parametrize(
+    "section", [pytest.param(name, marks=needs(PACKAGES.get(name, "torch"))) for name in SECTIONS]
+)
+def test_code_of_the_page(section, tmp_path):
+    if section in ("accelerate", "The Trainer of transformers"):
+        from accelerate.state import AcceleratorState
+
+        AcceleratorState._reset_state(reset_partial_state=True)
+    model, optimizer, scheduler = fresh()
+    names = {"torch": torch, "mho": mho, "model": model, "optimizer": optimizer, "scheduler": scheduler}
+    names |= {"batches": batches(), "data": data(), "folder": str(tmp_path), **next(iter(batches()))}
+    exec(SECTIONS[section], names)
+
+
+def test_the_page_has_all_its_code():
+    assert len(SECTIONS) == PAGE.count("```python") == 7

@@ -26,7 +26,7 @@ from mho.theory import root
 IN, HIDDEN, OUT, SAMPLES, COPIES = 6, 3, 2, 512, 64
 SPLIT = HIDDEN * IN
 DEVICE = Device(Linear(c_lin=0.12, tau=2.5), spread={"c_lin": Absolute(0.08)})
-CELLS = {f"batch-{batch}": {"batch": batch, "instances": 6, "lr": 0.05, "steps": 5000} for batch in (2, 16)}
+CELLS = {f"batch-{batch}": {"batch": batch, "instances": 6, "lr": 0.2, "steps": 10_000} for batch in (2, 16)}
 
 
 def run(settings: Mapping[str, Any], seed: int, tick: Tick) -> dict[str, tuple[float, float]]:

@@ -13,6 +13,7 @@ import torch
 from mho.calibration import Course
 from mho.config import from_dict, to_dict
 from mho.device import Device
+from mho.errors import complaint
 from mho.papers.experiment import Experiment, Tick
 from mho.responses import Exponential, Linear, Power
 from mho.responses.base import DOUBLE
@@ -65,7 +66,8 @@ def run(settings: Mapping[str, Any], seed: int, tick: Tick) -> dict[str, tuple[f
         course.send(block)
         w = course.w
         if not ((w > -REACH) & (w < REACH)).all():
-            raise AssertionError(f"a cell left [-{REACH}, {REACH}], where the constants were taken")
+            what = f"a cell left [-{REACH}, {REACH}], where the constants were taken"
+            raise complaint("mho papers run zero-shifting-bounds", what)
         now = law.G(w).square()
         total, weight, before = total + (before + now) / 2 * block, weight + block, now
         n, cycles = course.pulses, course.pulses / 2

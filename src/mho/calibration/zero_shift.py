@@ -16,11 +16,11 @@ from mho.tile import Tile
 
 
 class ZeroShift(NamedTuple):
-    """What `zero_shift` found, and what that took. All weights are apparent ones [weight units].
+    """What `zero_shift` found, and what that took. All weights are apparent ones [weight units], on the CPU.
 
     Args:
-        estimate: (out, in) float64, the weights after the last pulse; float32 for composed cells, which have no
-            other state.
+        estimate: (out, in) float64, the weights after the last pulse; float32, on the tile's device, for composed
+            cells, which have no other state.
         pulses: how many pulses every cell got.
         error: (out, in) estimate less the cells' true symmetric points, which only a simulation knows; None if a
             cell has none.
@@ -111,7 +111,7 @@ def zero_shift(
         settled, reads = _until(course, n_pulses, stop, every or max(2, 2 * round(0.125 / tile.granularity)))
     estimate, average = course.finish(), course.average
     truth = _truth(tile)
-    errors = (None, None) if truth is None else (estimate - truth, average - truth)
+    errors = (None, None) if truth is None else (estimate.cpu() - truth, average - truth)
     return ZeroShift(estimate, course.pulses, errors[0], average, errors[1], course.wear, reads, settled)
 
 

@@ -82,9 +82,8 @@ class Tile(Viewed):
         values = drawn.values()
         varying = {n: v for n, v in values.items() if isinstance(v, torch.Tensor)}
         self._scalars = {n: v for n, v in values.items() if n not in varying}
-        planes = list(
-            {id(v): v for v in varying.values()}.values()
-        )  # a bound that is a field has no plane of its own
+        # A bound that is a field of the response has no plane of its own.
+        planes = list({id(v): v for v in varying.values()}.values())
         where = {id(v): n for n, v in enumerate(planes)}
         self._plane_of = {n: where[id(v)] for n, v in varying.items()}
         self._fields = tuple(drawn.fields)

@@ -120,8 +120,10 @@ def _until(course: Course, budget: int, stop: float, every: int) -> tuple[bool, 
     motion = Motion(course.w)
     while course.pulses < budget:
         course.forget()
-        course.send(min(every, budget - course.pulses), average=True)
-        if motion.see(course.w) <= stop:
+        n = min(every, budget - course.pulses)
+        course.send(n, average=True)
+        left = motion.see(course.w)
+        if n == every and left <= stop:  # a shorter step would look like rest
             return True, motion.reads
     return False, motion.reads
 

@@ -185,6 +185,9 @@ def test_asymmetric_pulses_on_the_weights_themselves():
     assert finding.where == "0.matrix.blocks.0: W"
     assert finding.numbers["asymmetry"] == pytest.approx(0.4 / 0.6, rel=0.02)
     assert not by_rule(diagnosed(RESIDUAL, steps=1, change=far), "asymmetric"), "P takes the gradient there"
+    off = {"P": DEVICE.replace(reference_mean=0.45), "W": DEVICE}
+    found = diagnosed(RESIDUAL.replace(device=off), steps=1)
+    assert by_rule(found, "reference") and not by_rule(found, "asymmetric")
 
 
 def test_weights_that_get_many_pulses_to_and_fro_are_forgotten():

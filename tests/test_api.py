@@ -133,6 +133,7 @@ def test_every_module_says_what_it_is():
 def test_importing_is_lean(code):
     """Numba, matplotlib and the command line are loaded when they are needed."""
     heavy = ("numba", "matplotlib", "typer", "rich", "scipy", "torchvision", "pandas")
+    heavy += ("lightning_fabric", "accelerate", "transformers", "safetensors")
     script = f"{code}\nimport sys\nprint(*({{*sys.modules}} & {{*{heavy}}}))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []

@@ -430,6 +430,11 @@ def test_the_gradient_of_an_input_is_no_part_of_a_training():
     model(x).sum().backward(inputs=[one])
     assert one.grad is not None
     assert [w.grad for w in others] == [None] * len(others)
+    lstm = mho.convert_(nn.LSTM(6, 3), NOISY)
+    torch.autograd.grad(lstm(x)[0].sum(), x)
+    assert [w.grad for w in analog(lstm)] == [None] * len(analog(lstm))
+    lstm(x)[0].sum().backward()
+    assert all(w.grad is not None for w in analog(lstm))
 
 
 def test_the_gradient_of_a_weight_comes_from_backward_alone():

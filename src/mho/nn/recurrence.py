@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import torch
+from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from mho.nn import product
@@ -124,17 +125,19 @@ class _Recurrence(torch.autograd.Function):
         return torch.cat(outputs), *state
 
     @staticmethod
+    @once_differentiable
     def backward(ctx, gy: torch.Tensor, *of_last: torch.Tensor):
         plan, n_states = ctx.plan, len(of_last)
         _, _, _, *needed = ctx.needs_input_grad
         wanted = plan.of_matrices(needed[n_states:])
+        weights = [product.asked_for(ctx, matrix.layout) for matrix in plan.matrices]
         kept, scales = _unpacked(ctx.saved_tensors, plan, ctx.events, ctx.n_of_gates)
         of_scales: list[list[Any]] = [[None] * len(part) for part in scales]
 
         def back(which: int, g: torch.Tensor, saved: Saved) -> Any:
             """The gradient of a product's input; those of the scales are added up."""
             matrix, sums = plan.matrices[which], of_scales[which]
-            needs = Needed(True, False, wanted[which][1::2], wanted[which][2::2])
+            needs = Needed(True, False, weights[which], wanted[which][2::2])
             found = product.backward(g, saved, matrix.layout, scales[which], needs)
             for n, more in enumerate(found.scales):
                 sums[n] = more if sums[n] is None else sums[n].add_(more)

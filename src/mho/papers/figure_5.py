@@ -12,6 +12,7 @@ from typing import Any
 
 from mho.algorithms import ERIDER, RIDER
 from mho.crossbar import Crossbar
+from mho.crossbar import Mapping as Layout
 from mho.data import load
 from mho.papers.experiment import Experiment, Numbers, Tick
 from mho.papers.shifting import mean_of
@@ -45,7 +46,7 @@ def run(settings: Mapping[str, Any], seed: int, tick: Tick) -> dict[str, tuple[f
             data=settings["data"],
             hidden=tuple(settings["hidden"]),
             activation="sigmoid",
-            hardware=Crossbar(algorithm, device),
+            hardware=Crossbar(algorithm, device, mapping=Layout(omega=0.3, columnwise=True)),
             epochs=max(1, settings["steps"] // settings["batches"]),
             lr=0.05,
             lr_step=0,

@@ -4,9 +4,9 @@ import numpy as np
 import torch
 
 import mho
-from mho.nn import product as analog
-from mho.nn.block import Block
-from mho.nn.calls import Calls
+from mho.nn.core import product as analog
+from mho.nn.core.block import Block
+from mho.nn.core.calls import Calls
 from mho.responses import Constant, SoftBounds
 
 FREE = Constant(tau_max=100.0, tau_min=-100.0)

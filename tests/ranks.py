@@ -22,7 +22,7 @@ from torch.nn.parallel import DistributedDataParallel as DDP
 import mho
 from mho import parallel
 from mho.algorithms import ERIDER, AnalogSGD, ResidualLearning, TikiTakaV2
-from mho.nn.block import Block
+from mho.nn.core.block import Block
 from mho.responses import Constant, SoftBounds
 
 RANKS = 2

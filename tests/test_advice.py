@@ -9,7 +9,7 @@ import torch
 import mho
 from mho.advice import Setup, advise
 from mho.advice.formula import Rule, evaluate, parse, short
-from mho.nn.matrix import AnalogMatrix
+from mho.nn.core.matrix import AnalogMatrix
 from mho.responses import Constant, PowStep, SoftBounds
 from mho.testing import members
 

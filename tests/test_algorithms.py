@@ -13,7 +13,7 @@ from blocks import see
 from chance import assert_mean
 from mho.algorithms import AnalogSGD, DigitalSGD, ResidualLearning
 from mho.algorithms.base import State, due, one_hot
-from mho.nn.block import Block
+from mho.nn.core.block import Block
 from mho.responses import Constant, SoftBounds
 from mho.tile import Tally
 

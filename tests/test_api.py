@@ -24,7 +24,7 @@ LAYERS = [
     ("responses",),
     ("spread", "retention", "device", "io", "pulses"),
     ("kernels",),
-    ("views", "checks", "patches", "tally", "arithmetic", "mvm", "plane", "write_noise", "tile"),
+    ("tile",),
     ("cells", "aihwkit", "presets"),
     ("calibration",),
     ("algorithms",),

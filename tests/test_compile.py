@@ -10,7 +10,7 @@ from torch.utils.checkpoint import checkpoint
 
 import mho
 from mho.algorithms import AnalogSGD, ResidualLearning
-from mho.nn.calls import Calls
+from mho.nn.core.calls import Calls
 
 NOISY = mho.Crossbar(
     algorithm=ResidualLearning(fast_lr=0.1),
@@ -132,7 +132,7 @@ def test_a_frozen_layer_records_nothing_when_compiled():
     model = network()
     model.wide.requires_grad_(False)
     torch.compile(loss_of(model), fullgraph=True, backend="aot_eager")(torch.ones(2, 1, 5, 5)).backward()
-    recorded = {n: len(m.factors) for n, m in model.named_modules() if isinstance(m, mho.nn.block.Block)}
+    recorded = {n: len(m.factors) for n, m in model.named_modules() if isinstance(m, mho.nn.core.block.Block)}
     assert {n.partition(".")[0] for n, found in recorded.items() if found} == {"conv", "twice"}
     model.conv.requires_grad_(False)
     frozen = torch.compile(model.conv, fullgraph=True, backend="aot_eager")

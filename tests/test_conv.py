@@ -6,11 +6,11 @@ from torch import nn
 
 import mho
 from chance import assert_mean
-from mho import patches
 from mho.algorithms import AnalogSGD, DigitalSGD, ResidualLearning
 from mho.nn import AnalogConv1d, AnalogConv2d, AnalogConv3d
-from mho.patches import Geometry, Patches
 from mho.testing import algorithms
+from mho.tile import patches
+from mho.tile.patches import Geometry, Patches
 
 PLAIN = mho.Mapping(out_scale="none")
 DIGITAL = mho.Crossbar(algorithm=DigitalSGD(), io=None, mapping=PLAIN)

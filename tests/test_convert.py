@@ -11,7 +11,7 @@ from torch.nn.utils import prune
 import mho
 from mho.algorithms import AnalogSGD, DigitalSGD, ResidualLearning
 from mho.nn import AnalogLinear, ConversionWarning
-from mho.nn.convert import ANALOG_OF
+from mho.nn.conversion.convert import ANALOG_OF
 from mho.responses import Constant
 
 PLAIN = mho.Mapping(out_scale="none")

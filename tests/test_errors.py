@@ -12,7 +12,7 @@ from torch import nn
 import mho
 from mho.algorithms import AnalogSGD, ResidualLearning
 from mho.nn import AnalogLinear
-from mho.nn.convert import ANALOG_OF
+from mho.nn.conversion.convert import ANALOG_OF
 from mho.responses import Constant, Exponential, Power, SoftBounds
 
 NAN, INF = math.nan, math.inf

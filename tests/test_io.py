@@ -9,7 +9,7 @@ import torch
 import mho
 from chance import assert_mean, assert_normal
 from mho.io import PERFECT, by_direction
-from mho.nn.calls import Count
+from mho.nn.core.calls import Count
 from mho.tile import Tally
 
 FREE = mho.Device(mho.responses.Constant(100.0, -100.0))

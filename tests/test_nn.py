@@ -10,7 +10,8 @@ from torch import nn
 
 import mho
 from mho.algorithms import AnalogSGD, DigitalSGD, ResidualLearning
-from mho.nn import AnalogLinear, digital
+from mho.nn import AnalogLinear
+from mho.nn.core import digital
 from mho.rng import child_key
 
 PLAIN = mho.Mapping(out_scale="none")

@@ -13,7 +13,7 @@ import torch
 import mho
 import ranks
 from mho import parallel
-from mho.nn.calls import Calls, order
+from mho.nn.core.calls import Calls, order
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "data_parallel.py"
 

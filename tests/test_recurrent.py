@@ -12,7 +12,7 @@ from torch.utils.checkpoint import checkpoint
 import mho
 from mho.algorithms import AnalogSGD, ResidualLearning
 from mho.nn import AnalogGRU, AnalogLinear, AnalogLSTM, AnalogRNN
-from mho.nn.direction import Direction
+from mho.nn.recurrent.direction import Direction
 
 PLAIN = mho.Mapping(out_scale="none")
 IDEAL = mho.Crossbar(

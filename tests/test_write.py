@@ -124,7 +124,7 @@ def test_a_reference_can_be_subtracted():
 
 def test_without_compiled_code_the_noise_is_the_same(monkeypatch):
     """What a GPU does."""
-    from mho import write_noise
+    from mho.tile import write_noise
 
     fast, slow = made(), made()
     before = [t.cells.clone() for t in (fast, slow)]

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mho.errors import MhoError
     from mho.inventory import summary
     from mho.io import IO
-    from mho.nn.convert import convert_, to_digital_
+    from mho.nn.conversion.convert import convert_, to_digital_
     from mho.optim import AnalogOptimizer
     from mho.pulses import Exact, Expected, Pulses
     from mho.report import PulseCount, pulse_report
@@ -60,7 +60,7 @@ _HOME = {  # module -> the public names it holds; "" are modules themselves
     "errors": ("MhoError",),
     "inventory": ("summary",),
     "io": ("IO",),
-    "nn.convert": ("convert_", "to_digital_"),
+    "nn.conversion.convert": ("convert_", "to_digital_"),
     "optim": ("AnalogOptimizer",),
     "pulses": ("Exact", "Expected", "Pulses"),
     "report": ("PulseCount", "pulse_report"),

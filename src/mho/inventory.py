@@ -11,10 +11,10 @@ from torch import nn
 from mho.cells import Cell
 from mho.crossbar import Crossbar
 from mho.device import Device
-from mho.nn.block import Block
-from mho.nn.choice import Analog, walk
-from mho.nn.convert import ANALOG_OF
-from mho.nn.matrix import AnalogMatrix
+from mho.nn.conversion.choice import Analog, walk
+from mho.nn.conversion.convert import ANALOG_OF
+from mho.nn.core.block import Block
+from mho.nn.core.matrix import AnalogMatrix
 
 WHOLE = (Analog, AnalogMatrix, Block)
 

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from mho.errors import complaint, wrong_type
-from mho.nn.block import Block
-from mho.nn.gradient import AnalogParameter
+from mho.nn.core.block import Block
+from mho.nn.core.gradient import AnalogParameter
 
 Exchange = Callable[[list[Block]], None]
 """What happens to the recorded factors before they are learned, see `mho.parallel`."""
@@ -107,7 +107,7 @@ class AnalogOptimizer(torch.optim.Optimizer):
                     "AnalogOptimizer.step",
                     "the loss depends on an analog weight other than by its layer's product",
                     "Pulses are made of the layer's inputs and errors, and a penalty on weights has none",
-                    "leave weights of type mho.nn.gradient.AnalogParameter out of it, and call zero_grad",
+                    "leave weights of type mho.nn.core.gradient.AnalogParameter out of it, and call zero_grad",
                 )
         for (_, lr), block in zip(weights, blocks, strict=True):
             block.step(float(lr))

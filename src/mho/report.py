@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from mho.nn.block import Block
+from mho.nn.core.block import Block
 from mho.records import Record
 from mho.tile import Tally
 

@@ -8,11 +8,11 @@ import torch
 from torch import nn
 
 from mho.cells import ComposedTile
-from mho.patches import Patches
-from mho.plane import Plane
 from mho.records import Record
 from mho.tile import Tile
-from mho.views import Viewed
+from mho.tile.patches import Patches
+from mho.tile.plane import Plane
+from mho.tile.views import Viewed
 
 
 class Factors(NamedTuple):

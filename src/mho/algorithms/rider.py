@@ -6,8 +6,8 @@ import torch
 
 from mho.algorithms.base import Algorithm, Factors, NewTile, State, Term, due, rate
 from mho.algorithms.parts.lines import By, next_line
-from mho.plane import Plane
 from mho.records import NonNegative, OneOrMore, Probability
+from mho.tile.plane import Plane
 
 
 class RIDER(Algorithm):

@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import torch
 
-from mho import checks, write_noise
 from mho.calibration.points import as_double
 from mho.cells import ComposedTile
 from mho.pulses import Exact
 from mho.responses.base import DOUBLE
 from mho.rng import Stream, call_key, next_event, split
 from mho.threads import over_rows
-from mho.tile import Tally, Tile
+from mho.tile import Tally, Tile, checks, write_noise
 
 if TYPE_CHECKING:
     from mho.calibration.affine import Pair

@@ -5,17 +5,16 @@ from typing import Any
 
 import torch
 
-from mho import checks
 from mho.device import Device
 from mho.errors import wrong_type
 from mho.io import by_direction
-from mho.mvm import multiply, read_line
-from mho.patches import Patches
 from mho.pulses import Pulses, PulseScheme
 from mho.records import Record
 from mho.rng import STREAMS, Stream, Use, next_event
-from mho.tile import Tally, Tile, UpdateInfo, total
-from mho.views import Viewed
+from mho.tile import Tally, Tile, UpdateInfo, checks, total
+from mho.tile.mvm import multiply, read_line
+from mho.tile.patches import Patches
+from mho.tile.views import Viewed
 
 
 class Cell(Record):

@@ -6,14 +6,14 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from mho.arithmetic import full
 from mho.calibration import symmetric_point
 from mho.cells import ComposedTile
 from mho.errors import MhoError
-from mho.nn.block import Block
+from mho.nn.core.block import Block
 from mho.pulses import Exact
 from mho.rng import Stream
 from mho.tile import Tally, Tile
+from mho.tile.arithmetic import full
 
 NEAR = 0.02  # a cell this close to a bound is at it [of its range]: soft bounds are never quite reached
 BINS = 40

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from mho.nn.block import Block
+from mho.nn.core.block import Block
 
 SAMPLES = 512  # of which outputs are computed
 

@@ -7,7 +7,7 @@ from mho.algorithms.base import rate
 from mho.diagnosis.arrays import ArrayState
 from mho.diagnosis.asked import Asked
 from mho.errors import MhoError
-from mho.nn.block import Block
+from mho.nn.core.block import Block
 from mho.pulses import Pulses
 
 

@@ -1,10 +1,10 @@
 """Analog layers, in the argument order of torch.nn."""
 
-from mho.nn.attention import AnalogMultiheadAttention
+from mho.nn.attention.layer import AnalogMultiheadAttention
 from mho.nn.conv import AnalogConv1d, AnalogConv2d, AnalogConv3d
-from mho.nn.convert import ConversionWarning, convert_, to_digital_
+from mho.nn.conversion.convert import ConversionWarning, convert_, to_digital_
 from mho.nn.linear import AnalogLinear
-from mho.nn.recurrent import AnalogGRU, AnalogLSTM, AnalogRNN
+from mho.nn.recurrent.layers import AnalogGRU, AnalogLSTM, AnalogRNN
 
 __all__ = [
     "AnalogConv1d",

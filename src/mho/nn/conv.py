@@ -9,9 +9,9 @@ from torch.nn import functional
 
 from mho.crossbar import Crossbar
 from mho.errors import complaint, wrong_type
-from mho.nn.affine import Affine
-from mho.patches import Geometry
+from mho.nn.core.affine import Affine
 from mho.rng import child_key
+from mho.tile.patches import Geometry
 
 Numbers = int | Sequence[int]
 

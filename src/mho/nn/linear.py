@@ -5,7 +5,7 @@ from torch import nn
 
 from mho.crossbar import Crossbar
 from mho.errors import complaint
-from mho.nn.affine import Affine
+from mho.nn.core.affine import Affine
 
 
 class AnalogLinear(Affine):

@@ -8,7 +8,7 @@ from torch import nn
 from torch.distributed.tensor import DTensor
 
 from mho.errors import complaint
-from mho.nn.block import Block
+from mho.nn.core.block import Block
 from mho.parallel.ranks import group_of
 from mho.parallel.rows import RowShard
 

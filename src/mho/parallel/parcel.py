@@ -7,9 +7,9 @@ import torch
 import torch.distributed as dist
 
 from mho.algorithms.base import Factors
-from mho.nn.learning import Learning, Place
+from mho.nn.core.learning import Learning, Place
 from mho.parallel.ranks import Group, carrier
-from mho.patches import Geometry, Patches
+from mho.tile.patches import Geometry, Patches
 
 LINE = 16  # tensors begin at multiples of so many bytes, which suits every dtype
 

@@ -8,10 +8,10 @@ import torch.distributed as dist
 from torch import nn
 
 from mho.errors import complaint
-from mho.nn import label
-from mho.nn.block import Block
-from mho.nn.matrix import AnalogMatrix
-from mho.nn.product import Layout, product
+from mho.nn.core import label
+from mho.nn.core.block import Block
+from mho.nn.core.matrix import AnalogMatrix
+from mho.nn.core.product import Layout, product
 from mho.parallel.collectives import Collect, Deal, samples_of_ranks, swap
 from mho.parallel.ranks import Group, group_of
 

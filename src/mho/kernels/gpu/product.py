@@ -16,7 +16,7 @@ _WIDEST = 1024  # lines of one sample that a program holds at a time
 def multiply(
     matrix: torch.Tensor, x: torch.Tensor, io: IO, use: Use, sign: float = 1.0
 ) -> torch.Tensor | None:
-    """y = sign * x matrix as the hardware gives it; see `mho.mvm.multiply`.
+    """y = sign * x matrix as the hardware gives it; see `mho.tile.mvm.multiply`.
 
     The noise is the CPU's; the product is torch's, whose order of additions differs from the CPU's. The host
     waits once, and once more for each repetition by bound management.

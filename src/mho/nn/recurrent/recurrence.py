@@ -12,10 +12,10 @@ import torch
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from mho.nn import product
-from mho.nn.calls import may_be_repeated
-from mho.nn.gates import Gates, Tensors
-from mho.nn.product import Layout, Needed, Saved, Scales
+from mho.nn.core import product
+from mho.nn.core.calls import may_be_repeated
+from mho.nn.core.product import Layout, Needed, Saved, Scales
+from mho.nn.recurrent.gates import Gates, Tensors
 
 if TYPE_CHECKING:
     from mho.nn.linear import AnalogLinear

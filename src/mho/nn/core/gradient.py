@@ -9,7 +9,7 @@ from torch import nn
 from mho.errors import complaint, wrong_type
 
 if TYPE_CHECKING:
-    from mho.nn.block import Block
+    from mho.nn.core.block import Block
 
 
 class AnalogParameter(nn.Parameter):

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch.autograd.function import once_differentiable
 
-from mho.checks import lines, numbers
 from mho.errors import MhoError, complaint
-from mho.nn.calls import NEXT_CALL, Calls, may_be_repeated
-from mho.nn.digital import add_output, columns_of, error_of_block
-from mho.nn.gradient import AnalogParameter
-from mho.patches import Geometry, Patches, Piece
+from mho.nn.core.calls import NEXT_CALL, Calls, may_be_repeated
+from mho.nn.core.digital import add_output, columns_of, error_of_block
+from mho.nn.core.gradient import AnalogParameter
+from mho.tile.checks import lines, numbers
+from mho.tile.patches import Geometry, Patches, Piece
 
 if TYPE_CHECKING:
-    from mho.nn.block import Block
+    from mho.nn.core.block import Block
 
 
 class Layout(NamedTuple):
@@ -194,7 +194,7 @@ def asked_for(node, layout: Layout) -> list[bool]:
                     asked.add(weight)
             except RuntimeError:  # torch cannot tell of a leaf that autograd.grad asks for
                 what = "it is asked for the gradient of an analog weight"
-                fix = "call loss.backward() and read weight.grad, see mho.nn.gradient.AnalogParameter"
+                fix = "call loss.backward() and read weight.grad, see mho.nn.core.gradient.AnalogParameter"
                 raise complaint("torch.autograd.grad", what, fix=fix) from None
     return [block.trained[0] in asked for block in layout.blocks]
 

@@ -9,8 +9,8 @@ from torch.nn import functional
 
 from mho.crossbar import Crossbar
 from mho.errors import wrong_type
+from mho.nn.attention.masks import Masks, wrong
 from mho.nn.linear import AnalogLinear, linear_of
-from mho.nn.masks import Masks, wrong
 from mho.rng import child_key
 
 

@@ -10,18 +10,18 @@ from mho.cells import ComposedTile, new_tile
 from mho.crossbar import Crossbar, Mapping
 from mho.device import Device
 from mho.io import by_direction
-from mho.mvm import multiply
-from mho.nn.calls import EVALUATION, NEXT_TERM
-from mho.nn.digital import add_terms
-from mho.nn.gradient import AnalogParameter
-from mho.nn.learning import Learning
-from mho.patches import Patches
+from mho.nn.core.calls import EVALUATION, NEXT_TERM
+from mho.nn.core.digital import add_terms
+from mho.nn.core.gradient import AnalogParameter
+from mho.nn.core.learning import Learning
 from mho.pulses import Exact
 from mho.responses import Constant
 from mho.retention import age
 from mho.rng import Stream, Use, child_key
 from mho.tile import Tile
-from mho.views import Viewed
+from mho.tile.mvm import multiply
+from mho.tile.patches import Patches
+from mho.tile.views import Viewed
 
 
 class Block(Viewed):

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import torch
 
 from mho.errors import MhoError, complaint, wrong_type
-from mho.mvm import converters, on_gpu
-from mho.patches import Patches
+from mho.tile.mvm import converters, on_gpu
+from mho.tile.patches import Patches
 
 
 def factors(

@@ -6,8 +6,8 @@ from torch.nn import functional
 
 from mho.crossbar import Crossbar
 from mho.errors import wrong_type
-from mho.nn.matrix import AnalogMatrix
-from mho.patches import Geometry
+from mho.nn.core.matrix import AnalogMatrix
+from mho.tile.patches import Geometry
 
 
 class Affine(nn.Module):

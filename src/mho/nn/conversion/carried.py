@@ -8,7 +8,7 @@ from torch import nn
 
 from mho.crossbar import Crossbar
 from mho.errors import MhoError, complaint
-from mho.nn.block import Block
+from mho.nn.core.block import Block
 
 HOOKS = (
     "_forward_hooks",

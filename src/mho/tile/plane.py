@@ -2,7 +2,7 @@
 
 import torch
 
-from mho.views import Viewed
+from mho.tile.views import Viewed
 
 
 class Plane(Viewed):

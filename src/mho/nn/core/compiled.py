@@ -9,8 +9,8 @@ import weakref
 
 import torch
 
-from mho.nn import product as eager
-from mho.nn.product import Layout, Needed, Saved
+from mho.nn.core import product as eager
+from mho.nn.core.product import Layout, Needed, Saved
 
 _LAYOUTS: "weakref.WeakValueDictionary[int, Handle]" = weakref.WeakValueDictionary()
 _numbers = itertools.count()
@@ -26,7 +26,7 @@ class Handle:
 
 
 def product(x: torch.Tensor, handle: Handle, training: bool, bias: torch.Tensor | None) -> torch.Tensor:
-    """As `mho.nn.product.product`, for code that is being compiled."""
+    """As `mho.nn.core.product.product`, for code that is being compiled."""
     blocks = handle.layout.blocks
     trained = [block._parameters["weight"].requires_grad for block in blocks]  # type: ignore[union-attr]
     scales = [block._parameters["out_scale"] for block in blocks if block.out_scale is not None]

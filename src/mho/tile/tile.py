@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from mho import arithmetic, checks, write_noise
 from mho.device import Cells, Device
 from mho.errors import complaint, wrong_type
 from mho.io import IO, by_direction
-from mho.mvm import multiply, read_line
-from mho.patches import Patches
 from mho.pulses import Exact, Expected, Pulses, PulseScheme
 from mho.rng import STREAMS, Stream, Use, next_event
-from mho.tally import Tally, UpdateInfo, total
-from mho.views import Viewed
+from mho.tile import arithmetic, checks, write_noise
+from mho.tile.mvm import multiply, read_line
+from mho.tile.patches import Patches
+from mho.tile.tally import Tally, UpdateInfo, total
+from mho.tile.views import Viewed
 
 if TYPE_CHECKING:
     from mho.kernels.cpu import CpuKernels, Sent
@@ -100,7 +100,7 @@ class Tile(Viewed):
         self.register_buffer("cells", empty(self.shape))
         apparent = empty(self.shape if self._is_apparent else (0, 0))
         self.register_buffer("_apparent", apparent, persistent=False)
-        if self._is_noisy:  # see mho.write_noise
+        if self._is_noisy:  # see mho.tile.write_noise
             self.register_buffer("noise", torch.zeros_like(self.cells))
             self.register_buffer("_offset", torch.empty_like(apparent), persistent=False)
         self.register_buffer("tally", torch.zeros(len(Tally), dtype=torch.int64, device="cpu"))

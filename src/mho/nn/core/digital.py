@@ -10,8 +10,8 @@ from types import ModuleType
 import torch
 
 from mho.cells import ComposedTile
-from mho.plane import Plane
 from mho.tile import Tile
+from mho.tile.plane import Plane
 
 Cut = tuple[int, int]
 

@@ -13,7 +13,7 @@ from mho.errors import MhoError, complaint
 from mho.records import Record
 
 if TYPE_CHECKING:
-    from mho.nn.matrix import AnalogMatrix
+    from mho.nn.core.matrix import AnalogMatrix
 
 NAME = "analog_hardware"
 """The entry of a state_dict, one for each matrix, that holds its label."""
@@ -46,7 +46,7 @@ def check(model: nn.Module, state_dict: Mapping[str, Any], prefix: str, *_: Any)
 
     Raises: MhoError that says what differs.
     """
-    from mho.nn.matrix import AnalogMatrix
+    from mho.nn.core.matrix import AnalogMatrix
 
     problems: dict[str, list[str]] = {}
     for name, matrix in model.named_modules():

@@ -10,9 +10,9 @@ from torch.nn.utils.rnn import PackedSequence
 
 from mho.crossbar import Crossbar
 from mho.errors import complaint, wrong_type
-from mho.nn.direction import Direction
-from mho.nn.gates import Tensors
-from mho.nn.sequences import Form, of_steps
+from mho.nn.recurrent.direction import Direction
+from mho.nn.recurrent.gates import Tensors
+from mho.nn.recurrent.sequences import Form, of_steps
 from mho.rng import child_key
 
 USUAL = {

@@ -6,13 +6,14 @@ import torch
 from torch import nn
 
 from mho.crossbar import Crossbar
-from mho.nn import compiled, fast_path, label
-from mho.nn.block import Block
-from mho.nn.calls import Calls
-from mho.nn.product import Layout, product
-from mho.patches import Geometry
+from mho.nn.attention import fast_path
+from mho.nn.core import compiled, label
+from mho.nn.core.block import Block
+from mho.nn.core.calls import Calls
+from mho.nn.core.product import Layout, product
 from mho.rng import child_key
 from mho.tile import Tile
+from mho.tile.patches import Geometry
 
 
 class AnalogMatrix(nn.Module):
@@ -23,7 +24,7 @@ class AnalogMatrix(nn.Module):
 
     Args:
         w0: (out, in) initial weights; hardware: see `mho.Crossbar`; key: 64-bit name of its randomness.
-        geometry: if given, what is multiplied are the patches of images, see `mho.patches`.
+        geometry: if given, what is multiplied are the patches of images, see `mho.tile.patches`.
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class AnalogMatrix(nn.Module):
 
     @property
     def analog_hardware(self) -> torch.Tensor:
-        """(n,) uint8: the text in a checkpoint that says what this matrix is made of, see `mho.nn.label`."""
+        """(n,) uint8: the text in a checkpoint that says what this matrix is made of, see `mho.nn.core.label`."""
         tiles = [pair for block in self.blocks for pair in block.state.named_modules()]  # type: ignore[union-attr]
         references = {name for name, part in tiles if isinstance(part, Tile) and part.reference.numel()}
         return label.label(self.hardware, (self.rows[-1][1], self.columns[-1][1]), sorted(references))

@@ -6,10 +6,10 @@ import torch
 from torch import nn
 
 from mho.crossbar import Crossbar
-from mho.nn.gates import GATES, Tensors
+from mho.nn.core.matrix import AnalogMatrix
 from mho.nn.linear import AnalogLinear, linear_of
-from mho.nn.matrix import AnalogMatrix
-from mho.nn.recurrence import joined, of_first, run, steps_of
+from mho.nn.recurrent.gates import GATES, Tensors
+from mho.nn.recurrent.recurrence import joined, of_first, run, steps_of
 from mho.rng import child_key
 
 

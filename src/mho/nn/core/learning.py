@@ -5,13 +5,13 @@ import bisect
 import torch
 
 from mho.algorithms.base import Factors
-from mho.checks import is_finite
 from mho.errors import complaint
-from mho.nn.calls import order
-from mho.patches import Patches, concatenated
+from mho.nn.core.calls import order
+from mho.tile.checks import is_finite
+from mho.tile.patches import Patches, concatenated
 
 Place = tuple[int, int]
-"""Of a call among the others: its pass and its number there, see `mho.nn.calls.order`."""
+"""Of a call among the others: its pass and its number there, see `mho.nn.core.calls.order`."""
 
 
 class Learning:

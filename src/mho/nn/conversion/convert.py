@@ -6,14 +6,14 @@ from collections.abc import Callable
 from torch import nn
 
 from mho.errors import complaint
-from mho.nn.attention import AnalogMultiheadAttention
-from mho.nn.carried import check, error_of, to_analog, to_digital
-from mho.nn.choice import Analog, Chosen, Filter, Hardware, Layers, analog_layers_of, choose
+from mho.nn.attention.fast_path import unpack
+from mho.nn.attention.layer import AnalogMultiheadAttention
 from mho.nn.conv import AnalogConv1d, AnalogConv2d, AnalogConv3d
-from mho.nn.fast_path import unpack
-from mho.nn.label import guard
+from mho.nn.conversion.carried import check, error_of, to_analog, to_digital
+from mho.nn.conversion.choice import Analog, Chosen, Filter, Hardware, Layers, analog_layers_of, choose
+from mho.nn.core.label import guard
 from mho.nn.linear import AnalogLinear
-from mho.nn.recurrent import AnalogGRU, AnalogLSTM, AnalogRNN
+from mho.nn.recurrent.layers import AnalogGRU, AnalogLSTM, AnalogRNN
 from mho.rng import child_key
 
 ANALOG_OF: dict[type[nn.Module], Callable[..., nn.Module]] = {

@@ -1,0 +1,1 @@
+"""Attention, and transformers that are made of it."""

@@ -1,0 +1,1 @@
+"""From digital layers to analog ones and back."""

@@ -19,18 +19,18 @@ from torch import nn
 
 import mho
 from mho import algorithms
-from mho.nn.gradient import AnalogParameter
+from mho.nn.core.gradient import AnalogParameter
 
 ALGORITHMS: dict[str, mho.Crossbar | None] = {
     "adamw": None,
     "digital-sgd": mho.Crossbar(algorithm=algorithms.DigitalSGD(), io=None),
     "analog-sgd": mho.Crossbar(algorithm=algorithms.AnalogSGD(), device=DEVICE),
-    "residual-learning": mho.Crossbar(algorithm=RESIDUAL, device=DEVICE),
+    "residual-learning": mho.Crossbar(algorithm=RESIDUAL.replace(transfer_lr=1.0), device=DEVICE),
     "tiki-taka-v2": mho.Crossbar(
         algorithm=algorithms.TikiTakaV2(fast_lr=1.0, scale_fast_lr=True), device=DEVICE
     ),
 }
-LR = {"adamw": 1e-3, "digital-sgd": 0.5, "analog-sgd": 0.5, "residual-learning": 0.5, "tiki-taka-v2": 0.5}
+LR = {"adamw": 1e-3, "digital-sgd": 0.2, "analog-sgd": 0.5, "residual-learning": 1.0, "tiki-taka-v2": 0.5}
 WIDTH, HEADS, BLOCKS = 144, 4, 4
 HELD_OUT = 64  # windows of held-out text at a point of the curve
 

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from matplotlib.figure import Figure
 from resumable import Run, write_results
 from rich.console import Console
 from torch.nn import functional
 
 import mho
-from mho import algorithms
+from mho import algorithms, plot
 from mho.config import read
 from mho.data import base_folder
 from mho.errors import MhoError, complaint, did_you_mean
@@ -112,8 +113,21 @@ def train_all(
             "curve": rows,
         }
         write_results(results, about | {"algorithms": found})
-    Console().print(f"Results: {results}", highlight=False, soft_wrap=True)
+    plot.save(drawn({name: run["curve"] for name, run in found.items()}), results.with_name("curves"))
+    Console().print(f"Results: {results}, {results.with_name('curves.png')}", highlight=False, soft_wrap=True)
     return found
+
+
+def drawn(curves: dict[str, list[dict[str, Any]]]) -> Figure:
+    """The loss on held-out text by step."""
+    figure = Figure(figsize=(4.6, 3.2), layout="constrained")
+    axes = figure.subplots()
+    for (name, rows), colour in zip(curves.items(), plot.COLOURS, strict=False):
+        steps, losses = [row["step"] for row in rows], [row["held_out_loss"] for row in rows]
+        axes.plot(steps, losses, color=colour, label=name)
+    axes.set(xlabel="steps", ylabel="cross-entropy per character [nats], held-out text")
+    axes.legend()
+    return figure
 
 
 def run_as_script(main: Callable[[], None]) -> None:

@@ -3,7 +3,7 @@
     python examples/lstm_war_and_peace.py --data DIR          # DIR holds warpeace_input.txt
     python examples/lstm_war_and_peace.py --algorithms tiki-taka-v2 --steps 500
 
-Two LSTM layers of 64 units and a linear readout, 77 thousand weights; all matrices are analog, biases digital. The
+Two LSTM layers of 64 units and a linear readout, 75 thousand weights; all matrices are analog, biases digital. The
 input is the character, one-hot. The text is read in order, and each step goes on from the states of the last one:
 gradients, but not states, end after --length characters. Plain SGD without momentum everywhere, so that the curves
 differ by the hardware alone. Ctrl-C stops after a step; the same command goes on.

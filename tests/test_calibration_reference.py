@@ -65,6 +65,9 @@ def test_the_rule_stops_when_what_is_left_is_small(schedule):
 def test_the_budget_ends_what_does_not_settle():
     result = zero_shift(tile_of(), 333, stop=1e-3, every=100)
     assert (result.pulses, result.reads, result.settled) == (333, 5, False)
+    result = zero_shift(tile_of(), 810, stop=0.01, every=100)
+    assert not result.settled  # the ten last pulses move little, being ten
+    assert result.error.abs().mean() > 0.03
 
 
 def test_averages_have_less_randomness():

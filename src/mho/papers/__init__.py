@@ -31,6 +31,6 @@ EXPERIMENTS: dict[str, Experiment] = {
         figure_5,
         filtering,
     )
-} | {experiment.id: experiment for experiment in lenet.EXPERIMENTS}
+} | {experiment.id: experiment for experiment in (figure_5.MNIST, *lenet.EXPERIMENTS)}
 
 __all__ = ["EXPERIMENTS", "Experiment", "Line"]

@@ -18,7 +18,7 @@ test: $(VENV)/test.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 # AIHWKIT_PYTHON names an interpreter that has aihwkit, see benchmarks/README.md; BENCH holds options
 bench: $(VENV)/demo.stamp

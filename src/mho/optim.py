@@ -51,7 +51,12 @@ class AnalogOptimizer(torch.optim.Optimizer):
         self.defaults |= self._digital.defaults  # which schedulers look at
         self._take_over(self._digital.param_groups, self.param_groups)
         self.state = self._digital.state
-        self._alive = self.blocks  # weights know their block, but do not keep it
+        self._find_blocks()
+
+    def _find_blocks(self) -> None:
+        """Looks up the analog weights, their blocks, and the number of their group."""
+        weights = [(p, n) for n, g in enumerate(self.param_groups) for p in g["params"]]
+        self._analog = [(p, p.of_block(), n) for p, n in weights if isinstance(p, AnalogParameter)]
 
     @staticmethod
     def _take_over(source: list[dict], target: list[dict]) -> None:
@@ -69,17 +74,12 @@ class AnalogOptimizer(torch.optim.Optimizer):
         super().add_param_group(param_group)
         if self._digital is not None:
             self._digital.add_param_group(_digital_part(self.param_groups[-1]))
-            self._alive = self.blocks
+            self._find_blocks()
 
     @property
     def blocks(self) -> list[Block]:
         """The analog blocks that are trained, in the order of their groups."""
-        return [weight.of_block() for weight, _ in self._weights()]
-
-    def _weights(self) -> list[tuple[AnalogParameter, float]]:
-        """The analog weights and their learning rates."""
-        groups = [(group["params"], group["lr"]) for group in self.param_groups]
-        return [(p, lr) for params, lr in groups for p in params if isinstance(p, AnalogParameter)]
+        return [block for _, block, _ in self._analog]
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -92,15 +92,11 @@ class AnalogOptimizer(torch.optim.Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        for group in self.param_groups:
-            _checked(group["lr"], "AnalogOptimizer.step")
-        weights = self._weights()
-        blocks = [weight.of_block() for weight, _ in weights]
+        rates = [_checked(group["lr"], "AnalogOptimizer.step") for group in self.param_groups]
         if self.exchange is not None:
-            self.exchange(blocks)
-        for block in blocks:
+            self.exchange(self.blocks)
+        for weight, block, _ in self._analog:
             block.learning.check()
-        for (weight, _), block in zip(weights, blocks, strict=True):
             block.learning.settle()
             if weight.added is not None:
                 raise complaint(
@@ -109,8 +105,8 @@ class AnalogOptimizer(torch.optim.Optimizer):
                     "Pulses are made of the layer's inputs and errors, and a penalty on weights has none",
                     "leave weights of type mho.nn.core.gradient.AnalogParameter out of it, and call zero_grad",
                 )
-        for (_, lr), block in zip(weights, blocks, strict=True):
-            block.step(float(lr))
+        for _, block, group in self._analog:
+            block.step(rates[group])
         self._step_digital()
         return loss
 
@@ -135,7 +131,7 @@ class AnalogOptimizer(torch.optim.Optimizer):
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forgets gradients and recorded factors; of digital parameters they become zero if not `set_to_none`."""
-        for weight, _ in self._weights():
+        for weight, _, _ in self._analog:
             weight.grad = None
         if self._digital is not None:
             self._digital.zero_grad(set_to_none)
@@ -160,7 +156,7 @@ class AnalogOptimizer(torch.optim.Optimizer):
         super().__setstate__(state)
         for group in self.param_groups:
             group["params"] = [p.weight if isinstance(p, Block) else p for p in group["params"]]
-        self._alive = self.blocks
+        self._find_blocks()
 
 
 def _groups(model: Any) -> list[dict[str, Any]]:
@@ -183,7 +179,8 @@ def _digital_part(group: Mapping[str, Any]) -> dict[str, Any]:
     return {**group, "params": [p for p in group["params"] if not isinstance(p, AnalogParameter)]}
 
 
-def _checked(lr: Any, where: str) -> None:
+def _checked(lr: Any, where: str) -> float:
     number = isinstance(lr, Real) or (isinstance(lr, torch.Tensor) and lr.numel() == 1)
     if not (number and 0 <= float(lr) < float("inf")):
         raise complaint(where, f"lr is {lr!r}", "It must be finite and not negative")
+    return float(lr)

@@ -24,7 +24,7 @@ class Learning:
     def __init__(self) -> None:
         self.factors: list[Factors] = []
         self._order: list[Place] = []
-        self._versions: list[list[int]] = []  # of the inputs, when they were recorded
+        self._versions: list[int] = []  # of the inputs, when they were recorded
         self._dense: torch.Tensor | None = None  # what `weight.grad` is, once someone has asked for it
         self._computed: torch.Tensor | None = None  # and was then
         self.is_shared = False
@@ -41,7 +41,7 @@ class Learning:
         if self._dense is not None:
             self.settle()
         place = order(event)
-        at = bisect.bisect_right(self._order, place)
+        at = bisect.bisect_right(self._order, place) if self._order else 0
         self._order.insert(at, place)
         self.factors.insert(at, factors)
         self._versions.insert(at, _versions(factors))
@@ -109,7 +109,7 @@ class Learning:
 
         Raises: MhoError if it was changed in any other way, or the inputs were.
         """
-        if any(_versions(f) != before for f, before in zip(self.factors, self._versions, strict=True)):
+        if self._versions != [_versions(f) for f in self.factors]:
             raise complaint(
                 "AnalogOptimizer.step",
                 "an input of an analog layer was changed in place after the backward pass",
@@ -158,6 +158,7 @@ def _factor(now: torch.Tensor, was: torch.Tensor) -> float:
     return factor
 
 
-def _versions(factors: Factors) -> list[int]:
+def _versions(factors: Factors) -> int:
     """How often torch has written to the inputs."""
-    return [x._version for x in (factors.x.images if isinstance(factors.x, Patches) else [factors.x])]
+    x = factors.x
+    return sum(image._version for image in x.images) if isinstance(x, Patches) else x._version

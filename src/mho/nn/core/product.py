@@ -212,14 +212,23 @@ class _Product(torch.autograd.Function):
         return out if x.ndim == 2 or layout.geometry else out.reshape(*x.shape[:-1], out.shape[1])
 
     @staticmethod
-    @once_differentiable
     def backward(ctx, g: torch.Tensor):
-        saved, n = ctx.saved_tensors, len(ctx.layout.blocks)
-        x, unscaled, scales = saved[0], saved[1 : n + 1], saved[n + 1 :]
-        x_needed, bias_needed, _, _, *trained = ctx.needs_input_grad
-        weights = asked_for(ctx, ctx.layout)
-        needed = Needed(x_needed, bias_needed, weights, trained[1::2])
-        found = backward(g, Saved(x, unscaled, ctx.event), ctx.layout, scales, needed)
-        of_x = None if found.x is None else found.x.reshape(ctx.shape)
-        of_trained = (part for scale in found.scales for part in (None, scale))
-        return of_x, found.bias, None, None, *of_trained
+        return _way_back_once(ctx, g) if torch.is_grad_enabled() else _way_back(ctx, g)
+
+
+def _way_back(ctx, g: torch.Tensor):
+    saved, n = ctx.saved_tensors, len(ctx.layout.blocks)
+    x, unscaled, scales = saved[0], saved[1 : n + 1], saved[n + 1 :]
+    x_needed, bias_needed, _, _, *trained = ctx.needs_input_grad
+    weights = asked_for(ctx, ctx.layout)
+    needed = Needed(x_needed, bias_needed, weights, trained[1::2])
+    found = backward(g, Saved(x, unscaled, ctx.event), ctx.layout, scales, needed)
+    of_x = found.x
+    if of_x is not None and of_x.shape != ctx.shape:
+        of_x = of_x.reshape(ctx.shape)
+    of_trained = (part for scale in found.scales for part in (None, scale))
+    return of_x, found.bias, None, None, *of_trained
+
+
+_way_back_once = once_differentiable(_way_back)
+"""For `create_graph=True`: a gradient of the gradient is an error then. Its wrapping costs 4 us a layer."""

@@ -19,7 +19,7 @@ from torch import nn
 
 import mho
 from mho import algorithms
-from mho.nn.core.gradient import AnalogParameter
+from mho.nn import AnalogParameter
 
 ALGORITHMS: dict[str, mho.Crossbar | None] = {
     "adamw": None,

@@ -58,7 +58,7 @@ def test_sums_are_those_of_the_model():
     blocks = [m for m in model.modules() if isinstance(m, mho.nn.AnalogLinear)]
     assert len(blocks) == 1
     total = found.total
-    weights = {id(p) for p in model.parameters() if isinstance(p, mho.nn.core.gradient.AnalogParameter)}
+    weights = {id(p) for p in model.parameters() if isinstance(p, mho.nn.AnalogParameter)}
     assert total.parameters == sum(p.numel() for p in model.parameters() if id(p) not in weights)
     assert total.cells == 8 * 27 + 2 * 5 * 41
     assert total.tiles == 4

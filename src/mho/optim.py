@@ -103,7 +103,7 @@ class AnalogOptimizer(torch.optim.Optimizer):
                     "AnalogOptimizer.step",
                     "the loss depends on an analog weight other than by its layer's product",
                     "Pulses are made of the layer's inputs and errors, and a penalty on weights has none",
-                    "leave weights of type mho.nn.core.gradient.AnalogParameter out of it, and call zero_grad",
+                    "leave weights of type mho.nn.AnalogParameter out of it, and call zero_grad",
                 )
         for _, block, group in self._analog:
             block.step(rates[group])

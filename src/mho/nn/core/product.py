@@ -194,7 +194,7 @@ def asked_for(node, layout: Layout) -> list[bool]:
                     asked.add(weight)
             except RuntimeError:  # torch cannot tell of a leaf that autograd.grad asks for
                 what = "it is asked for the gradient of an analog weight"
-                fix = "call loss.backward() and read weight.grad, see mho.nn.core.gradient.AnalogParameter"
+                fix = "call loss.backward() and read weight.grad, see mho.nn.AnalogParameter"
                 raise complaint("torch.autograd.grad", what, fix=fix) from None
     return [block.trained[0] in asked for block in layout.blocks]
 

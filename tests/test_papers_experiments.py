@@ -13,18 +13,18 @@ from mho.algorithms.base import Factors, State
 from mho.cli import main
 from mho.papers import (
     EXPERIMENTS,
+    a_figure_2,
+    b_figure_1,
     bias,
     bias_network,
-    figure_1,
-    figure_2,
     filtering,
     rates,
     shifting,
     shifting_bounds,
 )
-from mho.papers.experiment import numbers_in
 from mho.papers.fits import exponent
 from mho.papers.mean_tile import MeanTile
+from mho.papers.results import numbers_in
 
 RESULTS = Path(__file__).parent.parent / "results"
 
@@ -67,7 +67,7 @@ def test_bounds_are_above(schedule):
 def test_float32_pulses_are_those_of_a_tile():
     device = mho.Device(mho.responses.SoftBounds(), 1e-3, spread={"gain": 0.1}, up_down=0.4, up_down_std=0.05)
     tile = mho.Tile(torch.full((3, 70), -0.5), device, key=3)
-    found = figure_1.alternate_in_float32(tile, 11)
+    found = b_figure_1.alternate_in_float32(tile, 11)
     one = torch.ones(3, 70)
     for k in range(11):
         tile.pulse(one if k % 2 == 0 else -one)
@@ -76,11 +76,11 @@ def test_float32_pulses_are_those_of_a_tile():
 
 def test_the_smallest_number_of_pulses():
     """q = 1 -+ w, .6 of it down: error -.75 e^(-.8 dw n) to .25/100, ln 300/.8 = 7.13/dw."""
-    settings = figure_1.CELLS["b-0.001"] | {"shape": [16, 16], "repeats": 2}
-    found = figure_1.run(settings, 0, silent)
+    settings = b_figure_1.CELLS["b-0.001"] | {"shape": [16, 16], "repeats": 2}
+    found = b_figure_1.run(settings, 0, silent)
     assert found["N"] == (8000.0, 0.0)
     assert found["exact N dw_min"][0] == pytest.approx(7.13, rel=0.05)
-    left = figure_1.run(figure_1.CELLS["a-2000"] | {"shape": [16, 16], "repeats": 2}, 0, silent)
+    left = b_figure_1.run(b_figure_1.CELLS["a-2000"] | {"shape": [16, 16], "repeats": 2}, 0, silent)
     assert left["mean"][0] == pytest.approx(-0.75 * math.exp(-1.6), rel=0.05)
 
 
@@ -175,8 +175,8 @@ def test_q_is_a_lowpass_of_p():
 
 
 def test_least_squares_fall():
-    for name in figure_2.ALGORITHMS:
-        found = figure_2.run(figure_2.CELLS[f"{name}-c0.1"] | {"steps": 40, "repeats": 2}, 0, silent)
+    for name in a_figure_2.ALGORITHMS:
+        found = a_figure_2.run(a_figure_2.CELLS[f"{name}-c0.1"] | {"steps": 40, "repeats": 2}, 0, silent)
         assert 0 < found["least loss"][0] < 29  # from |1 - W*|^2/2 = 31
         assert found["least loss"][0] <= found["loss"][0]
 

@@ -1,12 +1,16 @@
 """`mho papers`: the experiments of the papers, run again and compared."""
 
+import fnmatch
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer import Argument, Option
 
 from mho.errors import complaint, did_you_mean
+
+if TYPE_CHECKING:
+    from mho.papers.experiment import Experiment, Line
 
 app = typer.Typer(help="Run what the papers report, and compare.", no_args_is_help=True)
 
@@ -28,8 +32,15 @@ def list_experiments() -> None:
 @app.command("run")
 def run(
     experiment: Annotated[str, Argument(help="One of those that `mho papers list` prints.")],
-    cells: Annotated[str, Option(metavar="A,B,...", help="Cells to run.", show_default="all of them")] = "",
-    seed: Annotated[int, Option(help="Of problems, devices and noise.")] = 0,
+    cells: Annotated[
+        str,
+        Option(metavar="A,B,...", help="Cells to run; * and ? as in a shell.", show_default="all of them"),
+    ] = "",
+    seed: Annotated[int, Option(min=0, help="The first seed, of problems, devices and noise.")] = 0,
+    seeds: Annotated[int, Option(min=1, help="How many seeds, from --seed upwards.")] = 1,
+    jobs: Annotated[
+        int, Option(min=1, help="Processes, each of which runs one cell at a time on one thread.")
+    ] = 1,
     out: Annotated[
         Path | None, Option(help="Folder of the results.", show_default="runs/papers/EXPERIMENT")
     ] = None,
@@ -39,41 +50,48 @@ def run(
 ) -> None:
     """Run an experiment and print our numbers beside the published ones.
 
-    Each finished cell is one JSON file in --out and is not run again; after Ctrl-C the same command goes on
-    with the cell that was interrupted.
+    Each finished cell is one JSON file in --out and is not run again. After Ctrl-C the same command goes on: a
+    cell that is a training with its last batch (runs/papers/store keeps its checkpoints), another one from its
+    start. Experiments on MNIST need its files: `mho data get mnist`, or the variable MHO_DATA.
 
     Examples:
 
     - mho papers run quadratic
 
-    - mho papers run quadratic --cells analog-sgd,rl-true-point --seed 1 --out runs/quadratic-1
+    - mho papers run quadratic --cells analog-sgd,rl-true-point --seed 1
+
+    - mho papers run b-table-2 --cells "e-rider*" --seeds 3 --jobs 2 --out results/b-table-2
     """
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from mho.papers import EXPERIMENTS
-    from mho.papers.experiment import numbers_in, run_cells
+    from mho.papers.runner import run_cells
+    from mho.training import Interrupted
 
-    if experiment not in EXPERIMENTS:
-        where = f"mho papers run {experiment}"
-        raise complaint(where, "there is no such experiment", did_you_mean(experiment, EXPERIMENTS))
-    chosen = EXPERIMENTS[experiment]
-    names = [name.strip() for name in cells.split(",") if name.strip()] or list(chosen.cells)
-    name_of_folder = experiment + ("-quick" if quick else "") + (f"-seed{seed}" if seed else "")
-    folder = out or Path("runs") / "papers" / name_of_folder
+    chosen = _experiment("run", experiment)
+    names = _chosen(cells, list(chosen.cells))
+    folder = out or Path("runs") / "papers" / (experiment + ("-quick" if quick else ""))
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=None)
+        tasks: dict[str, Any] = {}
 
-        def watch(name: str, done: int, total: int) -> None:
-            bar.update(task, description=name, completed=done, total=total)
+        def watch(title: str, done: int, total: int) -> None:
+            if title not in tasks:
+                for task in tasks.values() if jobs == 1 else ():
+                    bar.update(task, visible=False)
+                tasks[title] = bar.add_task(title)
+            bar.update(tasks[title], completed=done, total=total, visible=done < total)
 
-        lines = run_cells(chosen, names, folder, seed, 0.1 if quick else 1.0, watch)
+        share = 0.1 if quick else 1.0
+        try:
+            lines = run_cells(chosen, names, folder, range(seed, seed + seeds), share, watch, jobs)
+        except (Interrupted, KeyboardInterrupt):
+            bar.stop()
+            Console(stderr=True).print("Stopped; the same command goes on from here.")
+            raise SystemExit(130) from None
     Console().print(_table(chosen.title, lines))
-    if chosen.summary is not None and all((folder / f"{cell}.json").exists() for cell in chosen.cells):
-        found = chosen.summary(numbers_in(chosen, folder))
-        for name, (value, error) in found.items():
-            Console().print(f"  {name}: {value:.4g}" + (f" ± {error:.2g}" if error else ""), highlight=False)
+    if not quick:
+        _summary(chosen, folder)
     note = "± is the standard error; away: distance from the reference in combined standard errors."
     Console().print(f"{note}\nResults: {folder}/*.json", soft_wrap=True)
 
@@ -97,13 +115,10 @@ def plot(
     - mho papers plot zero-shifting --results results/zero-shifting --out figures/pulses.svg
     """
     from mho.papers import EXPERIMENTS
-    from mho.papers.experiment import numbers_in
+    from mho.papers.results import numbers_in
     from mho.portrait.figure import save
 
-    if experiment not in EXPERIMENTS:
-        where = f"mho papers plot {experiment}"
-        raise complaint(where, "there is no such experiment", did_you_mean(experiment, EXPERIMENTS))
-    chosen = EXPERIMENTS[experiment]
+    chosen = _experiment("plot", experiment)
     if chosen.figure is None:
         drawn = ", ".join(name for name, known in EXPERIMENTS.items() if known.figure is not None)
         raise complaint(f"mho papers plot {experiment}", "it has no figure", f"These have: {drawn}")
@@ -112,7 +127,64 @@ def plot(
         typer.echo(f"written: {save(figure, path)}")
 
 
-def _table(title: str, lines: list):
+@app.command("report")
+def report(
+    results: Annotated[Path, Option(help="Folder with a folder for each experiment.")] = Path("results"),
+    out: Annotated[Path, Option(help="The page to write; its figures go to a folder beside it.")] = Path(
+        "docs/papers.md"
+    ),
+    readme: Annotated[
+        Path | None, Option(help="A file to put the summary into, between its two marks <!-- papers -->.")
+    ] = None,
+) -> None:
+    """Write a page of all published numbers beside ours: seeds, spreads, differences, verdicts.
+
+    Cells that have not been run are listed as such.
+
+    Examples:
+
+    - mho papers report
+
+    - mho papers report --results runs/papers --out report/papers.md
+    """
+    from mho.papers.report import write
+
+    for path in write(results, out, readme):
+        typer.echo(f"written: {path}")
+
+
+def _experiment(verb: str, name: str) -> "Experiment":
+    from mho.papers import EXPERIMENTS
+
+    if name not in EXPERIMENTS:
+        where = f"mho papers {verb} {name}"
+        raise complaint(where, "there is no such experiment", did_you_mean(name, EXPERIMENTS))
+    return EXPERIMENTS[name]
+
+
+def _chosen(wanted: str, known: list[str]) -> list[str]:
+    """The cells that names and patterns stand for; a name that is none stays, and is complained about."""
+    if not wanted:
+        return known
+    found: dict[str, None] = {}
+    for one in (part.strip() for part in wanted.split(",") if part.strip()):
+        found |= dict.fromkeys(fnmatch.filter(known, one) or [one])
+    return list(found)
+
+
+def _summary(experiment: "Experiment", folder: Path) -> None:
+    """Prints what follows from all cells, if all of them are there."""
+    from rich.console import Console
+
+    from mho.papers.results import numbers_in, of_all_seeds
+
+    if experiment.summary is None or not all(of_all_seeds(experiment, folder, c) for c in experiment.cells):
+        return
+    for name, (value, error) in experiment.summary(numbers_in(experiment, folder)).items():
+        Console().print(f"  {name}: {value:.4g}" + (f" ± {error:.2g}" if error else ""), highlight=False)
+
+
+def _table(title: str, lines: "list[Line]") -> Any:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
@@ -122,13 +194,12 @@ def _table(title: str, lines: list):
     for name in ("ours", "±", "reference", "away"):
         view.add_column(name, justify="right", no_wrap=True)
     for line in lines:
-        known = line.published is not None
         view.add_row(
             line.cell,
             line.quantity,
-            f"{line.ours:.2e}",
-            f"{line.error:.1e}",
-            f"{line.published:.1e}" if known else "",
-            f"{line.distance:.1f}" if known else "",
+            f"{line.ours:.4g}",
+            f"{line.error:.1g}" if line.error else "",
+            "" if line.published is None else f"{line.published:.4g}",
+            "" if line.distance is None else f"{line.distance:.1f}",
         )
     return view

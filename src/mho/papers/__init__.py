@@ -1,13 +1,18 @@
-"""What the papers report, run again: one module an experiment, listed in `EXPERIMENTS`."""
+"""What the papers report, run again: one module an experiment or a group of tables, listed in `EXPERIMENTS`.
+
+Modules a_... are of arXiv 2502.06309, b_... of 2602.21321.
+"""
 
 from mho.papers import (
+    a_figure_2,
+    a_tables,
+    b_figure_1,
+    b_figure_5,
+    b_lenet,
+    b_tables,
     bias,
     bias_network,
-    figure_1,
-    figure_2,
-    figure_5,
     filtering,
-    lenet,
     mnist_algorithms,
     quadratic,
     rates,
@@ -17,20 +22,24 @@ from mho.papers import (
 from mho.papers.experiment import Experiment, Line
 
 EXPERIMENTS: dict[str, Experiment] = {
-    module.EXPERIMENT.id: module.EXPERIMENT
-    for module in (
-        quadratic,
-        mnist_algorithms,
-        shifting,
-        shifting_bounds,
-        figure_1,
-        bias,
-        bias_network,
-        rates,
-        figure_2,
-        figure_5,
-        filtering,
+    experiment.id: experiment
+    for experiment in (
+        quadratic.EXPERIMENT,
+        mnist_algorithms.EXPERIMENT,
+        a_figure_2.EXPERIMENT,
+        *a_tables.EXPERIMENTS,
+        bias.EXPERIMENT,
+        bias_network.EXPERIMENT,
+        rates.EXPERIMENT,
+        shifting.EXPERIMENT,
+        shifting_bounds.EXPERIMENT,
+        b_figure_1.EXPERIMENT,
+        *b_lenet.EXPERIMENTS,
+        *b_tables.EXPERIMENTS,
+        b_figure_5.EXPERIMENT,
+        b_figure_5.MNIST,
+        filtering.EXPERIMENT,
     )
-} | {experiment.id: experiment for experiment in (figure_5.MNIST, *lenet.EXPERIMENTS)}
+}
 
 __all__ = ["EXPERIMENTS", "Experiment", "Line"]

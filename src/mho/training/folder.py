@@ -75,6 +75,11 @@ class RunFolder:
         with whole(self.path / name) as part:
             part.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
 
+    def rows(self) -> list[dict[str, str]]:
+        """The lines of metrics.csv."""
+        with (self.path / "metrics.csv").open(newline="", encoding="utf-8") as file:
+            return list(csv.DictReader(file))
+
     def write_csv(self, name: str, rows: list[dict[str, Any]]) -> None:
         """Writes one line a row; the first row names the columns."""
         with whole(self.path / name) as part, part.open("w", newline="", encoding="utf-8") as file:

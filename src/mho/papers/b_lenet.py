@@ -18,8 +18,8 @@ from mho.calibration import Offset, calibrate_
 from mho.crossbar import Crossbar
 from mho.crossbar import Mapping as Layout
 from mho.data import load
+from mho.papers.b_figure_1 import DEVICE
 from mho.papers.experiment import Experiment, Tick
-from mho.papers.figure_1 import DEVICE
 from mho.pulses import Pulses
 from mho.training.session import Session
 from mho.training.spec import RunSpec

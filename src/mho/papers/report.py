@@ -1,0 +1,192 @@
+"""The page that sets the published numbers beside ours."""
+
+import math
+import statistics
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mho.errors import complaint
+from mho.papers import EXPERIMENTS
+from mho.papers.experiment import Experiment
+from mho.papers.results import of_all_seeds
+from mho.training.folder import whole
+
+AGREES = 2.0  # combined standard deviations
+MARK = "<!-- papers -->"
+UNKNOWN = "not known"
+HEAD = f"""# The published numbers and ours
+
+Written by `mho papers report` from the files in `results`. Behind ±: the standard deviation over seeds, or, of a
+single file, the standard error that the experiment itself gives. **Away** is the difference in combined standard
+deviations; where only one seed has been run, ours is taken to have the paper's. **Verdict**: agrees, if that is at
+most {AGREES:g}; differs, with the cause, if it is known; or not run.
+"""
+
+
+class Row(NamedTuple):
+    """One published number. `ours` is None if the cell was not run, or if it did not get so far (`seeds` > 0)."""
+
+    experiment: Experiment
+    cell: str
+    quantity: str
+    paper: float
+    paper_spread: float | None
+    ours: float | None
+    spread: float | None
+    seeds: int
+
+    @property
+    def away(self) -> float | None:
+        """The difference in combined standard deviations; None without any."""
+        if self.ours is None:
+            return None
+        theirs = self.paper_spread or 0.0
+        combined = math.hypot(theirs if self.spread is None else self.spread, theirs)
+        return abs(self.ours - self.paper) / combined if combined else None
+
+    @property
+    def agrees(self) -> bool | None:
+        """None if the cell was not run."""
+        if not self.seeds:
+            return None
+        return self.ours == self.paper if self.away is None else self.away <= AGREES
+
+    @property
+    def verdict(self) -> str:
+        if self.agrees is None:
+            return "not run"
+        causes = self.experiment.causes
+        return "agrees" if self.agrees else f"differs: {causes.get(self.cell, causes.get('*', UNKNOWN))}"
+
+
+def rows(experiment: Experiment, folder: Path) -> Iterator[Row]:
+    """A row for each published number of an experiment, from the files of its cells in `folder`."""
+    for (cell, quantity), published in experiment.published.items():
+        paper, paper_spread = published if isinstance(published, tuple) else (published, None)
+        files = of_all_seeds(experiment, folder, cell)
+        values = [file["numbers"][quantity] for file in files if quantity in file["numbers"]]
+        ours, spread = None, None
+        if values:
+            ours = statistics.fmean(mean for mean, _ in values)
+            spread = statistics.stdev(mean for mean, _ in values) if len(values) > 1 else values[0][1] or None
+        if paper_spread is None and spread is not None:
+            paper_spread = experiment.published_spread * spread
+        yield Row(experiment, cell, quantity, paper, paper_spread, ours, spread, len(files))
+
+
+def page(results: Path) -> str:
+    """The page as Markdown, with figures in a folder `papers` beside it."""
+    parts = [HEAD, summary(results), ""]
+    for experiment in EXPERIMENTS.values():
+        found = list(rows(experiment, results / experiment.id))
+        if found:
+            parts += [
+                f"## {experiment.title}",
+                "",
+                f"`mho papers run {experiment.id}`. Source: {experiment.source}.",
+            ]
+            parts += ["", experiment.notes] if experiment.notes else []
+            if _drawn(found):
+                parts += ["", f"![{experiment.id}](papers/{experiment.id}.png)"]
+            parts += ["", *_table(found), ""]
+    return "\n".join(parts)
+
+
+def summary(results: Path) -> str:
+    """A line for each experiment that has published numbers."""
+    lines = ["| experiment | numbers | agree | differ | not run | seeds |", "|---|---|---|---|---|---|"]
+    for experiment in EXPERIMENTS.values():
+        found = list(rows(experiment, results / experiment.id))
+        if not found:
+            continue
+        agreeing = [row.agrees for row in found]
+        seeds = sorted({row.seeds for row in found if row.seeds})
+        over = f"{seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else str(seeds[0]) if seeds else ""
+        counts = " | ".join(str(sum(a is one for a in agreeing)) for one in (True, False, None))
+        lines.append(f"| {experiment.title} | {len(found)} | {counts} | {over} |")
+    return "\n".join(lines)
+
+
+def _table(found: Sequence[Row]) -> list[str]:
+    several = len({row.quantity for row in found}) > 1
+    lines = ["| cell | paper | ours | seeds | away | verdict |", "|---|---|---|---|---|---|"]
+    for row in found:
+        name = f"{row.cell}, {row.quantity}" if several else row.cell
+        ours = "" if not row.seeds else "not reached" if row.ours is None else _number(row.ours, row.spread)
+        away = "" if row.away is None else f"{row.away:.1f}"
+        paper = _number(row.paper, row.paper_spread)
+        lines.append(f"| {name} | {paper} | {ours} | {row.seeds or ''} | {away} | {row.verdict} |")
+    return lines
+
+
+def _number(value: float, spread: float | None) -> str:
+    """With two digits of its spread, or four of its own."""
+    if not spread:
+        return f"{value:.4g}"
+    places = max(0, 1 - math.floor(math.log10(spread)))
+    return f"{value:.{places}f} ± {spread:.{places}f}" if places < 5 else f"{value:.3g} ± {spread:.1g}"
+
+
+def _drawn(found: Sequence[Row]) -> bool:
+    """Whether there is enough for a figure: tables of accuracies of which something has been run."""
+    return found[0].quantity == "test accuracy" and any(row.ours is not None for row in found)
+
+
+def figure(found: Sequence[Row]) -> Any:
+    """Accuracies of the cells that have been run, the paper's and ours, from top to bottom."""
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    from mho.plot import COLOURS
+    from mho.portrait.figure import LOOK
+
+    shown = [row for row in found if row.ours is not None][::-1]
+    with matplotlib.rc_context(LOOK):
+        picture = Figure(figsize=(5.4, 0.7 + 0.2 * len(shown)), layout="constrained")
+        axes = picture.subplots()
+        sides: Any = (
+            ("paper", "o", [row.paper for row in shown], [row.paper_spread or 0 for row in shown], 0.12),
+            ("ours", "s", [row.ours for row in shown], [row.spread or 0 for row in shown], -0.12),
+        )
+        for (label, mark, values, errors, up), colour in zip(sides, COLOURS, strict=False):
+            places = [i + up for i in range(len(shown))]
+            look: Any = {"fmt": mark, "markersize": 4, "capsize": 2, "color": colour, "label": label}
+            axes.errorbar(values, places, xerr=errors, **look)
+        axes.set_yticks(range(len(shown)), [row.cell for row in shown], fontsize=6)
+        axes.set(xlabel="test accuracy [%]")
+        axes.grid(True, alpha=0.3)
+        axes.legend(frameon=False, fontsize=7)
+    return picture
+
+
+def write(results: Path, out: Path, readme: Path | None = None) -> list[Path]:
+    """Writes the page, its figures, and the summary between the marks of `readme`; returns what was written.
+
+    Raises: MhoError if `results` is no folder, or `readme` has no two marks.
+    """
+    from mho.portrait.figure import save
+
+    if not results.is_dir():
+        raise complaint(f"--results {results}", "there is no such folder", fix="run `mho papers run` first")
+    written = [out]
+    (out.parent / "papers").mkdir(parents=True, exist_ok=True)
+    _put(out, page(results))
+    for experiment in EXPERIMENTS.values():
+        found = list(rows(experiment, results / experiment.id))
+        if found and _drawn(found):
+            written.append(save(figure(found), out.parent / "papers" / f"{experiment.id}.png"))
+    if readme is not None:
+        before, *middle, after = readme.read_text(encoding="utf-8").split(MARK)
+        if len(middle) != 1:
+            raise complaint(
+                f"--readme {readme}", f"it has no two marks {MARK}", fix="add them where the summary goes"
+            )
+        _put(readme, f"{before}{MARK}\n{summary(results)}\n{MARK}{after}")
+        written.append(readme)
+    return written
+
+
+def _put(file: Path, text: str) -> None:
+    with whole(file) as part:
+        part.write_text(text, encoding="utf-8")

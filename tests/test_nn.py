@@ -204,6 +204,22 @@ def test_omega_keeps_outputs_and_sets_the_largest_weight(columnwise):
     torch.testing.assert_close(scaled.weight, plain.weight, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.parametrize("columnwise", [True, False])
+@pytest.mark.parametrize("max_in", [512, 4])
+def test_omega_and_the_learning_rate(columnwise, max_in):
+    """rates="layer": exact updates train the layer as without omega; "cells": scale^2 times as fast."""
+    mapping = PLAIN.replace(omega=0.4, columnwise=columnwise, max_in=max_in)
+    plain = layer_of(DIGITAL)
+    start = plain.weight.clone()
+    layers = {r: layer_of(DIGITAL.replace(mapping=mapping.replace(rates=r))) for r in ("layer", "cells")}
+    for layer in (plain, *layers.values()):
+        train(layer, [0])
+    torch.testing.assert_close(layers["layer"].weight, plain.weight, rtol=1e-5, atol=1e-6)
+    scales = torch.cat([b.scale.reshape(-1, 1).expand(b.shape) for b in blocks(layers["cells"])], dim=1)
+    slower = start + scales.square() * (plain.weight - start)
+    torch.testing.assert_close(layers["cells"].weight, slower, rtol=1e-5, atol=1e-6)
+
+
 def test_omega_of_a_matrix_of_zeros():
     linear = nn.Linear(3, 2)
     nn.init.zeros_(linear.weight)

@@ -21,17 +21,22 @@ class Mapping(Record):
             cells, converters, column pointer and output scale; their outputs add up digitally.
         omega: if > 0, initial weights are divided by a digital scale so that the largest |w| is omega.
         columnwise: that scale is one for each output line (else one for each sub-tile).
+        rates: with omega, learning rates are those of the "layer", whose weight is the scale times that of the
+            cells (d is divided by the scale's square: exact updates then train the layer as without omega); or
+            those of the "cells", which take d as it reaches them.
         out_scale: a learned digital factor behind the converters: "scalar", one a sub-tile; "columnwise",
             one an output line; "none". It starts at 1 and is trained with the digital parameters.
         bias: "digital", added behind the converters; or "analog", one more column of cells, whose input is 1.
     Source: arXiv 2502.06309, appendix K, and arXiv 2602.21321, section 4. aihwkit: MappingParameter
-    (weight_scaling_omega, weight_scaling_columnwise, learn_out_scaling, out_scaling_columnwise).
+    (weight_scaling_omega, weight_scaling_columnwise, learn_out_scaling, out_scaling_columnwise), and
+    TileWithPeriphery.pre_update for the rates.
     """
 
     max_in: Annotated[int, OneOrMore] = 512
     max_out: Annotated[int, OneOrMore] = 512
     omega: Annotated[float, NonNegative] = 0.0
     columnwise: bool = True
+    rates: Literal["layer", "cells"] = "layer"
     out_scale: Literal["scalar", "columnwise", "none"] = "scalar"
     bias: Literal["digital", "analog"] = "digital"
 

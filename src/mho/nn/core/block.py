@@ -102,6 +102,8 @@ class Block(Viewed):
 
     def _learn(self, g: Factors, lr: float) -> None:
         algorithm = self.hardware.algorithm
+        if self.is_scaled and self.hardware.mapping.rates == "layer":
+            g = g._replace(d=g.d / self.scale.square())
         if algorithm.units == "mini-batch":
             algorithm.step(self.state, g, lr)
             return

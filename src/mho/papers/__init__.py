@@ -5,6 +5,7 @@ Modules a_... are of arXiv 2502.06309, b_... of 2602.21321.
 
 from mho.papers import (
     a_figure_2,
+    a_table_1,
     a_tables,
     b_figure_1,
     b_figure_5,
@@ -27,6 +28,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         quadratic.EXPERIMENT,
         mnist_algorithms.EXPERIMENT,
         a_figure_2.EXPERIMENT,
+        a_table_1.EXPERIMENT,
         *a_tables.EXPERIMENTS,
         bias.EXPERIMENT,
         bias_network.EXPERIMENT,

@@ -16,7 +16,7 @@ from mho.algorithms import AnalogSGD, ResidualLearning, TikiTaka
 from mho.algorithms.base import Factors
 from mho.device import Device
 from mho.papers.experiment import Experiment, Numbers, Tick
-from mho.papers.shifting import mean_of
+from mho.papers.fits import mean_of
 from mho.pulses import Pulses
 from mho.responses import SoftBounds
 from mho.rng import child_key

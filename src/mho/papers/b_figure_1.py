@@ -16,7 +16,7 @@ from mho.calibration import Course, Offset, symmetric_point, zero_shift
 from mho.config import from_dict, to_dict
 from mho.device import Absolute, Device
 from mho.papers.experiment import Experiment, Numbers, Tick
-from mho.papers.shifting import mean_of
+from mho.papers.fits import mean_of
 from mho.responses import SoftBounds
 from mho.responses.base import DOUBLE
 from mho.rng import child_key

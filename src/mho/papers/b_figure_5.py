@@ -15,7 +15,7 @@ from mho.crossbar import Crossbar
 from mho.crossbar import Mapping as Layout
 from mho.data import load
 from mho.papers.experiment import Experiment, Numbers, Tick
-from mho.papers.shifting import mean_of
+from mho.papers.fits import mean_of
 from mho.presets import ReRamArrayHfO2
 from mho.training.session import Session
 from mho.training.spec import RunSpec

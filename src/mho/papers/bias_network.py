@@ -17,7 +17,7 @@ from scipy import stats
 from mho.device import Absolute, Device
 from mho.errors import complaint
 from mho.papers.experiment import Experiment, Tick
-from mho.papers.shifting import mean_of
+from mho.papers.fits import mean_of
 from mho.responses import Linear
 from mho.responses.base import DOUBLE, Response
 from mho.rng import child_key

@@ -16,10 +16,10 @@ from scipy import signal
 from mho.algorithms import ERIDER, RIDER
 from mho.algorithms.base import Factors
 from mho.papers.experiment import Experiment, Numbers, Tick
+from mho.papers.fits import mean_of
 from mho.papers.mean_tile import MeanTile
 from mho.papers.quadratic import DEVICE, NOISE, D, _problems
 from mho.papers.rates import RATES, N
-from mho.papers.shifting import mean_of
 from mho.responses.base import DOUBLE
 from mho.rng import child_key
 from mho.theory import lowpass_gain

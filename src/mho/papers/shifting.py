@@ -15,7 +15,7 @@ from mho.calibration import Course, symmetric_point
 from mho.config import from_dict, to_dict
 from mho.device import Absolute, Device
 from mho.papers.experiment import Experiment, Numbers, Tick
-from mho.papers.fits import exponent
+from mho.papers.fits import exponent, mean_of
 from mho.responses import Linear
 from mho.responses.base import DOUBLE
 from mho.rng import child_key
@@ -88,12 +88,6 @@ def advance(tile: Tile, schedule: Any, block: int, blocks: int) -> Iterator[Cour
     for _ in range(blocks):
         course.send(block)
         yield course
-
-
-def mean_of(values: list[float]) -> tuple[float, float]:
-    """Mean and standard error."""
-    x = torch.tensor(values, dtype=DOUBLE)
-    return float(x.mean()), float(x.std() / len(x) ** 0.5) if len(x) > 1 else 0.0
 
 
 def _double(tile: Tile) -> dict[str, Any]:

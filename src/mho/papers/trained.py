@@ -45,10 +45,9 @@ def run(settings: Mapping[str, Any], seed: int, tick: Tick) -> dict[str, tuple[f
     A run that was stopped goes on from its last epoch, or from the moment at which a signal stopped it.
     """
     spec = spec_of(settings, seed)
-    folder = folder_of(spec, tick.store)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConversionWarning)  # the devices of these tables hold weights badly
-        result = train(spec, folder, resume=(folder / "config.json").exists(), watch=_Watch(tick))
+        result = go_on(spec, folder_of(spec, tick.store), tick)
     arrays = result["arrays"].values()
     found = {
         "test accuracy": 100 * result["test_accuracy"],
@@ -58,6 +57,11 @@ def run(settings: Mapping[str, Any], seed: int, tick: Tick) -> dict[str, tuple[f
     if arrays:
         found["pulses"] = sum(a["up"] + a["down"] for a in arrays) / sum(a["cells"] for a in arrays)
     return {name: (float(value), 0.0) for name, value in found.items()}
+
+
+def go_on(spec: RunSpec, folder: Path, tick: Tick) -> dict[str, Any]:
+    """What `train` returns: of a new run, of one that goes on, or of a finished one."""
+    return train(spec, folder, resume=(folder / "config.json").exists(), watch=_Watch(tick))
 
 
 def record(settings: Mapping[str, Any], seed: int, store: Path) -> dict[str, Any]:

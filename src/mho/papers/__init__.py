@@ -13,6 +13,7 @@ from mho.papers import (
     b_tables,
     bias,
     bias_network,
+    errata,
     filtering,
     mnist_algorithms,
     quadratic,
@@ -41,6 +42,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         b_figure_5.EXPERIMENT,
         b_figure_5.MNIST,
         filtering.EXPERIMENT,
+        errata.EXPERIMENT,
     )
 }
 

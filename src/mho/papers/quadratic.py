@@ -98,7 +98,7 @@ def run(settings: Mapping[str, Any], seed: int, tick: Tick) -> dict[str, tuple[f
     hessian, goal = _problems(n, g)
     algorithm = from_dict(settings["algorithm"])
     devices = {name: from_dict(data) for name, data in settings["devices"].items()}
-    state = algorithm.init(_new_tile(devices, seed), torch.zeros(n * D, 1))
+    state = algorithm.init(new_tile_of(devices, seed), torch.zeros(n * D, 1))
     state.key = child_key(seed, "algorithm")
     x, error = torch.ones(1, 1), torch.zeros(n, D)
     first = steps - steps // 4
@@ -129,7 +129,7 @@ def _problems(n: int, g: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
     return basis @ torch.diag_embed(values) @ basis.mT, goal
 
 
-def _new_tile(devices: Mapping[str, Device], seed: int) -> NewTile:
+def new_tile_of(devices: Mapping[str, Device], seed: int) -> NewTile:
     def new_tile(name: str, w: torch.Tensor, pulses: str = "update", digital: bool = False) -> Tile:
         if digital:
             return Tile(w, Device(Constant(tau_max=100.0, tau_min=-100.0)), pulses=Exact())

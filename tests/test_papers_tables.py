@@ -1,0 +1,203 @@
+"""Tables of the papers: trainings that are found again and go on, several processes, and the report."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from mho.cli import main
+from mho.errors import MhoError
+from mho.papers import EXPERIMENTS, report, trained
+from mho.papers.experiment import Experiment, Tick
+from mho.papers.runner import run_cells
+from mho.training.spec import RunSpec
+
+ROOT = Path(__file__).parent.parent
+SMALL = RunSpec(hidden=(8,), epochs=3, batch_size=50)
+
+
+def tick_of(store, tell=lambda done, total: None):
+    return Tick(tell, store)
+
+
+def table(published=(), cells=None, run=trained.run, **fields):
+    cells = cells or {"small": trained.cell(SMALL)}
+    return Experiment("tiny", "Tiny", "none", cells, run, dict(published), **fields)
+
+
+# Trainings.
+
+
+def test_equal_runs_share_a_folder(tmp_path):
+    folder = trained.folder_of(SMALL, tmp_path)
+    assert folder == trained.folder_of(SMALL.replace(epochs=9, threads=1, data_dir="/x"), tmp_path)
+    for other in (SMALL.replace(seed=1), SMALL.replace(lr=0.2)):
+        assert folder != trained.folder_of(other, tmp_path)
+
+
+def test_a_training_goes_on_from_its_last_epoch(tmp_path):
+    settings, batches = trained.cell(SMALL), []
+
+    def stops(done, total):  # told every 50 batches; an epoch has 29
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        trained.run(trained.cell(SMALL.replace(batch_size=20)), 5, tick_of(tmp_path / "other", stops))
+    whole = trained.run(settings, 5, tick_of(tmp_path / "whole"))
+    first = trained.run(settings | {"steps": 2}, 5, tick_of(tmp_path / "parts"))
+    assert first != whole
+    assert trained.run(settings, 5, tick_of(tmp_path / "parts", lambda *what: batches.append(what))) == whole
+    rest = trained.run(trained.cell(SMALL.replace(batch_size=20)), 5, tick_of(tmp_path / "other"))
+    assert rest == trained.run(trained.cell(SMALL.replace(batch_size=20)), 5, tick_of(tmp_path / "new"))
+    kept = trained.record(settings, 5, tmp_path / "parts")
+    assert len(kept["test accuracy by epoch"]) == 3
+    assert kept["test accuracy by epoch"][-1] == pytest.approx(whole["test accuracy"][0], abs=1e-3)
+    assert whole["best accuracy"][0] == pytest.approx(max(kept["test accuracy by epoch"]), abs=1e-3)
+    assert kept["seconds"] > 0
+    assert kept["pulses sent"] == {}  # it is digital
+
+
+def test_seeds_are_files_of_their_own_and_means(tmp_path):
+    run = table().run
+    lines = run_cells(table(), ["small"], tmp_path / "results", range(2), store=tmp_path / "store")
+    assert sorted(p.name for p in (tmp_path / "results").iterdir()) == ["small-seed1.json", "small.json"]
+    of_seed = [run(trained.cell(SMALL), k, tick_of(tmp_path / "store"))["test accuracy"][0] for k in range(2)]
+    [line] = [one for one in lines if one.quantity == "test accuracy"]
+    assert line.ours == pytest.approx(sum(of_seed) / 2)
+    assert line.error == pytest.approx(abs(of_seed[0] - of_seed[1]) / 2)  # s / sqrt(2), s = |a - b| / sqrt(2)
+
+
+# Processes.
+
+
+def test_processes_write_the_files_that_one_process_does(tmp_path):
+    errata, cells = EXPERIMENTS["errata"], ["a-power-step", "b-equation-104", "b-chopper-period"]
+    watched = []
+    run_cells(errata, cells, tmp_path / "two", [0], jobs=2, watch=lambda *what: watched.append(what))
+    run_cells(errata, cells, tmp_path / "one", [0])
+    for cell in cells:
+        one, two = (json.loads((tmp_path / n / f"{cell}.json").read_text()) for n in ("one", "two"))
+        assert one["numbers"] == two["numbers"]
+    assert {name for name, *_ in watched} == set(cells)
+
+
+def test_an_error_in_a_process_is_told(tmp_path, monkeypatch):
+    monkeypatch.setenv("MHO_DATA", str(tmp_path))
+    with pytest.raises(MhoError, match="mho data get mnist"):
+        run_cells(
+            EXPERIMENTS["a-table-8"], ["digital"], tmp_path / "r", [0], jobs=2, store=tmp_path / "store"
+        )
+
+
+# The report.
+
+
+def write(folder, name, seed, numbers, settings):
+    folder.mkdir(parents=True, exist_ok=True)
+    kept = {"settings": settings, "seed": seed, "numbers": numbers}
+    (folder / (f"{name}-seed{seed}.json" if seed else f"{name}.json")).write_text(json.dumps(kept))
+
+
+@pytest.fixture
+def tiny(tmp_path, monkeypatch):
+    cells = {name: {"steps": 1} for name in ("two", "one", "none", "short")}
+    published = {(name, "test accuracy"): (96.5, 0.5) for name in cells}
+    experiment = table(published, cells, causes={"one": "a test"}, notes="A note.")
+    monkeypatch.setattr(report, "EXPERIMENTS", {"tiny": experiment})
+    folder = tmp_path / "results" / "tiny"
+    for seed, value in ((0, 95.0), (1, 97.0)):
+        write(folder, "two", seed, {"test accuracy": [value, 0.0]}, cells["two"])
+    write(folder, "one", 0, {"test accuracy": [95.0, 0.0]}, cells["one"])
+    write(folder, "short", 0, {"train loss": [1.0, 0.0]}, cells["short"])
+    return experiment, tmp_path
+
+
+def test_verdicts_by_hand(tiny):
+    experiment, root = tiny
+    two, one, none, short = report.rows(experiment, root / "results" / "tiny")
+    assert (two.ours, two.seeds) == (96.0, 2)
+    assert two.spread == pytest.approx(math.sqrt(2))
+    assert two.away == pytest.approx(0.5 / math.sqrt(2.25))
+    assert two.verdict == "agrees"
+    assert one.away == pytest.approx(1.5 / (0.5 * math.sqrt(2)))  # one seed: the paper's spread twice
+    assert one.verdict == "differs: a test"
+    assert (none.verdict, none.away, none.ours) == ("not run", None, None)
+    assert (short.verdict, short.seeds) == ("differs: not known", 1)
+
+
+def test_the_page_and_the_summary_in_a_readme(tiny):
+    _, root = tiny
+    readme, page = root / "README.md", root / "docs" / "papers.md"
+    readme.write_text(f"before\n{report.MARK}\nold\n{report.MARK}\nafter\n")
+    written = report.write(root / "results", page, readme)
+    assert written == [page, root / "docs" / "papers" / "tiny.png", readme]
+    text = page.read_text()
+    assert "A note." in text
+    assert "| two | 96.50 ± 0.50 | 96.0 ± 1.4 | 2 | 0.3 | agrees |" in text
+    assert "| short | 96.50 ± 0.50 | not reached | 1 |  | differs: not known |" in text
+    assert "| Tiny | 4 | 1 | 2 | 1 | 1 to 2 |" in readme.read_text()
+    assert readme.read_text().startswith("before\n")
+    assert readme.read_text().endswith("after\n")
+    assert "old" not in readme.read_text()
+    readme.write_text("no mark")
+    with pytest.raises(MhoError, match="no two marks"):
+        report.write(root / "results", page, readme)
+
+
+def test_the_committed_page_and_readme_are_of_the_committed_results():
+    """`mho papers report --readme README.md` writes them."""
+    results = ROOT / "results"
+    assert (ROOT / "docs" / "papers.md").read_text(encoding="utf-8") == report.page(results)
+    assert report.summary(results) in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_report_command(tmp_path, capsys):
+    with pytest.raises(SystemExit) as done:
+        main(["papers", "report", "--results", str(tmp_path / "none"), "--out", str(tmp_path / "p.md")])
+    assert done.value.code == 2
+    assert "mho papers run" in capsys.readouterr().err
+
+
+def test_cells_by_pattern(tmp_path, capsys):
+    with pytest.raises(SystemExit) as done:
+        main(["papers", "run", "errata", "--cells", "a-pow*,b-equation-10?", "--out", str(tmp_path)])
+    assert done.value.code == 0
+    assert sorted(p.stem for p in tmp_path.iterdir()) == ["a-power-step", "b-equation-104"]
+    with pytest.raises(SystemExit) as done:
+        main(["papers", "run", "errata", "--cells", "z*", "--out", str(tmp_path)])
+    assert done.value.code == 2
+    assert "there is no such cell" in capsys.readouterr().err
+
+
+# The tables as printed.
+
+
+def test_printed_tables():
+    """Some of the numbers, and the sizes: 3 methods, 4 means, 6 deviations; 18 + 18 + digital; 20 + digital."""
+    tables = {name: EXPERIMENTS[name] for name in ("b-table-1", "b-table-2", "a-table-8", "a-table-7")}
+    assert [len(t.published) for t in tables.values()] == [72, 72, 37, 21]
+    assert tables["b-table-2"].published["e-rider-0.4-0.4", "test accuracy"] == (96.23, 0.3)
+    assert tables["b-table-2"].published["tiki-taka-v2-0.4-1.0", "test accuracy"] == (57.79, 0.8)
+    assert tables["b-table-1"].published["agad-0.2-0.3", "test accuracy"] == (91.61, 0.1)
+    published = tables["a-table-8"].published
+    assert published["power-2-0.7-residual-learning", "test accuracy"] == (97.27, 0.02)
+    assert published["exponential-0.5-0.8-analog-sgd", "test accuracy"] == (94.0, 0.63)
+    assert published["exponential-0.5-0.7-analog-sgd", "test accuracy"] == (11.35, 0.0)
+    device = EXPERIMENTS["b-table-2"].cells["agad-0.3-0.7"]["run"]["hardware"]["device"]
+    assert (device["reference_mean"], device["reference_std"]) == (0.3, 0.7)
+
+
+def test_errata_by_hand():
+    cells, run = EXPERIMENTS["errata"].cells, EXPERIMENTS["errata"].run
+
+    def numbers(name):
+        return {key: value for key, (value, _) in run(cells[name], 0, tick_of(Path("none"))).items()}
+
+    assert numbers("a-lemma-3") == {"step / F_max": pytest.approx(1.9), "step / q_max": pytest.approx(1.0)}
+    found = numbers("b-equation-104")  # (1.2 - .8) / (1.2 + .8/.8), and with a minus there
+    assert found == {"symmetric point": pytest.approx(0.4 / 2.2), "(104), tau_min > 0": pytest.approx(2.0)}
+    found = numbers("b-theorem-c2")
+    assert found["N = 1 n"] < 1 < found["N = 0.25 n"]
+    found = numbers("b-algorithm-3")
+    assert found["E-RIDER without flips - RL"] == 0 < found["RIDER - RL"]

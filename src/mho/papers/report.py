@@ -177,12 +177,11 @@ def write(results: Path, out: Path, readme: Path | None = None) -> list[Path]:
         if found and _drawn(found):
             written.append(save(figure(found), out.parent / "papers" / f"{experiment.id}.png"))
     if readme is not None:
-        before, *middle, after = readme.read_text(encoding="utf-8").split(MARK)
-        if len(middle) != 1:
-            raise complaint(
-                f"--readme {readme}", f"it has no two marks {MARK}", fix="add them where the summary goes"
-            )
-        _put(readme, f"{before}{MARK}\n{summary(results)}\n{MARK}{after}")
+        parts = readme.read_text(encoding="utf-8").split(MARK)
+        if len(parts) != 3:
+            fix = "add them where the summary goes"
+            raise complaint(f"--readme {readme}", f"it has no two marks {MARK}", fix=fix)
+        _put(readme, f"{parts[0]}{MARK}\n{summary(results)}\n{MARK}{parts[2]}")
         written.append(readme)
     return written
 

@@ -21,6 +21,7 @@ from mho.papers import (
     rates,
     shifting,
     shifting_bounds,
+    tracking,
 )
 from mho.papers.fits import exponent
 from mho.papers.mean_tile import MeanTile
@@ -166,6 +167,27 @@ def test_metrics_of_rates():
     rider = rates.run(rates.CELLS["rider-w-at-minimum"] | {"steps": 128}, 0, silent)
     parts = sum(rider[f"{name} at K"][0] for name in ("W", "P - Q", "G"))
     assert rider["E_K at K"][0] == pytest.approx(parts, rel=1e-9)
+
+
+def test_lemma_3_5_by_hand():
+    """Two weights, w_sp = 0, P at (1, 0) then (2, 0). Q_0 = (-2, 0): cos = 1, the interval is (1 - 2 2/4, 1) = (0, 1),
+    and eta = .5 gives Q = (0, 0). Q_0 = (3, 0): P - Q_0 points away, cos = -1."""
+    p = torch.tensor([[[1.0, 0.0]] * 2, [[2.0, 0.0]] * 2], dtype=torch.float64)
+    q = torch.tensor([[[-2.0, 0.0], [3.0, 0.0]], [[0.0, 0.0], [2.5, 0.0]]], dtype=torch.float64)
+    found = tracking.shares(p, q, torch.zeros(2, 2, dtype=torch.float64), 0.5)
+    nearer = (2.5**2 / 2 / 4) ** 0.5
+    assert found == pytest.approx(
+        {"cos > 0": 0.5, "lemma": 1.0, "eta in it": 1.0, "Q nearer": 0.5, "Q / P": nearer}
+    )
+
+
+def test_lemma_3_5_tells_a_chopper_from_none():
+    settings = {"steps": 500, "repeats": 1}
+    without, with_one = (
+        tracking.run(tracking.CELLS[name] | settings, 0, silent) for name in ("rider", "e-rider-p0.01")
+    )
+    assert without["lemma"][0] == with_one["lemma"][0] == 1.0
+    assert with_one["cos > 0"][0] > 0.95 > 0.8 > without["cos > 0"][0]
 
 
 def test_q_is_a_lowpass_of_p():

@@ -20,6 +20,7 @@ from mho.papers import (
     rates,
     shifting,
     shifting_bounds,
+    tracking,
 )
 from mho.papers.experiment import Experiment, Line
 
@@ -41,6 +42,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         *b_tables.EXPERIMENTS,
         b_figure_5.EXPERIMENT,
         b_figure_5.MNIST,
+        tracking.EXPERIMENT,
         filtering.EXPERIMENT,
         errata.EXPERIMENT,
     )

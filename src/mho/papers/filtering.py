@@ -36,7 +36,7 @@ def run(settings: Mapping[str, Any], seed: int, tick: Tick) -> dict[str, tuple[f
     what the low-pass lets through of the variance of P}: means over the repeats, standard errors."""
     found: dict[str, list[float]] = {}
     for repeat in range(settings["repeats"]):
-        p, q = _record(settings, child_key(seed, "repeat", repeat), tick)
+        p, q, _ = recorded(settings, child_key(seed, "repeat", repeat), tick)
         (f, of_p), (_, of_q) = (signal.welch(x.numpy(), nperseg=SEGMENT, axis=0) for x in (p, q))
         of_p, of_q = of_p.mean(1), of_q.mean(1)
         gain = lowpass_gain(2 * math.pi * f, ETA).numpy()
@@ -47,8 +47,8 @@ def run(settings: Mapping[str, Any], seed: int, tick: Tick) -> dict[str, tuple[f
     return {name: mean_of(values) for name, values in found.items()}
 
 
-def _record(settings: Mapping[str, Any], key: int, tick: Tick) -> tuple[torch.Tensor, torch.Tensor]:
-    """P and Q after each step (steps, 640)."""
+def recorded(settings: Mapping[str, Any], key: int, tick: Tick) -> tuple[torch.Tensor, ...]:
+    """P and Q after each step (steps, 640), and the symmetric points of P's cells (640,)."""
     rates = RATES | {"fast_lr": ALPHA, "transfer_lr": 0.02, "eta": ETA}
     p = settings["p"]
     algorithm: Any = ERIDER.printed(chop_prob=p, **rates) if p else RIDER(**rates)
@@ -71,7 +71,7 @@ def _record(settings: Mapping[str, Any], key: int, tick: Tick) -> tuple[torch.Te
         if k % 200 == 0:
             tick(k, steps + 2000)
     both = torch.stack(seen)
-    return both[:, 0], both[:, 1]
+    return both[:, 0], both[:, 1], state.P.sp.flatten()
 
 
 def figure(numbers: Numbers) -> Any:

@@ -107,7 +107,7 @@ def fine_tuned(
     if algorithm is None:
         optimizer: torch.optim.Optimizer = torch.optim.SGD(layer.parameters(), lr=lr)
     else:
-        mapping = mho.Mapping(omega=OMEGAS[0])
+        mapping = mho.Mapping(omega=OMEGAS[0], rates="cells")
         layer = mho.convert_(
             layer, mho.Crossbar(algorithm=algorithm, device=DEVICE, mapping=mapping), key=seed
         )

@@ -139,6 +139,32 @@ def test_without_compiled_code_the_noise_is_the_same(monkeypatch):
     assert torch.equal(fast.w, slow.w)
 
 
+@pytest.mark.parametrize("line", [{"column": 11}, {"row": 6}])
+def test_the_noise_of_a_line_is_that_of_the_whole(line, monkeypatch):
+    """Pulses for a line draw what pulses for all cells draw that are zero elsewhere; compiled or not."""
+    [(kind, j)] = line.items()
+    n = torch.zeros(N_OUT, N_IN)
+    of_line = n[:, j] if kind == "column" else n[j]
+    of_line[::2] = 3
+    tiles = [made() for _ in range(3)]
+    start = tiles[0].noise.clone()
+    tiles[0].pulse(n)
+    tiles[1].pulse(of_line, **line)
+    with monkeypatch.context() as patch:
+        from mho.tile import write_noise
+
+        before = tiles[2].cells.clone()
+        tiles[2].cells.copy_(tiles[0].cells)
+        tiles[2].refresh()
+        place = (slice(None), slice(j, j + 1)) if kind == "column" else (slice(j, j + 1), slice(None))
+        patch.setattr(torch.Tensor, "is_cpu", False)
+        write_noise.rewrite(tiles[2], before[place], (0, j) if kind == "column" else (j, 0))
+    assert not torch.equal(tiles[0].noise, start)
+    for tile in tiles[1:]:
+        assert torch.equal(tile.noise, tiles[0].noise)
+        assert torch.equal(tile.w, tiles[0].w)
+
+
 # Stuck cells.
 
 

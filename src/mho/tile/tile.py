@@ -211,17 +211,18 @@ class Tile(Viewed):
         Raises: MhoError for a wrong shape, a line that does not exist, NaN, infinity or fractions (nothing is
             sent then), for a law that drove a weight to NaN, and on a GPU for rows longer than 16384.
         """
-        before = self.cells.clone() if self._is_noisy else None
         n, row, column, total = checks.counts(n, column, row, self.shape, self.w.device)
+        place = slice(row, row + n.shape[0]), slice(column, column + n.shape[1])
+        before = self.cells[place].clone() if self._is_noisy else None
         if not isinstance(self.pulses, Pulses):
             law, cells = self.device.response, self.parameters_of_cells
             arithmetic.send(self.cells, n, row, column, self.granularity, self.pulses, law, cells)
-            return self._calculated(before)
+            return self._calculated(before, (row, column))
         event = next_event(self.counters("events"), Stream.C2C)
         if not total:
             return UpdateInfo(0, 0, 0, 0)
         sent = self._ready().send_counted(n, row, column, total, event)
-        return self._counted(sent, before)
+        return self._counted(sent, before, (row, column))
 
     def program(self, w: torch.Tensor) -> None:
         """Writes the apparent weight (out, in), exactly but clipped to the bounds of the cells."""
@@ -294,11 +295,13 @@ class Tile(Viewed):
         before = self.cells.clone()
         return self._counted(kernels.update(x, d, lr, pulses, event), before)
 
-    def _counted(self, sent: "Sent", before: torch.Tensor | None = None) -> UpdateInfo:
+    def _counted(
+        self, sent: "Sent", before: torch.Tensor | None = None, at: tuple[int, int] = (0, 0)
+    ) -> UpdateInfo:
         if sent.bad >= 0:
             raise checks.runaway(self.cells, self.device.response)
         if before is not None:
-            write_noise.rewrite(self, before)
+            write_noise.rewrite(self, before, at)
         tally = self.counters("tally")
         tally[_UP] += sent.up
         tally[_DOWN] += sent.down
@@ -306,13 +309,13 @@ class Tile(Viewed):
         tally[_LINES] += sent.lines
         return UpdateInfo(sent.up, sent.down, sent.clipped, sent.lines)
 
-    def _calculated(self, before: torch.Tensor | None) -> UpdateInfo:
+    def _calculated(self, before: torch.Tensor | None, at: tuple[int, int] = (0, 0)) -> UpdateInfo:
         """What ends a change of the cells without pulses."""
         if isinstance(self.pulses, Expected) and not torch.isfinite(self.cells).all():
             raise checks.runaway(self.cells, self.device.response)
         self.refresh()
         if before is not None:
-            write_noise.rewrite(self, before)
+            write_noise.rewrite(self, before, at)
         return UpdateInfo(0, 0, 0, 0)
 
     def _ready(self) -> "CpuKernels | GpuKernels":

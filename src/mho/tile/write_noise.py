@@ -15,11 +15,13 @@ if TYPE_CHECKING:
     from mho.tile import Tile
 
 
-def rewrite(tile: "Tile", before: torch.Tensor | None = None) -> None:
+def rewrite(tile: "Tile", before: torch.Tensor | None = None, at: tuple[int, int] = (0, 0)) -> None:
     """Draws the write noise of a tile anew: write_noise dw_min xi, for the cells that differ from `before`.
 
     Args:
-        before: (out, in) hidden weights; None for all cells, whose apparent weights are then left to `refresh`.
+        before: hidden weights of all cells (out, in), or of those of a rectangle; None for all cells, whose
+            apparent weights are then left to `refresh`.
+        at: row and column of the rectangle's first cell.
     """
     if tile.cells.is_meta:
         return
@@ -29,8 +31,9 @@ def rewrite(tile: "Tile", before: torch.Tensor | None = None) -> None:
     if before is not None and tile.cells.is_cpu:
         from mho.kernels.rewrite import rewrite_changed  # Numba: loaded on first use
 
-        arrays = tile.cells, before, tile.noise, tile.reference, tile._offset, tile._apparent
-        rewrite_changed(*(a.numpy() for a in arrays), sigma, low, high)
+        arrays = tile.noise, tile.reference, tile._offset, tile._apparent
+        cells = tile.cells.numpy(), before.numpy(), *at
+        rewrite_changed(*cells, *(a.numpy() for a in arrays), sigma, low, high)
         return
     from mho.kernels.normal import normal_plane
 
@@ -40,7 +43,9 @@ def rewrite(tile: "Tile", before: torch.Tensor | None = None) -> None:
     if before is None:
         tile.noise.copy_(noise)
         return
-    tile.noise.copy_(torch.where(tile.cells != before, noise, tile.noise))
+    place = tuple(slice(first, first + n) for first, n in zip(at, before.shape, strict=True))
+    held = tile.noise[place]
+    held.copy_(torch.where(tile.cells[place] != before, noise[place], held))
     combine(tile)
 
 

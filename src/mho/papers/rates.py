@@ -183,5 +183,12 @@ EXPERIMENT = Experiment(
             for name in ("digital", "rl-true-point", "rl-centred", "rider")
         },
     },
+    causes={
+        "analog-sgd": "it comes to its plateau slowly, and K is finite (docs/theory/analog-sgd.md)",
+        "rl-wrong-reference": "as Analog SGD",
+        "rl-true-point": "by 3 %: the error is that of a line through three points, which bend a little",
+        "rl-centred": "as with the true point",
+        "rider": "the theorem's assumption cannot hold near the minimum (docs/theory/rider.md)",
+    },
     figure=figure,
 )

@@ -146,6 +146,10 @@ EXPERIMENT = Experiment(
         )
         for dw_min in STEPS
     },
+    causes={
+        "*": "by less than 1 %: the closed form has a mean symmetric point of .25; that of an array is off by "
+        ".0016, which makes .008 of N dw_min"
+    },
     summary=summary,
     figure=figure,
 )

@@ -124,6 +124,8 @@ def test_verdicts_by_hand(tiny):
     assert one.verdict == "differs: a test"
     assert (none.verdict, none.away, none.ours) == ("not run", None, None)
     assert (short.verdict, short.seeds) == ("differs: not known", 1)
+    for ours, verdict in ((96.5, "agrees"), (96.0, "no spread")):
+        assert one._replace(ours=ours, paper_spread=None).verdict == verdict
 
 
 def test_the_page_and_the_summary_in_a_readme(tiny):
@@ -136,7 +138,7 @@ def test_the_page_and_the_summary_in_a_readme(tiny):
     assert "A note." in text
     assert "| two | 96.50 ± 0.50 | 96.0 ± 1.4 | 2 | 0.3 | agrees |" in text
     assert "| short | 96.50 ± 0.50 | not reached | 1 |  | differs: not known |" in text
-    assert "| Tiny | 4 | 1 | 2 | 1 | 1 to 2 |" in readme.read_text()
+    assert "| Tiny | 4 | 1 | 2 | 0 | 1 | 1 to 2 |" in readme.read_text()
     assert readme.read_text().startswith("before\n")
     assert readme.read_text().endswith("after\n")
     assert "old" not in readme.read_text()

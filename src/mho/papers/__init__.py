@@ -20,6 +20,7 @@ from mho.papers import (
     rates,
     shifting,
     shifting_bounds,
+    soft_bounds_2024,
     tracking,
 )
 from mho.papers.experiment import Experiment, Line
@@ -32,6 +33,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         a_figure_2.EXPERIMENT,
         a_table_1.EXPERIMENT,
         *a_tables.EXPERIMENTS,
+        soft_bounds_2024.EXPERIMENT,
         bias.EXPERIMENT,
         bias_network.EXPERIMENT,
         rates.EXPERIMENT,

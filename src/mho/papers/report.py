@@ -15,12 +15,13 @@ from mho.training.folder import whole
 AGREES = 2.0  # combined standard deviations
 MARK = "<!-- papers -->"
 UNKNOWN = "not known"
+KINDS = ("agrees", "differs", "no spread", "not run")
 HEAD = f"""# The published numbers and ours
 
 Written by `mho papers report` from the files in `results`. Behind ±: the standard deviation over seeds, or, of a
 single file, the standard error that the experiment itself gives. **Away** is the difference in combined standard
 deviations; where only one seed has been run, ours is taken to have the paper's. **Verdict**: agrees, if that is at
-most {AGREES:g}; differs, with the cause, if it is known; or not run.
+most {AGREES:g}; differs, with the cause, if it is known; no spread, if there is none to judge by; or not run.
 """
 
 
@@ -46,18 +47,22 @@ class Row(NamedTuple):
         return abs(self.ours - self.paper) / combined if combined else None
 
     @property
-    def agrees(self) -> bool | None:
-        """None if the cell was not run."""
+    def kind(self) -> str:
+        """One of `KINDS`."""
         if not self.seeds:
-            return None
-        return self.ours == self.paper if self.away is None else self.away <= AGREES
+            return "not run"
+        if self.ours is None:
+            return "differs"
+        if self.away is None:
+            return "agrees" if self.ours == self.paper else "no spread"
+        return "agrees" if self.away <= AGREES else "differs"
 
     @property
     def verdict(self) -> str:
-        if self.agrees is None:
-            return "not run"
+        """The kind, with the cause of a difference."""
         causes = self.experiment.causes
-        return "agrees" if self.agrees else f"differs: {causes.get(self.cell, causes.get('*', UNKNOWN))}"
+        cause = causes.get(self.cell, causes.get("*", UNKNOWN))
+        return f"differs: {cause}" if self.kind == "differs" else self.kind
 
 
 def rows(experiment: Experiment, folder: Path) -> Iterator[Row]:
@@ -95,15 +100,18 @@ def page(results: Path) -> str:
 
 def summary(results: Path) -> str:
     """A line for each experiment that has published numbers."""
-    lines = ["| experiment | numbers | agree | differ | not run | seeds |", "|---|---|---|---|---|---|"]
+    lines = [
+        "| experiment | numbers | agree | differ | no spread | not run | seeds |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for experiment in EXPERIMENTS.values():
         found = list(rows(experiment, results / experiment.id))
         if not found:
             continue
-        agreeing = [row.agrees for row in found]
+        kinds = [row.kind for row in found]
         seeds = sorted({row.seeds for row in found if row.seeds})
         over = f"{seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else str(seeds[0]) if seeds else ""
-        counts = " | ".join(str(sum(a is one for a in agreeing)) for one in (True, False, None))
+        counts = " | ".join(str(kinds.count(kind)) for kind in KINDS)
         lines.append(f"| {experiment.title} | {len(found)} | {counts} | {over} |")
     return "\n".join(lines)
 

@@ -162,7 +162,7 @@ def figure(found: Sequence[Row]) -> Any:
             look: Any = {"fmt": mark, "markersize": 4, "capsize": 2, "color": colour, "label": label}
             axes.errorbar(values, places, xerr=errors, **look)
         axes.set_yticks(range(len(shown)), [row.cell for row in shown], fontsize=6)
-        axes.set(xlabel="test accuracy [%]")
+        axes.set(xlabel="test accuracy [%]", ylim=(-0.6, len(shown) - 0.4))
         axes.grid(True, alpha=0.3)
         axes.legend(frameon=False, fontsize=7)
     return picture

@@ -8,7 +8,10 @@ from typing import NamedTuple
 import torch
 from torch.nn import functional
 
+from mho.threads import over_rows
+
 MOST = 1 << 20  # numbers of one piece: 4 MiB, so that patches, products and pulses stay in a cache
+WORTH = 1 << 15  # numbers from which on a second thread is worth waking
 
 
 class Piece(NamedTuple):
@@ -80,9 +83,13 @@ class Geometry(NamedTuple):
         _, *others = self.outputs(spatial)
         n = len(self.kernel)
         images: torch.Tensor | None = None
-        for (first, last, top, bottom), part in parts:
+        for piece, part in parts:
+            first, last, top, bottom = piece
             if images is None:
                 images = part.new_zeros(tuple(shape))
+            if self._is_compiled(part):
+                self._add(images, piece, part)
+                continue
             part = part[:, : part.shape[1] - self.ones]
             part = part.reshape(last - first, bottom - top, *others, channels, *self.kernel)
             by_kernel = part.permute(*range(n + 2, 2 * n + 2), 0, n + 1, *range(1, n + 1)).contiguous()
@@ -97,6 +104,19 @@ class Geometry(NamedTuple):
                 images[(slice(first, last), slice(None), *where)] += by_kernel[place]
         assert images is not None
         return images
+
+    def _is_compiled(self, part: torch.Tensor) -> bool:
+        """Whether there is a kernel that adds such patches up; the same bits come out without."""
+        plain = part.is_cpu and part.dtype is torch.float32 and part.is_contiguous()
+        return plain and len(self.kernel) == 2
+
+    def _add(self, images: torch.Tensor, piece: Piece, part: torch.Tensor) -> None:
+        from mho.kernels.fold import add_patches  # Numba: loaded on first use
+
+        first, last, top, bottom = piece
+        across = self.outputs(images.shape[2:])[1]
+        where = images.numpy(), first, top, bottom - top, across, *self[:3], part.detach().numpy()
+        over_rows(lambda rows: add_patches(*where, *rows), last - first, worth_it=part.numel() > WORTH)
 
 
 class Patches:

@@ -20,7 +20,8 @@ class AnalogParameter(nn.Parameter):
     by one number multiplies d of all these samples by that number, and so the pulses that the step asks for;
     setting it to zero, or to None, forgets them: no step. Any other change is an error at the step: pulses are made
     of x and d, and no x and d have such a sum. After a step it is None, for a step uses up the factors. A copy of
-    the weight alone is an ordinary parameter.
+    the weight alone is an ordinary parameter. (With omega and `Mapping(rates="layer")` the step itself divides d by
+    the square of the digital scale.)
     """
 
     block: "weakref.ref[Block] | None"

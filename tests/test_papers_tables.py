@@ -138,6 +138,7 @@ def test_the_page_and_the_summary_in_a_readme(tiny):
     assert "A note." in text
     assert "| two | 96.50 ± 0.50 | 96.0 ± 1.4 | 2 | 0.3 | agrees |" in text
     assert "| short | 96.50 ± 0.50 | not reached | 1 |  | differs: not known |" in text
+    assert "\nNot run: none.\n" in text
     assert "| Tiny | 4 | 1 | 2 | 0 | 1 | 1 to 2 |" in readme.read_text()
     assert readme.read_text().startswith("before\n")
     assert readme.read_text().endswith("after\n")

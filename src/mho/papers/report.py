@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from mho.errors import complaint
 from mho.papers import EXPERIMENTS
 from mho.papers.experiment import Experiment
-from mho.papers.results import of_all_seeds
+from mho.papers.results import of_all_seeds, over_seeds
 from mho.training.folder import whole
 
 AGREES = 2.0  # combined standard deviations
@@ -67,8 +67,8 @@ class Row(NamedTuple):
 
 def rows(experiment: Experiment, folder: Path) -> Iterator[Row]:
     """A row for each published number of an experiment, from the files of its cells in `folder`."""
-    for (cell, quantity), published in experiment.published.items():
-        paper, paper_spread = published if isinstance(published, tuple) else (published, None)
+    for cell, quantity in experiment.published:
+        paper, paper_spread = experiment.paper(cell, quantity) or (math.nan, None)
         files = of_all_seeds(experiment, folder, cell)
         values = [file["numbers"][quantity] for file in files if quantity in file["numbers"]]
         ours, spread = None, None
@@ -84,17 +84,16 @@ def page(results: Path) -> str:
     """The page as Markdown, with figures in a folder `papers` beside it."""
     parts = [HEAD, summary(results), ""]
     for experiment in EXPERIMENTS.values():
-        found = list(rows(experiment, results / experiment.id))
-        if found:
-            parts += [
-                f"## {experiment.title}",
-                "",
-                f"`mho papers run {experiment.id}`. Source: {experiment.source}.",
-            ]
+        folder = results / experiment.id
+        found = list(rows(experiment, folder))
+        tables = _table(found) if found else _own(experiment, folder) if experiment.notes else []
+        if tables:
+            parts += [f"## {experiment.title}", ""]
+            parts += [f"`mho papers run {experiment.id}`. Source: {experiment.source}."]
             parts += ["", experiment.notes] if experiment.notes else []
             if _drawn(found):
                 parts += ["", f"![{experiment.id}](papers/{experiment.id}.png)"]
-            parts += ["", *_table(found), ""]
+            parts += ["", *tables, ""]
     return "\n".join(parts)
 
 
@@ -117,15 +116,29 @@ def summary(results: Path) -> str:
 
 
 def _table(found: Sequence[Row]) -> list[str]:
-    several = len({row.quantity for row in found}) > 1
+    """What was run as a table, the names of the rest."""
+    several, missing = len({row.quantity for row in found}) > 1, [row for row in found if not row.seeds]
     lines = ["| cell | paper | ours | seeds | away | verdict |", "|---|---|---|---|---|---|"]
     for row in found:
-        name = f"{row.cell}, {row.quantity}" if several else row.cell
-        ours = "" if not row.seeds else "not reached" if row.ours is None else _number(row.ours, row.spread)
-        away = "" if row.away is None else f"{row.away:.1f}"
-        paper = _number(row.paper, row.paper_spread)
-        lines.append(f"| {name} | {paper} | {ours} | {row.seeds or ''} | {away} | {row.verdict} |")
-    return lines
+        if row.seeds:
+            name = f"{row.cell}, {row.quantity}" if several else row.cell
+            ours = "not reached" if row.ours is None else _number(row.ours, row.spread)
+            away = "" if row.away is None else f"{row.away:.1f}"
+            paper = _number(row.paper, row.paper_spread)
+            lines.append(f"| {name} | {paper} | {ours} | {row.seeds} | {away} | {row.verdict} |")
+    lines = lines if len(lines) > 2 else []
+    names = ", ".join(dict.fromkeys(row.cell for row in missing))
+    return lines + ([""] if lines and missing else []) + ([f"Not run: {names}."] if missing else [])
+
+
+def _own(experiment: Experiment, folder: Path) -> list[str]:
+    """All numbers of an experiment that has nothing to be compared with."""
+    lines = ["| cell | quantity | ours ± standard error | seeds |", "|---|---|---|---|"]
+    for cell in experiment.cells:
+        files = of_all_seeds(experiment, folder, cell)
+        for quantity, (mean, error) in (over_seeds(files) if files else {}).items():
+            lines.append(f"| {cell} | {quantity} | {_number(mean, error)} | {len(files)} |")
+    return lines if len(lines) > 2 else []
 
 
 def _number(value: float, spread: float | None) -> str:
@@ -138,7 +151,7 @@ def _number(value: float, spread: float | None) -> str:
 
 def _drawn(found: Sequence[Row]) -> bool:
     """Whether there is enough for a figure: tables of accuracies of which something has been run."""
-    return found[0].quantity == "test accuracy" and any(row.ours is not None for row in found)
+    return bool(found) and found[0].quantity == "test accuracy" and any(row.ours is not None for row in found)
 
 
 def figure(found: Sequence[Row]) -> Any:
@@ -182,7 +195,7 @@ def write(results: Path, out: Path, readme: Path | None = None) -> list[Path]:
     _put(out, page(results))
     for experiment in EXPERIMENTS.values():
         found = list(rows(experiment, results / experiment.id))
-        if found and _drawn(found):
+        if _drawn(found):
             written.append(save(figure(found), out.parent / "papers" / f"{experiment.id}.png"))
     if readme is not None:
         parts = readme.read_text(encoding="utf-8").split(MARK)

@@ -124,7 +124,8 @@ def test_verdicts_by_hand(tiny):
     assert one.verdict == "differs: a test"
     assert (none.verdict, none.away, none.ours) == ("not run", None, None)
     assert (short.verdict, short.seeds) == ("differs: not known", 1)
-    for ours, verdict in ((96.5, "agrees"), (96.0, "no spread")):
+    assert none._replace(seeds=1, ours=96.0, paper_spread=None).verdict == "no spread"
+    for ours, verdict in ((96.5, "agrees"), (96.0, "no spread: a test")):
         assert one._replace(ours=ours, paper_spread=None).verdict == verdict
 
 

@@ -62,7 +62,9 @@ class Row(NamedTuple):
         """The kind, with the cause of a difference."""
         causes = self.experiment.causes
         cause = causes.get(self.cell, causes.get("*", UNKNOWN))
-        return f"differs: {cause}" if self.kind == "differs" else self.kind
+        if self.kind == "differs":
+            return f"differs: {cause}"
+        return f"no spread: {cause}" if self.kind == "no spread" and cause != UNKNOWN else self.kind
 
 
 def rows(experiment: Experiment, folder: Path) -> Iterator[Row]:

@@ -136,6 +136,10 @@ FIGURE_4 = Experiment(
     run=run,
     published={(cell, "epochs"): float(epochs) for cell, epochs in EPOCHS.items()}
     | {(f"{cell}-batch-8", "epochs"): float(EPOCHS[cell]) for cell in EPOCHS if f"{cell}-batch-8" in FOUR},
+    causes={
+        "500-e-rider": "the paper's epochs are those of a batch of 8, not 64 (docs/theory/pulse-complexity.md)"
+    },
+    notes='Epochs, one seed, no spread in the paper. Cells "-batch-8" have the released script\'s batch.',
 )
 FIGURE_2 = Experiment(
     id="b-fig-2",

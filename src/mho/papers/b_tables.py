@@ -138,7 +138,7 @@ TABLE_2 = Experiment(
     run=trained.run,
     record=trained.record,
     published=PUBLISHED_2,
-    notes="Names: method-mean-std. At (.4, .4) a cell of W gets .008 pulses in 40 epochs with Tiki-Taka v2, .10 with "
+    notes="Names: method-mean-std. At (.4, .4) a cell of W gets .008 pulses in 40 epochs with Tiki-Taka v2, .10 by "
     "AGAD and 2.5 with E-RIDER: the first two rows are, nearly, networks whose analog weights stay what they were "
     "programmed to, and whose biases and scales learn.",
 )

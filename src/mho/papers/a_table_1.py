@@ -145,7 +145,7 @@ EXPERIMENT = Experiment(
     run=run,
     published={},
     notes="Nothing of it is published. The hypothesis is the paper's order: TTv2 and RLv2 before TT/RL before "
-    "Analog SGD. With the published settings of v2 it does not hold: W gets at most one pulse of tau/600 in a sweep "
+    "Analog SGD. With the published settings of v2 it does not hold: W gets a pulse of tau/600 in a sweep "
     "of 128 mini-batches, and weights start clipped; here nothing but this layer learns, in the paper all do. With "
     "omega and trains that fit, Residual Learning v2 is first among the analog ones at tau .1, and level with "
     "Residual Learning at tau .6 (paired: .14 +- .05 behind); Tiki-Taka v2 is last everywhere.",

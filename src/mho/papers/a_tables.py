@@ -15,7 +15,6 @@ from mho.algorithms import AnalogSGD, ResidualLearning
 from mho.crossbar import Crossbar
 from mho.device import Device
 from mho.papers import trained
-from mho.papers.experiment import Experiment
 from mho.pulses import Pulses
 from mho.responses import Exponential, Power
 from mho.training.spec import RunSpec
@@ -111,13 +110,11 @@ def _printed(value: str) -> tuple[float, float]:
 
 CELLS_8, PUBLISHED_8 = _table_8()
 CELLS_7, PUBLISHED_7 = _table_7()
-TABLE_8 = Experiment(
+TABLE_8 = trained.table(
     id="a-table-8",
     title="A Table 8: FCN on MNIST, power and exponential responses; test accuracy in percent",
     source="arXiv 2502.06309, Table 8; settings: its authors' script",
     cells=CELLS_8,
-    run=trained.run,
-    record=trained.record,
     published=PUBLISHED_8,
     notes='Names: law-gamma_res-tau-algorithm. Where the paper prints "< 15" stands 11.35: every image called a 1. '
     "Analog SGD begins on a plateau there, the longer the stronger its device pulls to zero: in earlier builds "
@@ -125,13 +122,11 @@ TABLE_8 = Experiment(
     "without the learned output scale it had left it after 2 epochs at (1, .8). Residual Learning was within .6 "
     "points of the paper in all four cells of these runs.",
 )
-TABLE_7 = Experiment(
+TABLE_7 = trained.table(
     id="a-table-7",
     title="A Table 7 and Fig. 4: MNIST against cycle-to-cycle noise; test accuracy in percent",
     source="arXiv 2502.06309, Table 7 and Fig. 4; settings: its authors' script",
     cells=CELLS_7,
-    run=trained.run,
-    record=trained.record,
     published=PUBLISHED_7,
     notes="Names: network-noise in percent-algorithm. The cells of the CNN have 10 epochs, the paper's 30.",
 )

@@ -63,8 +63,8 @@ TWO = {
 def _algorithm(method: str) -> tuple[Algorithm, float]:
     """The algorithm and the optimizer's learning rate."""
     if method == "e-rider":
-        rates = {"fast_lr": 0.1, "transfer_lr": 1.0, "scale_transfer_lr": False}
-        return ERIDER(gamma=0.01, chop_prob=0.2, **rates), 0.1  # type: ignore[arg-type]
+        rates: dict[str, Any] = {"fast_lr": 0.1, "transfer_lr": 1.0, "scale_transfer_lr": False}
+        return ERIDER(gamma=0.01, chop_prob=0.2, **rates), 0.1
     if method == "zs":
         return TikiTakaV2(fast_lr=0.01, transfer_lr=1.0, auto_granularity=0.0, momentum=0.1), 0.05
     return TikiTaka(fast_lr=0.1, transfer_lr=1.0), 0.05

@@ -16,7 +16,6 @@ from mho.algorithms import AGAD, ERIDER, TikiTakaV2
 from mho.algorithms.base import Algorithm
 from mho.crossbar import Crossbar, Mapping
 from mho.papers import trained
-from mho.papers.experiment import Experiment
 from mho.presets import ReRamArrayHfO2
 from mho.pulses import Pulses
 from mho.training.spec import RunSpec
@@ -128,22 +127,18 @@ def _cells(run: Callable[[str, float, float], RunSpec], published: Published) ->
     return {name: trained.cell(run(method, float(m), float(s))) for name, (method, m, s) in parts.items()}
 
 
-TABLE_1 = Experiment(
+TABLE_1 = trained.table(
     id="b-table-1",
     title="B Table 1: LeNet on MNIST, HfO2 cells, references off by mean and std; test accuracy in percent",
     source="arXiv 2602.21321, Table 1; hyper-parameters: its table 3",
     cells=_cells(_lenet, PUBLISHED_1),
-    run=trained.run,
-    record=trained.record,
     published=PUBLISHED_1,
 )
-TABLE_2 = Experiment(
+TABLE_2 = trained.table(
     id="b-table-2",
     title="B Table 2: FCN on MNIST, HfO2 cells, references off by mean and std; test accuracy in percent",
     source="arXiv 2602.21321, Table 2; hyper-parameters: its table 5",
     cells=_cells(_fcn, PUBLISHED_2),
-    run=trained.run,
-    record=trained.record,
     published=PUBLISHED_2,
     causes={
         f"tiki-taka-v2-{mean}-{std}": "with table 5's rates W gets next to no pulses (docs/errata.md)"

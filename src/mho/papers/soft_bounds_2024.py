@@ -13,7 +13,6 @@ from mho.aihwkit import soft_bounds_reference
 from mho.algorithms import AnalogSGD, TikiTaka
 from mho.crossbar import Crossbar
 from mho.papers import trained
-from mho.papers.experiment import Experiment
 from mho.pulses import Pulses
 from mho.training.spec import RunSpec
 
@@ -47,13 +46,11 @@ def _cell(name: str) -> dict[str, Any]:
     return trained.cell(RunSpec(data="mnist", hardware=hardware, **SHAPES[network], **loop))
 
 
-EXPERIMENT = Experiment(
+EXPERIMENT = trained.table(
     id="soft-bounds-2024",
     title="arXiv 2406.12774: MNIST on soft bounds against tau; test accuracy in percent",
     source="arXiv 2406.12774, MNIST table; settings: its authors' script",
     cells={name: _cell(name) for name in PUBLISHED},
-    run=trained.run,
-    record=trained.record,
     published={(name, "test accuracy"): value for name, value in PUBLISHED.items()},
     notes="Names: network-tau-algorithm.",
 )

@@ -9,7 +9,7 @@ from typing import Any
 
 from mho.config import from_dict, to_dict
 from mho.nn.conversion.convert import ConversionWarning
-from mho.papers.experiment import Tick
+from mho.papers.experiment import Experiment, Tick
 from mho.training.folder import RunFolder
 from mho.training.loop import train
 from mho.training.provenance import provenance
@@ -17,6 +17,11 @@ from mho.training.session import Row, Session
 from mho.training.spec import RunSpec
 
 NOT_CONTENT = ("epochs", "threads", "data_dir")  # a run may go on with others
+
+
+def table(**fields: Any) -> Experiment:
+    """An experiment all of whose cells are trainings."""
+    return Experiment(run=run, record=record, **fields)
 
 
 def cell(spec: RunSpec) -> dict[str, Any]:

@@ -137,7 +137,7 @@ FIGURE_4 = Experiment(
     published={(cell, "epochs"): float(epochs) for cell, epochs in EPOCHS.items()}
     | {(f"{cell}-batch-8", "epochs"): float(EPOCHS[cell]) for cell in EPOCHS if f"{cell}-batch-8" in FOUR},
     causes={
-        "500-e-rider": "the paper's epochs are those of a batch of 8, not 64 (docs/theory/pulse-complexity.md)"
+        "500-e-rider": "a batch of 8 has the paper's epochs, 64 has not (docs/theory/pulse-complexity.md)"
     },
     notes='Epochs, one seed, no spread in the paper. Cells "-batch-8" have the released script\'s batch.',
 )

@@ -2,8 +2,10 @@
 
 import numpy as np
 
-from mho.kernels.compile import kernel
-from mho.kernels.normal import fill_normals
+from mho.kernels.compile import kernel, loop
+from mho.kernels.normal import normal_pair
+from mho.kernels.philox import philox
+from mho.kernels.vector import wide
 
 _ZERO, _NOTHING = np.uint32(0), np.float32(0)
 
@@ -14,25 +16,61 @@ def rewrite_changed(cells, before, top, left, noise, reference, offset, visible,
     visible = cells - offset. An empty reference is one of zeros. The number of column j comes from counter
     (j // 8, row, 0, 0), as in `normal_plane`. `before` is the part of the cells that may have changed, whose first
     cell is (top, left).
+
+    A row's changed cells are gathered first: the loops that draw for them are then without gaps.
     """
     (rows, columns), shifted = before.shape, reference.size > 0
-    width = cells.shape[1]
-    z, words = np.empty(width + 8, np.float32), np.empty(width + 8, np.uint32)
+    n_groups = (cells.shape[1] + 7) // 8
+    room = 8 * n_groups
+    changed, groups = np.zeros(room, np.uint8), np.empty(n_groups, np.uint32)
+    words, word, odd = np.empty(4 * n_groups, np.uint32), np.empty(room, np.uint32), np.empty(room, np.uint32)
+    at, xi = np.empty(room, np.int64), np.empty(room, np.float32)
+    eight, inside = changed.view(np.uint64), slice(left, left + columns)
     for i in range(top, top + rows):
-        changed = 0
-        for j in range(left, left + columns):
-            changed += cells[i, j] != before[i - top, j - left]
-        if changed == 0:
-            continue
-        dense = 8 * changed >= width
-        if dense:
-            fill_normals(z, words, 0, width, k0, k1, np.uint32(i), _ZERO, _ZERO)
-        made = -1
-        for j in range(left, left + columns):
-            if cells[i, j] != before[i - top, j - left]:
-                if not dense and j // 8 != made:
-                    made = j // 8
-                    fill_normals(z[8 * made :], words, made, 8, k0, k1, np.uint32(i), _ZERO, _ZERO)
-                noise[i, j] = sigma * z[j]
-                offset[i, j] = (reference[i, j] if shifted else _NOTHING) - noise[i, j]
-                visible[i, j] = cells[i, j] - offset[i, j]
+        _compare(changed[inside], cells[i, inside], before[i - top])
+        n_drawn = 0
+        for group in range(left // 8, (left + columns + 7) // 8):
+            if eight[group] != 0:
+                groups[n_drawn] = group
+                n_drawn += 1
+        _draw(words, groups, n_drawn, k0, k1, np.uint32(i))
+        n = 0
+        for q in range(n_drawn):
+            first = 8 * np.int64(groups[q])
+            for k in range(8):
+                at[n], word[n], odd[n] = first + k, words[4 * q + k // 2], k & 1
+                n += changed[first + k]
+        _normals(xi, word, odd, n)
+        for m in range(n):
+            j = at[m]
+            noise[i, j] = sigma * xi[m]
+            offset[i, j] = (reference[i, j] if shifted else _NOTHING) - noise[i, j]
+            visible[i, j] = cells[i, j] - offset[i, j]
+
+
+@loop
+def _compare(changed, cells, before):
+    wide()
+    for j in range(len(before)):
+        changed[j] = cells[j] != before[j]
+
+
+@loop
+def _draw(words, groups, n, k0, k1, row):
+    """Four words for each of the first n groups of eight columns."""
+    wide()
+    for q in range(n):
+        a, b, c, d = philox(k0, k1, groups[q], row, _ZERO, _ZERO)
+        words[4 * q] = a
+        words[4 * q + 1] = b
+        words[4 * q + 2] = c
+        words[4 * q + 3] = d
+
+
+@loop
+def _normals(xi, word, odd, n):
+    """xi[m] = the first or the second (where odd) of word m's two normal numbers, for m < n."""
+    wide()
+    for m in range(n):
+        first, second = normal_pair(word[m])
+        xi[m] = second if odd[m] else first

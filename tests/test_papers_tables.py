@@ -137,8 +137,8 @@ def test_the_page_and_the_summary_in_a_readme(tiny):
     assert written == [page, root / "docs" / "papers" / "tiny.png", readme]
     text = page.read_text()
     assert "A note." in text
-    assert "| two | 96.50 ± 0.50 | 96.0 ± 1.4 | 2 | 0.3 | agrees |" in text
-    assert "| short | 96.50 ± 0.50 | not reached | 1 |  | differs: not known |" in text
+    assert "| two | 96.5 ± 0.5 | 96.0 ± 1.4 | 2 | 0.3 | agrees |" in text
+    assert "| short | 96.5 ± 0.5 | not reached | 1 |  | differs: not known |" in text
     assert "\nNot run: none.\n" in text
     assert "| Tiny | 4 | 1 | 2 | 0 | 1 | 1 to 2 |" in readme.read_text()
     assert readme.read_text().startswith("before\n")

@@ -126,7 +126,7 @@ def _table(found: Sequence[Row]) -> list[str]:
             name = f"{row.cell}, {row.quantity}" if several else row.cell
             ours = "not reached" if row.ours is None else _number(row.ours, row.spread)
             away = "" if row.away is None else f"{row.away:.1f}"
-            paper = _number(row.paper, row.paper_spread)
+            paper = f"{row.paper:g} ± {row.paper_spread:.2g}" if row.paper_spread else f"{row.paper:g}"
             lines.append(f"| {name} | {paper} | {ours} | {row.seeds} | {away} | {row.verdict} |")
     lines = lines if len(lines) > 2 else []
     names = ", ".join(dict.fromkeys(row.cell for row in missing))

@@ -149,7 +149,7 @@ TABLE_2 = trained.table(
     },
     notes="Names: method-mean-std. At the five offsets that were run the order is the paper's, and AGAD and "
     "E-RIDER are within 1.4 points of it. In 40 epochs a cell of W gets at most .1 pulses with Tiki-Taka v2, .06 "
-    "to .10 by AGAD and 2.3 to 2.6 with E-RIDER: the first two rows are, nearly, networks whose analog weights stay "
-    "what they were programmed to, and whose biases and scales learn.",
+    "to .10 by AGAD and 2.3 to 2.6 with E-RIDER: the first two rows are, nearly, networks whose analog weights "
+    "stay what they were programmed to, and whose biases and scales learn.",
 )
 EXPERIMENTS = (TABLE_1, TABLE_2)

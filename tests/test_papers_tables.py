@@ -2,6 +2,9 @@
 
 import json
 import math
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -88,6 +91,40 @@ def test_an_error_in_a_process_is_told(tmp_path, monkeypatch):
         run_cells(
             EXPERIMENTS["a-table-8"], ["digital"], tmp_path / "r", [0], jobs=2, store=tmp_path / "store"
         )
+
+
+def alive_in(group):
+    """Processes of a group, but those that have ended and that nobody has asked about."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, of_group = stat.read_text().rpartition(")")[2].split()[:3]
+        except OSError:  # it has gone meanwhile
+            continue
+        if int(of_group) == group and state != "Z":
+            found.append(stat.parent.name)
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for child processes in /proc")
+def test_sigterm_stops_all_processes(tmp_path):
+    cells = "two-stage-4000,rider-long"
+    words = ["papers", "run", "quadratic", "--cells", cells, "--jobs", "2", "--out", str(tmp_path)]
+    code = f"from mho.cli import main\nif __name__ == '__main__': main({words})"
+    (tmp_path / "run.py").write_text(code)
+    run = subprocess.Popen(
+        [sys.executable, tmp_path / "run.py"], start_new_session=True, stderr=subprocess.PIPE
+    )
+    children, deadline = Path(f"/proc/{run.pid}/task/{run.pid}/children"), time.monotonic() + 60
+    while run.poll() is None and len(children.read_text().split()) < 3 and time.monotonic() < deadline:
+        time.sleep(0.1)  # two cells, and what counts their semaphores
+    run.terminate()
+    _, err = run.communicate(timeout=60)
+    assert run.returncode == 130 and b"the same command goes on" in err
+    while alive_in(run.pid) and time.monotonic() < deadline + 60:
+        time.sleep(0.1)
+    assert not alive_in(run.pid)
 
 
 # The report.

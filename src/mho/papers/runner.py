@@ -17,6 +17,7 @@ from mho.errors import MhoError, complaint, did_you_mean
 from mho.papers.experiment import Experiment, Line, Tick
 from mho.papers.results import asked_for, file_of, kept, lines_of
 from mho.training.folder import whole
+from mho.training.loop import stop_signals
 from mho.training.provenance import provenance
 
 STORE = Path("runs") / "papers" / "store"
@@ -85,37 +86,42 @@ def _in_processes(
     jobs: int,
     store: Path,
 ) -> None:
-    """A process for each cell, `jobs` at a time. An error or Ctrl-C here stops them with SIGTERM, on which a
-    training writes a checkpoint."""
+    """A process for each cell, `jobs` at a time. An error, Ctrl-C or SIGTERM here stops them with SIGTERM, on which
+    a training writes a checkpoint."""
     context = multiprocessing.get_context("spawn")
     news: Any = context.Queue()
     waiting = list(left.items())
     running: dict[str, Any] = {}
-    try:
-        while waiting or running:
-            while waiting and len(running) < jobs:
-                (name, seed), asked = waiting.pop(0)
-                title, file = _title(name, seed), file_of(folder, name, seed)
-                process = context.Process(target=_work, args=(experiment.id, asked, file, title, store, news))
-                process.start()
-                running[title] = process
-            try:
-                title, done, total, problem = news.get(timeout=0.5)
-            except Empty:
-                _look_for_the_dead(running)
-                continue
-            if problem is not None:
-                raise MhoError(problem)
-            if total:
-                watch(title, done, total)
-            else:
-                running.pop(title).join()
-                watch(title, 1, 1)
-    finally:
-        for process in running.values():
-            process.terminate()
-        for process in running.values():
-            process.join()
+    with stop_signals() as stop:
+        try:
+            while waiting or running:
+                if stop:
+                    raise KeyboardInterrupt
+                while waiting and len(running) < jobs:
+                    (name, seed), asked = waiting.pop(0)
+                    title, file = _title(name, seed), file_of(folder, name, seed)
+                    process = context.Process(
+                        target=_work, args=(experiment.id, asked, file, title, store, news)
+                    )
+                    process.start()
+                    running[title] = process
+                try:
+                    title, done, total, problem = news.get(timeout=0.5)
+                except Empty:
+                    _look_for_the_dead(running)
+                    continue
+                if problem is not None:
+                    raise MhoError(problem)
+                if total:
+                    watch(title, done, total)
+                else:
+                    running.pop(title).join()
+                    watch(title, 1, 1)
+        finally:
+            for process in running.values():
+                process.terminate()
+            for process in running.values():
+                process.join()
 
 
 def _look_for_the_dead(running: Mapping[str, Any]) -> None:

@@ -126,7 +126,7 @@ TABLE_8 = trained.table(
     "Analog SGD begins on a plateau there, the longer the stronger its device pulls to zero: in earlier builds "
     "(results/mnist_fcn_power.json, one seed) 2 epochs at (.5, .7), 5 at (.5, .6), all 30 at (1, .6) and (1, .8); "
     "without the learned output scale it had left it after 2 epochs at (1, .8). What differs at gamma_res .5 and 1 "
-    "does so by 1.1 points at most; the script's law (pow-step) is nearer in Residual Learning, not in Analog SGD.",
+    "does so by 1.1 points at most; the script's law (pow-step, two cells) is nearer in one, not in the other.",
 )
 TABLE_7 = trained.table(
     id="a-table-7",

@@ -7,7 +7,7 @@ schedule, of which the released scripts have StepLR(15, .5) for the FCN and Step
 learning rate of the FCN: .05 here, as table 3 has for AGAD and E-RIDER. Rows of the tables are read as means of
 the offset, columns as standard deviations. LeNet aggregates 32 patches an update. Cells "-script" have the released
 script's settings in place of table 5's: Tiki-Taka v2 with fast_lr .01, transfer_lr .5, thres_scale 1, lr .1; AGAD
-with a residual in what the network sees, gamma .01, as the script switches it on for all that tracks.
+with a residual in what the network sees, gamma .01, which the script switches on whatever runs.
 """
 
 from collections.abc import Callable

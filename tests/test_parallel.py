@@ -14,6 +14,7 @@ import mho
 import ranks
 from mho import parallel
 from mho.nn.core.calls import Calls, order
+from ranks.common import EXACT, Network, optimizer_of
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "data_parallel.py"
 
@@ -75,8 +76,8 @@ def test_ranks_number_their_passes_as_one_process_would(micro_batches):
 
 
 def test_without_a_process_group_the_fix_is_torchrun():
-    model = ranks.Network(ranks.EXACT)
-    optimizer = ranks.optimizer_of(model)
+    model = Network(EXACT)
+    optimizer = optimizer_of(model)
     for call in (
         lambda: parallel.connect(model, optimizer),
         lambda: parallel.shard_rows_(model),
@@ -88,14 +89,14 @@ def test_without_a_process_group_the_fix_is_torchrun():
 
 
 def test_connect_names_an_argument_of_the_wrong_type():
-    model = ranks.Network(ranks.EXACT)
+    model = Network(EXACT)
     digital = torch.optim.SGD(model.last.parameters(), lr=0.1)
     with pytest.raises(mho.MhoError, match=r"^`connect\(model, optimizer\)`: an argument is of type SGD"):
         parallel.connect(model, digital)
 
 
 def test_blocks_have_parameters_of_their_own():
-    model = ranks.Network(ranks.EXACT)
+    model = Network(EXACT)
     names = {re.sub(r"\d", "n", name) for name in parallel.own_parameters(model)}
     parts = ("first", "twice", "maybe")
     assert names == {f"{part}.matrix.blocks.n.{leaf}" for part in parts for leaf in ("weight", "out_scale")}

@@ -272,18 +272,19 @@ def test_patches_that_are_not_finite_move_nothing(monkeypatch):
 @pytest.mark.parametrize("dilation", [(1, 1), (2, 1)], ids=str)
 @pytest.mark.parametrize("ones", [False, True], ids=["", "ones"])
 @pytest.mark.parametrize("most", [1 << 20, 300], ids=["whole", "lines"])
-def test_patches_are_added_up_alike_compiled_or_not(monkeypatch, stride, dilation, ones, most):
-    """Bit for bit, for images in one piece and in pieces of some lines; it is the adjoint of cutting them out."""
+def test_patches_are_cut_out_and_added_up_alike_compiled_or_not(monkeypatch, stride, dilation, ones, most):
+    """Bit for bit, for images in one piece and in pieces of some lines; the one is the adjoint of the other."""
     monkeypatch.setattr(patches, "MOST", most)
     geometry, shape = Geometry((3, 2), stride, dilation, ones), (4, 3, 9, 11)
     g = torch.Generator().manual_seed(0)
     pieces = geometry.pieces(shape)
     parts = [torch.randn(geometry.places(piece, shape), geometry.width(3), generator=g) for piece in pieces]
     fast = geometry.fold(shape, zip(pieces, parts, strict=True))
-    monkeypatch.setattr(Geometry, "_is_compiled", lambda self, part: False)
-    assert torch.equal(geometry.fold(shape, zip(pieces, parts, strict=True)), fast)
     x = torch.randn(shape, generator=g)
     cut = [geometry.rows(x, piece) for piece in pieces]
+    monkeypatch.setattr(Geometry, "_is_compiled", lambda self, part: False)
+    assert torch.equal(geometry.fold(shape, zip(pieces, parts, strict=True)), fast)
+    assert all(torch.equal(geometry.rows(x, piece), rows) for piece, rows in zip(pieces, cut, strict=True))
     pairs = ((a[:, :18], b[:, :18]) for a, b in zip(cut, parts, strict=True))  # 18 numbers without the one
     inner = sum(float((a * b).sum()) for a, b in pairs)
     assert inner == pytest.approx(float((fast * x).sum()), rel=1e-4, abs=1e-3)

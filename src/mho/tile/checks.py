@@ -40,9 +40,9 @@ def factors(
 
 
 def is_finite(x: torch.Tensor) -> bool:
-    """Whether x (samples, n) float32 holds neither NaN nor infinity."""
+    """Whether x float32 holds neither NaN nor infinity."""
     if x.is_cpu and x.is_contiguous():
-        return converters(x).first_bad(x.data_ptr(), *x.shape) < 0
+        return converters(x).first_bad(x.data_ptr(), 1, x.numel()) < 0
     return bool(torch.isfinite(x).all())
 
 
@@ -55,7 +55,7 @@ def patches(x: Patches, d: torch.Tensor, shape: tuple[int, int]) -> None:
         )
         raise complaint("Tile.update", what, "x must be (samples, in) and d (samples, out)")
     for name, parts in (("x", x.images), ("d", [d])):
-        if not all(torch.isfinite(part).all() for part in parts):
+        if not all(map(is_finite, parts)):
             raise complaint("Tile.update", f"{name} holds NaN or infinity", "Both must be finite")
 
 

@@ -68,6 +68,8 @@ class Geometry(NamedTuple):
         """(places, width): the patches of one piece of the images, contiguous."""
         samples, channels, *spatial = image.shape
         first, last, top, bottom = piece
+        if self._is_compiled(image):
+            return self._cut(image, piece)
         steps = image.stride()[2:]
         size = (samples, *self.outputs(spatial), channels, *self.kernel)
         by_place = (step * s for step, s in zip(steps, self.stride, strict=True))
@@ -110,13 +112,23 @@ class Geometry(NamedTuple):
         plain = part.is_cpu and part.dtype is torch.float32 and part.is_contiguous()
         return plain and len(self.kernel) == 2
 
+    def _cut(self, images: torch.Tensor, piece: Piece) -> torch.Tensor:
+        rows = images.new_empty(self.places(piece, images.shape), self.width(images.shape[1]))
+        if self.ones:
+            rows[:, -1] = 1.0
+        self._run("cut_patches", images, piece, rows)
+        return rows
+
     def _add(self, images: torch.Tensor, piece: Piece, part: torch.Tensor) -> None:
-        from mho.kernels.fold import add_patches  # Numba: loaded on first use
+        self._run("add_patches", images, piece, part)
+
+    def _run(self, name: str, images: torch.Tensor, piece: Piece, part: torch.Tensor) -> None:
+        from mho.kernels import fold  # Numba: loaded on first use
 
         first, last, top, bottom = piece
-        across = self.outputs(images.shape[2:])[1]
-        where = images.numpy(), first, top, bottom - top, across, *self[:3], part.detach().numpy()
-        over_rows(lambda rows: add_patches(*where, *rows), last - first, worth_it=part.numel() > WORTH)
+        across, copy = self.outputs(images.shape[2:])[1], getattr(fold, name)
+        where = images.detach().numpy(), first, top, bottom - top, across, *self[:3], part.detach().numpy()
+        over_rows(lambda rows: copy(*where, *rows), last - first, worth_it=part.numel() > WORTH)
 
 
 class Patches:

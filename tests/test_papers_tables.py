@@ -132,7 +132,7 @@ def test_sigterm_stops_all_processes(tmp_path):
 
 def write(folder, name, seed, numbers, settings):
     folder.mkdir(parents=True, exist_ok=True)
-    kept = {"settings": settings, "seed": seed, "numbers": numbers}
+    kept = {"settings": settings, "seed": seed, "numbers": numbers, "test accuracy by epoch": [50.0, 90.0]}
     (folder / (f"{name}-seed{seed}.json" if seed else f"{name}.json")).write_text(json.dumps(kept))
 
 
@@ -140,7 +140,8 @@ def write(folder, name, seed, numbers, settings):
 def tiny(tmp_path, monkeypatch):
     cells = {name: {"steps": 1} for name in ("two", "one", "none", "short")}
     published = {(name, "test accuracy"): (96.5, 0.5) for name in cells}
-    experiment = table(published, cells, causes={"one": "a test"}, notes="A note.")
+    curves = {"tiny-curves": ("two", "one", "none"), "nothing": ("none",)}
+    experiment = table(published, cells, causes={"one": "a test"}, notes="A note.")._replace(curves=curves)
     monkeypatch.setattr(report, "EXPERIMENTS", {"tiny": experiment})
     folder = tmp_path / "results" / "tiny"
     for seed, value in ((0, 95.0), (1, 97.0)):
@@ -171,9 +172,12 @@ def test_the_page_and_the_summary_in_a_readme(tiny):
     readme, page = root / "README.md", root / "docs" / "papers.md"
     readme.write_text(f"before\n{report.MARK}\nold\n{report.MARK}\nafter\n")
     written = report.write(root / "results", page, readme)
-    assert written == [page, root / "docs" / "papers" / "tiny.png", readme]
+    figures = [root / "docs" / "papers" / f"{name}.png" for name in ("tiny", "tiny-curves")]
+    assert written == [page, *figures, readme]
+    assert all(figure.stat().st_size > 1000 for figure in figures)
     text = page.read_text()
     assert "A note." in text
+    assert "(papers/tiny-curves.png)" in text and "nothing" not in text
     assert "| two | 96.5 ± 0.5 | 96.0 ± 1.4 | 2 | 0.3 | agrees |" in text
     assert "| short | 96.5 ± 0.5 | not reached | 1 |  | differs: not known |" in text
     assert "\nNot run: none.\n" in text

@@ -148,5 +148,6 @@ TABLE_7 = trained.table(
     cells=CELLS_7,
     published=PUBLISHED_7,
     notes="Names: network-noise in percent-algorithm. The cells of the CNN have 10 epochs, the paper's 30.",
+    curves={"a-fig-4": ("cnn-digital", *(f"cnn-{n}-{name}" for name in ALGORITHMS for n in (10, 120)))},
 )
 EXPERIMENTS = (TABLE_7, TABLE_8)

@@ -50,3 +50,24 @@ def finish(figure: Figure, xlabel: str, axes: Sequence[Axes], log: str = "xy") -
             for side in ("top", "right"):
                 one.spines[side].set_visible(False)
             one.legend(frameon=False, fontsize=7)
+
+
+def accuracies(found: Sequence[Any]) -> Figure:
+    """The paper's accuracies and ours, from top to bottom, for those of these `report.Row`s that have been run."""
+    shown = [row for row in found if row.ours is not None][::-1]
+    with matplotlib.rc_context(LOOK):
+        picture = Figure(figsize=(5.4, 0.7 + 0.2 * len(shown)), layout="constrained")
+        axes = picture.subplots()
+        sides: Any = (
+            ("paper", "o", [row.paper for row in shown], [row.paper_spread or 0 for row in shown], 0.12),
+            ("ours", "s", [row.ours for row in shown], [row.spread or 0 for row in shown], -0.12),
+        )
+        for (label, mark, values, errors, up), colour in zip(sides, COLOURS, strict=False):
+            places = [i + up for i in range(len(shown))]
+            look: Any = {"fmt": mark, "markersize": 4, "capsize": 2, "color": colour, "label": label}
+            axes.errorbar(values, places, xerr=errors, **look)
+        axes.set_yticks(range(len(shown)), [row.cell for row in shown], fontsize=6)
+        axes.set(xlabel="test accuracy [%]", ylim=(-0.6, len(shown) - 0.4))
+        axes.grid(True, alpha=0.3)
+        axes.legend(frameon=False, fontsize=7)
+    return picture

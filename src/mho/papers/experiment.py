@@ -1,7 +1,7 @@
 """An experiment: named cells that are run one by one, and what each must be compared with."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -51,6 +51,7 @@ class Experiment(NamedTuple):
     record: what a finished cell's file holds besides the numbers: (settings, seed, store) -> plain data.
     summary: what follows from all cells together, such as a fitted exponent: {quantity: (value, standard error)}.
     figure: draws all cells.
+    curves: figures of the report, test accuracy by epoch: {name: cells, whose record has it}.
     """
 
     id: str
@@ -66,6 +67,7 @@ class Experiment(NamedTuple):
     record: Callable[[Mapping[str, Any], int, Path], dict[str, Any]] | None = None
     summary: Callable[[Numbers], dict[str, tuple[float, float]]] | None = None
     figure: Callable[[Numbers], Any] | None = None
+    curves: Mapping[str, Sequence[str]] = {}
 
     def paper(self, cell: str, quantity: str) -> tuple[float, float | None] | None:
         """The published number and its standard deviation (None: not given); None: nothing is published."""

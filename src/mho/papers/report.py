@@ -4,7 +4,7 @@ import math
 import statistics
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from mho.errors import complaint
 from mho.papers import EXPERIMENTS
@@ -95,6 +95,8 @@ def page(results: Path) -> str:
             parts += ["", experiment.notes] if experiment.notes else []
             if _drawn(found):
                 parts += ["", f"![{experiment.id}](papers/{experiment.id}.png)"]
+            for name in _histories(experiment, folder):
+                parts += ["", f"Test accuracy by epoch: ![{name}](papers/{name}.png)"]
             parts += ["", *tables, ""]
     return "\n".join(parts)
 
@@ -156,31 +158,15 @@ def _drawn(found: Sequence[Row]) -> bool:
     return bool(found) and found[0].quantity == "test accuracy" and any(row.ours is not None for row in found)
 
 
-def figure(found: Sequence[Row]) -> Any:
-    """Accuracies of the cells that have been run, the paper's and ours, from top to bottom."""
-    import matplotlib
-    from matplotlib.figure import Figure
-
-    from mho.plot import COLOURS
-    from mho.portrait.figure import LOOK
-
-    shown = [row for row in found if row.ours is not None][::-1]
-    with matplotlib.rc_context(LOOK):
-        picture = Figure(figsize=(5.4, 0.7 + 0.2 * len(shown)), layout="constrained")
-        axes = picture.subplots()
-        sides: Any = (
-            ("paper", "o", [row.paper for row in shown], [row.paper_spread or 0 for row in shown], 0.12),
-            ("ours", "s", [row.ours for row in shown], [row.spread or 0 for row in shown], -0.12),
-        )
-        for (label, mark, values, errors, up), colour in zip(sides, COLOURS, strict=False):
-            places = [i + up for i in range(len(shown))]
-            look: Any = {"fmt": mark, "markersize": 4, "capsize": 2, "color": colour, "label": label}
-            axes.errorbar(values, places, xerr=errors, **look)
-        axes.set_yticks(range(len(shown)), [row.cell for row in shown], fontsize=6)
-        axes.set(xlabel="test accuracy [%]", ylim=(-0.6, len(shown) - 0.4))
-        axes.grid(True, alpha=0.3)
-        axes.legend(frameon=False, fontsize=7)
-    return picture
+def _histories(experiment: Experiment, folder: Path) -> dict[str, dict[str, list[list[float]]]]:
+    """{figure: {cell: accuracies by epoch of each seed, 0 to 1}} for the cells that have been run."""
+    found: dict[str, dict[str, list[list[float]]]] = {}
+    for name, cells in experiment.curves.items():
+        for cell in cells:
+            for file in of_all_seeds(experiment, folder, cell):
+                history = [accuracy / 100 for accuracy in file["test accuracy by epoch"]]
+                found.setdefault(name, {}).setdefault(cell, []).append(history)
+    return found
 
 
 def write(results: Path, out: Path, readme: Path | None = None) -> list[Path]:
@@ -188,6 +174,8 @@ def write(results: Path, out: Path, readme: Path | None = None) -> list[Path]:
 
     Raises: MhoError if `results` is no folder, or `readme` has no two marks.
     """
+    from mho.papers.drawing import accuracies
+    from mho.plot import comparison
     from mho.portrait.figure import save
 
     if not results.is_dir():
@@ -197,8 +185,11 @@ def write(results: Path, out: Path, readme: Path | None = None) -> list[Path]:
     _put(out, page(results))
     for experiment in EXPERIMENTS.values():
         found = list(rows(experiment, results / experiment.id))
-        if _drawn(found):
-            written.append(save(figure(found), out.parent / "papers" / f"{experiment.id}.png"))
+        figures = {experiment.id: accuracies(found)} if _drawn(found) else {}
+        for name, histories in _histories(experiment, results / experiment.id).items():
+            figures[name] = comparison(histories)
+        for name, figure in figures.items():
+            written.append(save(figure, out.parent / "papers" / f"{name}.png"))
     if readme is not None:
         parts = readme.read_text(encoding="utf-8").split(MARK)
         if len(parts) != 3:

@@ -179,7 +179,8 @@ def pow_step(
     pow_up_down: float = 0.0,
     **common: Any,
 ) -> Device:
-    """PowStepDevice. The exponents of up and down spread independently here, together there."""
+    """PowStepDevice. The exponents of up and down spread independently here, together there. lr is converted to
+    pulses with dw_min; aihwkit takes a pulse at w = 0, dw_min 0.5^pow_gamma."""
     law, exponents = _power(w_max, w_min, pow_gamma, pow_gamma_dtod, pow_up_down)
     return _device(law, spread=exponents, **common)
 
@@ -214,7 +215,8 @@ def piecewise_step(
     piecewise_down: tuple[float, ...] = (1.0,),
     **common: Any,
 ) -> Device:
-    """PiecewiseStepDevice: linear between equally spaced nodes over each cell's own range."""
+    """PiecewiseStepDevice: linear between equally spaced nodes over each cell's own range. lr is converted to pulses
+    with dw_min; aihwkit takes dw_min times the middle node."""
     return _device(Piecewise(tuple(piecewise_up), tuple(piecewise_down), w_max, w_min), **common)
 
 

@@ -215,8 +215,8 @@ def piecewise_step(
     piecewise_down: tuple[float, ...] = (1.0,),
     **common: Any,
 ) -> Device:
-    """PiecewiseStepDevice: linear between equally spaced nodes over each cell's own range. lr is converted to pulses
-    with dw_min; aihwkit takes dw_min times the middle node."""
+    """PiecewiseStepDevice: linear between equally spaced nodes over each cell's own range. lr is converted to
+    pulses with dw_min; aihwkit takes dw_min times the middle node."""
     return _device(Piecewise(tuple(piecewise_up), tuple(piecewise_down), w_max, w_min), **common)
 
 

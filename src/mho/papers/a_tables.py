@@ -22,7 +22,7 @@ from mho.responses import Exponential, Power
 from mho.training.spec import RunSpec
 
 ALGORITHMS = {"analog-sgd": AnalogSGD(), "residual-learning": ResidualLearning()}
-GAMMA_0 = {"tiki-taka": ResidualLearning(gamma=0.0)}
+OTHERS = {"tiki-taka": ResidualLearning(gamma=0.0), "residual-learning-scaled": ResidualLearning(scale_fast_lr=True)}
 LAWS = {"power": Power, "exponential": Exponential}
 TAUS, GAMMAS, NOISES = (0.6, 0.7, 0.8), (0.5, 1.0, 2.0), (0.1, 0.3, 0.6, 0.9, 1.2)
 Published = dict[tuple[str, str], float | tuple[float, float]]
@@ -34,6 +34,8 @@ CONTROLS = (  # law, gamma_res, algorithm, and the algorithm with whose row of "
     ("pow-step", 0.5, "residual-learning", "residual-learning"),
     ("pow-step", 1.0, "residual-learning", "residual-learning"),
     ("pow-step", 2.0, "residual-learning", "residual-learning"),
+    ("pow-step", 2.0, "residual-learning-scaled", "residual-learning"),
+    ("power", 2.0, "residual-learning-scaled", "residual-learning"),
     ("power", 2.0, "tiki-taka", "residual-learning"),
 )
 
@@ -52,7 +54,7 @@ def _fcn(algorithm: str, device: Device | None) -> dict[str, Any]:
         data="mnist",
         hidden=(256, 128),
         activation="sigmoid",
-        hardware=None if device is None else Crossbar((ALGORITHMS | GAMMA_0)[algorithm], device),
+        hardware=None if device is None else Crossbar((ALGORITHMS | OTHERS)[algorithm], device),
         epochs=30,
         batch_size=10,
         lr=0.1 if device is None else 0.05,

@@ -43,7 +43,8 @@ def config_of(gamma_res: float, tau: float, algorithm: str):
         config = SingleRPUConfig(device=device)
     else:
         config = build_config("ttv1", device=device)
-        config.device.fast_lr, config.device.gamma = 0.01, 0.4 if algorithm == "residual-learning" else 0.0
+        config.device.fast_lr, config.device.gamma = 0.01, 0.4
+        config.device.scale_fast_lr = algorithm.endswith("-scaled")  # new in aihwkit 1.2.0, where it is the default
     config.mapping.learn_out_scaling = config.mapping.weight_scaling_columnwise = True
     return config
 

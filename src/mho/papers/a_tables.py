@@ -22,7 +22,10 @@ from mho.responses import Exponential, Power
 from mho.training.spec import RunSpec
 
 ALGORITHMS = {"analog-sgd": AnalogSGD(), "residual-learning": ResidualLearning()}
-OTHERS = {"tiki-taka": ResidualLearning(gamma=0.0), "residual-learning-scaled": ResidualLearning(scale_fast_lr=True)}
+OTHERS = {
+    "tiki-taka": ResidualLearning(gamma=0.0),
+    "residual-learning-scaled": ResidualLearning(scale_fast_lr=True),
+}
 LAWS = {"power": Power, "exponential": Exponential}
 TAUS, GAMMAS, NOISES = (0.6, 0.7, 0.8), (0.5, 1.0, 2.0), (0.1, 0.3, 0.6, 0.9, 1.2)
 Published = dict[tuple[str, str], float | tuple[float, float]]

@@ -1,4 +1,4 @@
-"""A cell of A's table 8 trained by aihwkit, with the settings of the paper's released script (S2-mnist-FCN.py):
+"""A cell of `a-table-8-controls` trained by aihwkit, with the paper's released script's settings:
 
 PYTHONPATH=src MHO_DATA=... $AIHWKIT_PYTHON benchmarks/crosscheck/training.py pow-step-2-0.6-residual-learning
 
@@ -20,7 +20,7 @@ from aihwkit.simulator.configs import PowStepDevice, SingleRPUConfig, build_conf
 from torch.nn import functional
 
 from mho.data import Dataset, load
-from mho.papers.a_tables import TABLE_8
+from mho.papers.a_tables import CONTROLS_8
 from mho.papers.trained import spec_of
 from mho.training.networks import network
 from mho.training.spec import RunSpec, order
@@ -44,7 +44,9 @@ def config_of(gamma_res: float, tau: float, algorithm: str):
     else:
         config = build_config("ttv1", device=device)
         config.device.fast_lr, config.device.gamma = 0.01, 0.4
-        config.device.scale_fast_lr = algorithm.endswith("-scaled")  # new in aihwkit 1.2.0, where it is the default
+        config.device.scale_fast_lr = algorithm.endswith(
+            "-scaled"
+        )  # new in aihwkit 1.2.0, where it is the default
     config.mapping.learn_out_scaling = config.mapping.weight_scaling_columnwise = True
     return config
 
@@ -86,13 +88,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    cells = [name for name in TABLE_8.cells if name.startswith("pow-step")]
+    cells = [name for name in CONTROLS_8.cells if name.startswith("pow-step")]
     parser.add_argument("cell", choices=cells, metavar="CELL", help=", ".join(cells))
     parser.add_argument("--out", type=Path, default=ROOT / "results" / "crosscheck-training")
     words = parser.parse_args()
     words.out.mkdir(parents=True, exist_ok=True)
     _, gamma_res, tau, algorithm = words.cell.replace("pow-step", "pow").split("-", 3)
-    spec = spec_of(TABLE_8.cells[words.cell], seed=0)
+    spec = spec_of(CONTROLS_8.cells[words.cell], seed=0)
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     config = config_of(float(gamma_res), float(tau), algorithm)

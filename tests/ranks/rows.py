@@ -130,23 +130,29 @@ def shards_learn_as_the_whole(rank):
         parallel.assert_identical(model)
 
 
+def assert_trains_alike(model, whole, optimizer, rank):
+    """Perfect hardware: the weights of one process that has the whole mini-batch, output scales included."""
+    other = optimizer_of(whole)
+    for step in range(5):
+        optimizer.zero_grad()
+        other.zero_grad()
+        loss_of(model, step, rank).backward()
+        optimizer.step()
+        sum(loss_of(whole, step, n) / RANKS for n in range(RANKS)).backward()
+        other.step()
+    for name, value in model.state_dict().items():
+        if value.is_floating_point():
+            full = value.full_tensor() if hasattr(value, "full_tensor") else value
+            torch.testing.assert_close(full, whole.state_dict()[name], rtol=0, atol=1e-5)
+
+
 @check
 def shards_train_as_one_process(rank):
-    """Perfect hardware: the weights of one process that has the whole mini-batch, output scales included."""
     for kind in (Network, Images):
         model, whole = sharded(kind)
-        optimizer, other = optimizer_of(model), optimizer_of(whole)
+        optimizer = optimizer_of(model)
         parallel.connect(model, optimizer)
-        for step in range(5):
-            optimizer.zero_grad()
-            other.zero_grad()
-            loss_of(model, step, rank).backward()
-            optimizer.step()
-            sum(loss_of(whole, step, n) / RANKS for n in range(RANKS)).backward()
-            other.step()
-        for name, value in model.state_dict().items():
-            if value.is_floating_point():
-                torch.testing.assert_close(value, whole.state_dict()[name], rtol=0, atol=1e-5)
+        assert_trains_alike(model, whole, optimizer, rank)
 
 
 @check
@@ -182,18 +188,8 @@ def fsdp_shards_the_digital_parameters(rank):
     model, whole = sharded()
     mesh = dist.device_mesh.init_device_mesh("cpu", (RANKS,))
     fully_shard(model, mesh=mesh, ignored_params={*parallel.own_parameters(model).values()})
-    optimizer, other = optimizer_of(model), optimizer_of(whole)
+    optimizer = optimizer_of(model)
     parallel.connect(model, optimizer, mesh)
     assert isinstance(model.last.weight, torch.distributed.tensor.DTensor)
     assert isinstance(model.first.bias, torch.distributed.tensor.DTensor)
-    for step in range(5):
-        optimizer.zero_grad()
-        other.zero_grad()
-        loss_of(model, step, rank).backward()
-        optimizer.step()
-        sum(loss_of(whole, step, n) / RANKS for n in range(RANKS)).backward()
-        other.step()
-    for name, value in model.state_dict().items():
-        if value.is_floating_point():
-            full = value.full_tensor() if hasattr(value, "full_tensor") else value
-            torch.testing.assert_close(full, whole.state_dict()[name], rtol=0, atol=1e-5)
+    assert_trains_alike(model, whole, optimizer, rank)

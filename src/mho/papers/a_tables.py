@@ -173,8 +173,8 @@ TABLE_7 = trained.table(
     cells=CELLS_7,
     published=PUBLISHED_7,
     causes={"*": "not known; the table does not say its tau"},
-    notes="Names: network-noise in percent-algorithm. The cells of the CNN have 10 epochs, the paper's 30; Analog SGD's "
-    "accuracy jumps by up to 2 points from one to the next.",
+    notes="Names: network-noise in percent-algorithm. The cells of the CNN have 10 epochs, the paper's 30; Analog "
+    "SGD's accuracy jumps by up to 2 points from one to the next.",
     curves={"a-fig-4": ("cnn-digital", *(f"cnn-{n}-{name}" for name in ALGORITHMS for n in (10, 120)))},
 )
 EXPERIMENTS = (TABLE_7, TABLE_8, CONTROLS_8)

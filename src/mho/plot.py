@@ -57,7 +57,10 @@ def comparison(histories: Mapping[str, Sequence[Sequence[float]]]) -> Figure:
                 spread = accuracy.std(0, ddof=1)
                 axes.fill_between(epochs, mean - spread, mean + spread, color=colour, alpha=0.2, linewidth=0)
         axes.set(xlabel="epoch", ylabel="test accuracy [%]")
-        axes.legend()
+        if len(histories) > 3:  # too many to find room among the lines
+            figure.legend(loc="outside lower center", ncols=2, fontsize=7)
+        else:
+            axes.legend()
     return figure
 
 

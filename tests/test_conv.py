@@ -268,6 +268,19 @@ def test_patches_that_are_not_finite_move_nothing(monkeypatch):
     assert torch.equal(block.state.P.w, before)
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16], ids=str)
+def test_errors_of_patches_in_another_dtype(dtype):
+    """They are as good as their numbers in float32."""
+    found, x = [], images(2)
+    d = torch.randn(189, 8, generator=torch.Generator().manual_seed(5)).div(3).to(dtype)
+    for error in (d, d.float()):
+        layer = pair(2, PULSED)[1]
+        tile = layer.parts[0].matrix.blocks[0].state.P
+        tile.update(Patches([x], layer.geometry, (0, 36)), error, 0.1)
+        found.append(tile.w.clone())
+    assert torch.equal(*found)
+
+
 @pytest.mark.parametrize("stride", [(1, 1), (2, 3)], ids=str)
 @pytest.mark.parametrize("dilation", [(1, 1), (2, 1)], ids=str)
 @pytest.mark.parametrize("ones", [False, True], ids=["", "ones"])

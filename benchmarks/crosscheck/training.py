@@ -44,9 +44,8 @@ def config_of(gamma_res: float, tau: float, algorithm: str):
     else:
         config = build_config("ttv1", device=device)
         config.device.fast_lr, config.device.gamma = 0.01, 0.4
-        config.device.scale_fast_lr = algorithm.endswith(
-            "-scaled"
-        )  # new in aihwkit 1.2.0, where it is the default
+        # new in aihwkit 1.2.0, where True is the default
+        config.device.scale_fast_lr = algorithm.endswith("-scaled")
     config.mapping.learn_out_scaling = config.mapping.weight_scaling_columnwise = True
     return config
 

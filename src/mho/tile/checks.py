@@ -40,8 +40,8 @@ def factors(
 
 
 def is_finite(x: torch.Tensor) -> bool:
-    """Whether x float32 holds neither NaN nor infinity."""
-    if x.is_cpu and x.is_contiguous():
+    """Whether x, of any shape, holds neither NaN nor infinity."""
+    if x.is_cpu and x.is_contiguous() and x.dtype is torch.float32:
         return converters(x).first_bad(x.data_ptr(), 1, x.numel()) < 0
     return bool(torch.isfinite(x).all())
 

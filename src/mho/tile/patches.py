@@ -90,7 +90,7 @@ class Geometry(NamedTuple):
             if images is None:
                 images = part.new_zeros(tuple(shape))
             if self._is_compiled(part):
-                self._add(images, piece, part)
+                self._run("add_patches", images, piece, part)
                 continue
             part = part[:, : part.shape[1] - self.ones]
             part = part.reshape(last - first, bottom - top, *others, channels, *self.kernel)
@@ -119,10 +119,8 @@ class Geometry(NamedTuple):
         self._run("cut_patches", images, piece, rows)
         return rows
 
-    def _add(self, images: torch.Tensor, piece: Piece, part: torch.Tensor) -> None:
-        self._run("add_patches", images, piece, part)
-
     def _run(self, name: str, images: torch.Tensor, piece: Piece, part: torch.Tensor) -> None:
+        """The kernel of this name in `mho.kernels.fold`, between the images and the numbers of a piece."""
         from mho.kernels import fold  # Numba: loaded on first use
 
         first, last, top, bottom = piece

@@ -29,9 +29,14 @@ def update(**case) -> protocol.Job:
 
 
 def iteration(algorithm: str) -> protocol.Job:
+    network = analog(fcn.model(), algorithm)
+    passes = fcn.Iterations(network, mho.AnalogOptimizer(network, lr=fcn.LR))
+    return protocol.Job(passes, scale=1 / fcn.ITERATIONS)
+
+
+def analog(network: torch.nn.Module, algorithm: str) -> torch.nn.Module:
+    """The network on the crossbars that the iterations are timed with."""
     name, fields = ALGORITHMS[algorithm]
-    if not hasattr(mho.algorithms, name):
-        raise protocol.Unsupported(f"there is no mho.algorithms.{name} yet")
     device = mho.Device(
         mho.responses.SoftBounds(tau_max=fcn.TAU, tau_min=-fcn.TAU),
         dw_min=fcn.DW_MIN,
@@ -46,9 +51,7 @@ def iteration(algorithm: str) -> protocol.Job:
         pulses=mho.Pulses(bl=bench.BL),
         mapping=mho.Mapping(max_in=512, max_out=512, out_scale="scalar"),
     )
-    network = mho.convert_(fcn.model(), hardware, key=0)
-    passes = fcn.Iterations(network, mho.AnalogOptimizer(network, lr=fcn.LR))
-    return protocol.Job(passes, scale=1 / fcn.ITERATIONS)
+    return mho.convert_(network, hardware, key=0)
 
 
 if __name__ == "__main__":

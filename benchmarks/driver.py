@@ -74,11 +74,11 @@ def available(threads: int, names: list[str] | None = None) -> dict[str, Contend
 
 
 def measure(contenders: dict[str, Contender], case: dict[str, Any], repetitions: int) -> dict[str, dict]:
-    """{contender: {"median", "low", "high" [s], "n", "peak_mib", "moved"}}, or {"skip": reason}."""
+    """{contender: {"median", "low", "high" [s], "n", "peak_mib", "moved"}}, or {"error": reason}."""
     results: dict[str, dict] = {}
     for name, contender in contenders.items():
         results[name] = contender.ask(do="prepare", case=case | {"threads": contender.threads})
-    ready = [name for name, reply in results.items() if not {"skip", "error"} & reply.keys()]
+    ready = [name for name, reply in results.items() if "error" not in reply]
     seconds: dict[str, list[float]] = {name: [] for name in ready}
     for _ in range(repetitions):
         for name in list(seconds):

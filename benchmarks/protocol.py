@@ -31,10 +31,6 @@ class Job(NamedTuple):
     moved: Callable[[], float | None] = lambda: None
 
 
-class Unsupported(Exception):
-    """This contender has no such case; the message says why."""
-
-
 def serve(prepare: Callable[..., Job], versions: dict[str, str]) -> None:
     """Answers until stdin ends; `prepare(kind, threads, **case)` makes a job of a case."""
     answers = os.fdopen(os.dup(1), "w")
@@ -64,8 +60,6 @@ def serve(prepare: Callable[..., Job], versions: dict[str, str]) -> None:
                 peak = memory("VmHWM")
                 job = None
                 answer(peak_mib=None if peak is None or before is None else max(peak - before, 0.0))
-        except Unsupported as reason:
-            answer(skip=str(reason))
         except Exception as failure:
             traceback.print_exc()
             answer(error=f"{type(failure).__name__}: {failure}")

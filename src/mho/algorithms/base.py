@@ -133,8 +133,9 @@ def due(s: State, every: int) -> bool:
 
 
 @functools.lru_cache(maxsize=4096)  # a new one costs 12 us a transfer
-def one_hot(j: int, n: int) -> torch.Tensor:
-    """(n,) float32: the j-th unit vector, the input that addresses one column. It is kept: do not write to it."""
-    x = torch.zeros(n, dtype=torch.float32)
+def one_hot(j: int, n: int, device: torch.device | str = "cpu") -> torch.Tensor:
+    """(n,) float32 on the device: the j-th unit vector, the input that addresses one column. It is kept: do not
+    write to it."""
+    x = torch.zeros(n, dtype=torch.float32, device=device)
     x[j] = 1.0
     return x

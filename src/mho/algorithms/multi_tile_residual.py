@@ -96,7 +96,7 @@ class MultiTileResidual(Algorithm):
     def observe(self, s: State, loss: float) -> None:
         stage = s.counters("stage")
         if stage[0] < self.tiles - 1:
-            s.losses.copy_(torch.cat([s.losses[1:], torch.tensor([loss], dtype=torch.float64)]))
+            s.losses.copy_(torch.cat([s.losses[1:], s.losses.new_tensor([loss])]))
             if plateau(s.losses.tolist(), stage[0]):
                 stage[0] += 1
                 s.losses.fill_(math.inf)

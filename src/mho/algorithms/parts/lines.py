@@ -34,11 +34,11 @@ class Line(NamedTuple):
         """Asks the tile for w + lr change on this line, by its own pulses."""
         out, n_in = tile.shape
         if self.by == "all":
-            tile.update(torch.eye(n_in), change.mT, lr)
+            tile.update(torch.eye(n_in, device=change.device), change.mT, lr)
         elif self.by == "column":
-            tile.update(one_hot(self.j, n_in), change, lr)
+            tile.update(one_hot(self.j, n_in, change.device), change, lr)
         else:
-            tile.update(change, one_hot(self.j, out), lr)
+            tile.update(change, one_hot(self.j, out, change.device), lr)
 
     def pulse(self, tile: Tile, n: torch.Tensor) -> None:
         """Sends exactly n pulses, an integer for each cell of the line."""

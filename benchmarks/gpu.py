@@ -54,6 +54,7 @@ def updates() -> list[dict]:
     """Tile updates, each compared first."""
     rows = []
     cases = [Case(law, *shape) for law in bench.LAWS for shape in (*bench.SHAPES, *BIG)]
+    cases += [Case("soft-bounds", *shape, sigma_c2c=0.0) for shape in (*bench.SHAPES, *BIG)]
     cases += [Case("soft-bounds", *shape, aggregate=16) for shape in (*bench.SHAPES, *BIG)]
     for case in cases:
         cpu = TileUpdate(case)

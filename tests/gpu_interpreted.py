@@ -20,7 +20,7 @@ from triton.runtime.interpreter import InterpreterBuilder, TensorHandle
 
 import mho
 from mho.kernels import math32, normal, reference
-from mho.kernels.gpu import drawing, launch, primitives, product
+from mho.kernels.gpu import drawing, launch, noise, primitives, product
 from mho.kernels.gpu import math32 as gpu_math32
 from mho.kernels.gpu.launch import GpuKernels
 from mho.kernels.memory import Arrays
@@ -242,11 +242,14 @@ def test_kinds_of_trains(bl, lr, managements):
 
 
 def test_blocks_of_samples_and_of_columns_do_not_show(monkeypatch):
-    monkeypatch.setattr(launch, "WIDTH", 16)  # two programs a row
+    monkeypatch.setattr(launch, "_COLUMNS", 16)  # two programs a row
     monkeypatch.setattr(drawing, "WIDTH", 16)
     monkeypatch.setattr(launch, "_ROOM", 31 * 19)  # a block a sample
+    monkeypatch.setattr(noise, "_ROOM", 64)  # a strip a row
+    monkeypatch.setattr(noise, "_CALLS", 2)
+    monkeypatch.setattr(noise, "_SCAN", 2)
     device = mho.Device(mho.responses.SoftBounds(), dw_min=2e-3, sigma_c2c=0.3)
-    check_against_oracle(device, mho.Pulses(), samples=3)
+    check_against_oracle(device, mho.Pulses(), samples=3, n_out=5)
 
 
 def test_reference_cell_counters_and_events():
@@ -380,9 +383,10 @@ def test_bound_management_was_needed():
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
 def test_what_is_not_finite_is_found(value):
     x = torch.ones(3, 5)
-    assert product.first_bad(x) == -1
-    x[1, 4] = value
+    assert product.first_bad(x, x) == [-1, -1]
+    good = x.clone()
+    x[1, 4] = x[2, 0] = value
     use = Use(0, Stream.FORWARD, 0)
-    assert product.first_bad(x) == 1
+    assert product.first_bad(good, x) == [-1, 1]
     assert product.multiply(torch.ones(5, 2), x, mho.IO(), use) is None
     assert product.multiply(torch.ones(5, 2), x, mho.IO(perfect=True), use) is None

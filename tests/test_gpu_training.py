@@ -35,7 +35,7 @@ def assert_same(ours: nn.Module, theirs: nn.Module, steps: str = "") -> None:
     """Cells, pulses and events bit for bit, digital numbers up to rounding."""
     expected = theirs.state_dict()
     for name, value in ours.state_dict().items():
-        if name.rsplit("state.", 1)[-1] in DIGITAL:
+        if name.rsplit("state.", 1)[-1] in DIGITAL or "supplier." in name:
             torch.testing.assert_close(value.cpu(), expected[name].cpu(), rtol=1e-5, atol=1e-6, msg=name)
         else:
             assert torch.equal(value.cpu(), expected[name].cpu()), f"{name} differs {steps}"
@@ -226,6 +226,15 @@ def test_a_network_learns_and_repeats_itself(name, bias):
     assert more == losses
     for key, value in network.state_dict().items():
         assert torch.equal(value, again.state_dict()[key]), key
+
+
+def test_the_gpu_may_be_the_default_device():
+    hardware = hardware_of(mho.algorithms.TikiTakaV2(fast_lr=0.1), mho.IO())
+    hardware = hardware.replace(device=NOISY.replace(retention=mho.Retention(lifetime=1e4, diffusion=1e-4)))
+    with torch.device("cuda"):
+        network, losses = trained("linear", hardware, "cuda", steps=20)
+        assert losses == trained("linear", hardware, "cuda", steps=20)[1]
+    assert network[0].matrix.weight.is_cuda
 
 
 @pytest.mark.parametrize("name", ["linear", "convolution", "lstm"])

@@ -199,7 +199,7 @@ def draw_normal(shape: tuple[int, int], key: int, name: str) -> torch.Tensor:
     """(out, in) float32 of N(0, 1): the device-to-device draw called `name` of the tile with this key."""
     from mho.kernels.normal import normal_plane  # Numba: loaded on first use
 
-    out = torch.empty(shape, dtype=torch.float32)
+    out = torch.empty(shape, dtype=torch.float32, device="cpu")
     low, high = split(call_key(child_key(key, name), Stream.D2D))
     normal_plane(out.numpy(), np.uint32(low), np.uint32(high), np.uint32(0))
     return out
@@ -209,7 +209,7 @@ def draw_uniform(shape: tuple[int, int], key: int, name: str) -> torch.Tensor:
     """(out, in) float32, uniform in [0, 1): the device-to-device draw called `name` of the tile with this key."""
     from mho.kernels.uniform import uniform_plane  # Numba: loaded on first use
 
-    out = torch.empty(shape, dtype=torch.float32)
+    out = torch.empty(shape, dtype=torch.float32, device="cpu")
     low, high = split(call_key(child_key(key, name), Stream.D2D))
     uniform_plane(out.numpy(), np.uint32(low), np.uint32(high))
     return out

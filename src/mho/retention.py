@@ -70,12 +70,12 @@ class Drift(Record):
 class _Own(NamedTuple):
     """The numbers of a tile's cells: () float64 where all agree, else (out, in) float32."""
 
-    rate: torch.Tensor  # 1/lifetime
-    diffusion: torch.Tensor
-    bias: torch.Tensor
+    lost: torch.Tensor  # part of the distance from b that some steps take away
+    size: torch.Tensor  # standard deviation of their noise together
+    bias: torch.Tensor  # b
 
 
-_drawn: "WeakKeyDictionary[Tile, tuple[Retention, _Own]]" = WeakKeyDictionary()
+_kept: "WeakKeyDictionary[Tile, tuple[tuple[Retention, int], _Own]]" = WeakKeyDictionary()
 
 
 def age(tile: "Tile | ComposedTile", steps: int = 1) -> None:
@@ -91,16 +91,11 @@ def age(tile: "Tile | ComposedTile", steps: int = 1) -> None:
         retention = array.device.retention
         if retention is None or not (retention.lifetime or retention.diffusion):
             continue
-        w, own = array.cells, _own(array, retention)
+        w, own = array.cells, _own(array, retention, steps)
         if retention.lifetime:
-            lost = -torch.expm1(steps * torch.log1p(-own.rate))
-            w = w + lost * (own.bias - w)
+            w = w + own.lost * (own.bias - w)
         if retention.diffusion:
-            size = own.diffusion * math.sqrt(steps)
-            if retention.lifetime:  # what came early has decayed since: a geometric series
-                log = 2 * torch.log1p(-own.rate)
-                size = own.diffusion * (torch.expm1(steps * log) / torch.expm1(log)).sqrt()
-            w = w + size * _noise(array, "diffusion")
+            w = w + own.size * _noise(array, "diffusion")
         _write(array, w)
 
 
@@ -140,7 +135,7 @@ def drift(tile: "Tile | ComposedTile", t: float, law: Drift) -> None:
     for array in _arrays(tile):
         nu = _spread(law.nu, law.nu_std, array, "drift")
         factor = torch.exp(-nu * math.log(t / law.t0))
-        _write(array, array.cells * factor)
+        _write(array, array.cells * factor.to(array.cells.device))
 
 
 _IDEAL = Retention(reset_noise=0.0)
@@ -152,20 +147,33 @@ def _arrays(tile: "Tile | ComposedTile") -> "list[Tile]":
     return [tile] if parts is None else [array for part in parts for array in _arrays(part)]  # type: ignore[list-item]
 
 
-def _own(tile: "Tile", retention: Retention) -> _Own:
-    """The cells' own numbers: a pure function of the tile's key, kept as long as the tile lives."""
-    kept = _drawn.get(tile)
-    if kept is not None and kept[0] is retention and kept[1].rate.device == tile.cells.device:
+def _own(tile: "Tile", retention: Retention, steps: int = 1) -> _Own:
+    """The cells' own numbers: a pure function of the tile's key, kept as long as the tile lives. They are computed
+    on the CPU, whose logarithms are not those of a GPU."""
+    what, kept = (retention, steps), _kept.get(tile)
+    if kept is not None and kept[0] == what and kept[1].bias.device == tile.cells.device:
         return kept[1]
+    with torch.device("cpu"):
+        own = _Own(*(v.to(tile.cells.device) for v in _drawn_numbers(tile, retention, steps)))
+    _kept[tile] = what, own
+    return own
+
+
+def _drawn_numbers(tile: "Tile", retention: Retention, steps: int) -> _Own:
     lifetime = _spread(retention.lifetime, retention.lifetime_std, tile, "lifetime")
-    rate = (1 / lifetime).clamp(max=1) if retention.lifetime else torch.zeros_like(lifetime)
+    size = _spread(retention.diffusion, retention.diffusion_std, tile, "diffusion")
+    lost = torch.zeros_like(lifetime)
+    if retention.lifetime:
+        log = torch.log1p(-(1 / lifetime).clamp(max=1))
+        lost = -torch.expm1(steps * log)
+        # What came early has decayed since: a geometric series.
+        size = size * (torch.expm1(2 * steps * log) / torch.expm1(2 * log)).sqrt()
+    else:
+        size = size * math.sqrt(steps)
     bias = torch.tensor(retention.reset, dtype=torch.float64)
     if retention.reset_std:
         bias = retention.reset + retention.reset_std * _draw(tile, tile.key, "reset")
-    own = _Own(rate, _spread(retention.diffusion, retention.diffusion_std, tile, "diffusion"), bias)
-    own = _Own(*(v.to(tile.cells.device) for v in own))
-    _drawn[tile] = retention, own
-    return own
+    return _Own(lost, size, bias)
 
 
 def _spread(value: float, std: float, tile: "Tile", name: str) -> torch.Tensor:
@@ -177,13 +185,13 @@ def _spread(value: float, std: float, tile: "Tile", name: str) -> torch.Tensor:
 def _noise(tile: "Tile", name: str) -> torch.Tensor:
     """(out, in) of N(0, 1), anew each time."""
     event = next_event(tile.counters("events"), Stream.AGE)
-    return _draw(tile, call_key(tile.key, Stream.AGE, event), name)
+    return _draw(tile, call_key(tile.key, Stream.AGE, event), name).to(tile.cells.device)
 
 
 def _draw(tile: "Tile", key: int, name: str) -> torch.Tensor:
     from mho.device import draw_normal  # a device holds a Retention: it is imported after this module
 
-    return draw_normal(tile.shape, key, name).to(tile.cells.device)
+    return draw_normal(tile.shape, key, name)
 
 
 def _write(tile: "Tile", w: torch.Tensor) -> None:

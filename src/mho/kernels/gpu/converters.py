@@ -20,6 +20,19 @@ def _clip(v, bound):
     return tl.where(v > bound, bound, v)
 
 
+@triton.jit(do_not_specialize=["place"])
+def find_bad(x, found, place, n, BLOCK: tl.constexpr):
+    """One program a sample: lowers number `place` of found (int64) to it if its x holds NaN or infinity."""
+    i = tl.program_id(0).to(tl.int64)
+    broken = tl.full((), 0, tl.int32)
+    for first in range(0, n, BLOCK):
+        j = first + tl.arange(0, BLOCK)
+        size = tl.abs(tl.load(x + i * n + j, mask=j < n, other=0.0))
+        broken += tl.sum(((size < float("inf")) == 0).to(tl.int32))
+    if broken > 0:
+        tl.atomic_min(found + place, i)
+
+
 @triton.jit(do_not_specialize=["low", "high", "draw"])
 def encode(x, sign, out, scale, numbers, which, status, low, high, draw, factor, n, ALL: tl.constexpr,
            QUANTISE: tl.constexpr, NOISY: tl.constexpr, ABS_MAX: tl.constexpr, BLOCK: tl.constexpr):  # fmt: skip

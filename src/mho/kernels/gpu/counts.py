@@ -3,17 +3,7 @@
 import triton
 import triton.language as tl
 
-from mho.kernels.gpu.lines import DOWN, SLOTS, UP
-
-
-@triton.jit
-def _ones(word):
-    """How many of a word's 32 bits are set, as int32: sums over 2, 4, 8 bits, then over all bytes."""
-    n = word.to(tl.uint32, bitcast=True)
-    n = n - ((n >> 1) & 0x55555555)
-    n = (n & 0x33333333) + ((n >> 2) & 0x33333333)
-    n = (n + (n >> 4)) & 0x0F0F0F0F
-    return ((n * 0x01010101) >> 24).to(tl.int32)
+from mho.kernels.gpu.lines import DOWN, SLOTS, UP, ones
 
 
 @triton.jit
@@ -39,7 +29,7 @@ def count(x, d, length, x_words, d_words, sent, most, totals, samples, together,
         for word in range((slots + SLOTS - 1) // SLOTS):
             row = tl.load(d_words + (line * words + word) * n_out + i)
             if row != 0:
-                n = _ones(row & tl.load(x_words + (line * words + word) * n_in + j, mask=live, other=0))
+                n = ones(row & tl.load(x_words + (line * words + word) * n_in + j, mask=live, other=0))
                 downs += tl.where(down, n, 0)
                 ups += tl.where(down, 0, n)
     size = (i * 0 + n_out) * n_in

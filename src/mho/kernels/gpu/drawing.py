@@ -27,7 +27,8 @@ class Lines:
         self.length, self.factors = room(samples), room(samples, 2, dtype=torch.float64)
         self.x_words, self.d_words = room(samples, n_words, n_in), room(samples, n_words, n_out)
         if ordered:
-            self.order, self.fired = room(samples, bl, n_in), room(samples, bl, 2)
+            short = torch.int16 if n_in < 1 << 15 else torch.int32  # every row reads it: half the traffic
+            self.order, self.fired = room(samples, bl, n_in, dtype=short), room(samples, bl, 2)
         self.ordered = ordered
 
     def draw(self, x, d, first: int, numbers, key: int, event: int, pulses: Pulses, totals) -> None:

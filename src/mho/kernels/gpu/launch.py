@@ -1,6 +1,7 @@
 """Pulsed updates on the GPU: the sequence of kernels that one update is."""
 
 from types import ModuleType
+from typing import Any
 
 import torch
 
@@ -11,6 +12,7 @@ from mho.kernels.cpu import Sent
 from mho.kernels.gpu.build import kernels_for
 from mho.kernels.gpu.counts import count
 from mho.kernels.gpu.drawing import WIDTH, Lines, block_for, blocks, key_words
+from mho.kernels.gpu.noise import Strip, noise_of
 from mho.kernels.gpu.primitives import EXACT
 from mho.kernels.memory import Arrays
 from mho.pulses import Pulses
@@ -18,6 +20,7 @@ from mho.rng import Stream
 
 _ROOM = 1 << 24  # most numbers in a block's lines (64 MiB): decides how many samples a block has
 _MOST_GROUPS = 65535  # programs along the last dimension of a grid
+_COLUMNS, _WARPS = 128, 4  # columns, and warps, of a program that sends trains
 _WIDEST = 16384  # columns of a row that one program can hold, which stochastic rounding needs
 
 
@@ -33,7 +36,8 @@ class GpuKernels:
         self.device, self.layout = device, Layout(device, cells)
         self.module = kernels_for(device, self.layout)
         self.flow: ModuleType | None = None
-        self.arrays, self.memory = arrays, arrays[:5]  # marks of touched rows serve the CPU alone
+        self.arrays, self.memory = arrays, arrays[:5]
+        self.touched: Any = arrays.touched
         self.key = key
         self.where = torch.device(arrays.cells.device)
         scal = [float(v) for v in self.layout.scal(device)]
@@ -54,6 +58,7 @@ class GpuKernels:
         with torch.cuda.device_of(x):
             send(x, d, lr, pulses, event, totals)
         up, down, bad_after, clipped, lines = totals.tolist()
+        self._mark(up + down)
         if pulses.rounding == "stochastic":
             lines = x.numel() * d.shape[1]
         return Sent(up, down, bad_after - 1, clipped, lines)
@@ -65,14 +70,18 @@ class GpuKernels:
         lines = Lines(block, pulses.bl, n_in, n_out, self.where, ordered=True)
         before, after = torch.zeros(2, n_out, dtype=torch.int64, device=self.where)
         numbers, key = self._numbers(lr), key_words(self.key, Stream.C2C, event)
-        width = block_for(n_in, WIDTH)
+        kind, width = self._kind(lr), block_for(n_in, _COLUMNS)
         for first, part_x, part_d in blocks(x, d, block):
             lines.draw(part_x, part_d, first, numbers, self.key, event, pulses, totals)
-            self.module.send_trains[(n_out, -(-n_in // width))](
-                *self.memory, self.scal, part_d, lines.length, lines.order, lines.fired, lines.d_words,
-                before, after, totals, *key, len(part_x), n_in, n_out, pulses.bl,
-                **self._kind(lr), BLOCK=width, **EXACT,
-            )  # fmt: skip
+            strips = [Strip(0, n_out, self.scal, before)]
+            if self.layout.noise != "none":
+                strips = noise_of(lines, len(part_x), pulses.bl, before, key)
+            for strip in strips:
+                self.module.send_trains[(strip.rows, -(-n_in // width))](
+                    *self.memory, self.scal, part_d, lines.length, lines.order, lines.fired, lines.d_words,
+                    before, after, totals, strip.noise, strip.starts, strip.first, len(part_x), n_in, n_out,
+                    pulses.bl, **kind, BLOCK=width, num_warps=_WARPS, **EXACT,
+                )  # fmt: skip
             before, after = after, before
 
     def _aggregated(self, x, d, lr: float, pulses: Pulses, event: int, totals) -> None:
@@ -134,6 +143,7 @@ class GpuKernels:
         with torch.cuda.device_of(x):
             self._send_rounded(x, d, ones, 1.0, int(n.abs().max()), event, totals)
         up, down, bad_after, _, _ = totals.tolist()
+        self._mark(up + down)
         return Sent(up, down, bad_after - 1, 0, 0)
 
     def _send_rounded(self, x, d, numbers: torch.Tensor, lr: float, bl: int, event: int, totals) -> None:
@@ -144,6 +154,11 @@ class GpuKernels:
             *self.memory, self.scal, x, d, numbers, totals, *keys, len(x), n_in, n_out, bl,
             **self._kind(lr), BLOCK=width, num_warps=min(max(width // 512, 4), 16), **EXACT,
         )  # fmt: skip
+
+    def _mark(self, pulses: int) -> None:
+        """Says that cells have changed: all of them, since here nobody looks which."""
+        if pulses:
+            self.touched.fill_(1)
 
     def _kind(self, lr: float) -> dict[str, bool]:
         has_reference, counts = len(self.arrays.reference) > 0, len(self.arrays.counts) > 0

@@ -19,6 +19,16 @@ SLICED = tl.constexpr(SLICED_FROM)
 
 
 @triton.jit
+def ones(word):
+    """How many of a word's 32 bits are set, as int32: sums over 2, 4, 8 bits, then over all bytes."""
+    n = word.to(tl.uint32, bitcast=True)
+    n = n - ((n >> 1) & 0x55555555)
+    n = (n & 0x33333333) + ((n >> 2) & 0x33333333)
+    n = (n + (n >> 4)) & 0x0F0F0F0F
+    return ((n * 0x01010101) >> 24).to(tl.int32)
+
+
+@triton.jit
 def _largest(values, n, BLOCK: tl.constexpr):
     """max |v| of n float32 numbers, as float64."""
     top = tl.full((), 0.0, tl.float32)
@@ -129,7 +139,7 @@ def words(values, side, length, factors, low, high, first_sample, bits, n, bl, B
 def columns(x, length, bits, order, fired, n_in, bl, BLOCK: tl.constexpr):
     """One program a sample and slot: in which order its columns, whose `bits` are given, get their pulses.
 
-    order (samples, bl, in) int32: 0, or r + 1 for the r-th firing column with x > 0, or -(r + 1) for the r-th
+    order (samples, bl, in) integers: 0, or r + 1 for the r-th firing column with x > 0, or -(r + 1) for the r-th
     with x < 0; fired (samples, bl, 2) int32: how many of each. Slots beyond the train's length only get 0, 0.
     """
     at_slot = tl.program_id(0).to(tl.int64)

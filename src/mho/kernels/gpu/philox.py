@@ -25,6 +25,19 @@ def word_of(low, high, line, c1, c2, c3):
 
 
 @triton.jit
+def eight_normals(low, high, call, c1, c2, BLOCK: tl.constexpr):
+    """(8 BLOCK,) float32: the N(0, 1) numbers of counters (call, c1, c2, 0), for BLOCK lanes of calls (int64)."""
+    a, b, c, d = _philox(low, high, call, c1, c2, 0)
+    a_cos, a_sin = normal_pair(a)
+    b_cos, b_sin = normal_pair(b)
+    c_cos, c_sin = normal_pair(c)
+    d_cos, d_sin = normal_pair(d)
+    even = tl.join(tl.join(a_cos, c_cos), tl.join(b_cos, d_cos))
+    odd = tl.join(tl.join(a_sin, c_sin), tl.join(b_sin, d_sin))
+    return tl.reshape(tl.join(even, odd), [8 * BLOCK])
+
+
+@triton.jit
 def normal_of(low, high, number, c1, c2):
     """N(0, 1) number `number` (int64 lanes): number % 8 of counter (number // 8, c1, c2, 0)."""
     a, b, c, d = _philox(low, high, number // 8, c1, c2, 0)

@@ -5,11 +5,12 @@ import functools
 import torch
 
 from mho.io import IO
-from mho.kernels.gpu.converters import decode, encode
+from mho.kernels.gpu.converters import decode, encode, find_bad
 from mho.kernels.gpu.drawing import block_for, key_words
 from mho.kernels.gpu.primitives import EXACT
 from mho.rng import Use
 
+_NONE = 1 << 62
 _WIDEST = 1024  # lines of one sample that a program holds at a time
 
 
@@ -50,10 +51,16 @@ def read_line(w: torch.Tensor, dim: int, where: int, io: IO, use: Use) -> torch.
     return y
 
 
-def first_bad(x: torch.Tensor) -> int:
-    """Index of the first row of x (samples, n) with NaN or infinity, or -1. The host waits."""
-    bad = ~torch.isfinite(x).all(dim=1)
-    return int(torch.where(bad.any(), bad.to(torch.int32).argmax(), -1))
+def first_bad(*matrices: torch.Tensor) -> list[int]:
+    """Of each matrix (samples, n), contiguous float32: the first row with NaN or infinity, or -1. The host waits
+    once."""
+    found = torch.full((len(matrices),), _NONE, dtype=torch.int64, device=matrices[0].device)
+    with torch.cuda.device_of(found):
+        for place, x in enumerate(matrices):
+            samples, n = x.shape
+            if samples:
+                find_bad[(samples,)](x, found, place, n, BLOCK=block_for(n, _WIDEST), **EXACT)
+    return [-1 if row == _NONE else row for row in found.tolist()]
 
 
 class _Product:

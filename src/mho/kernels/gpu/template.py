@@ -11,20 +11,19 @@ import triton.language as tl
 
 from mho.kernels.gpu.finish import add, finish
 from mho.kernels.gpu.ideal import NOISY, parameters, step_down, step_up  # build.py: the law's own
-from mho.kernels.gpu.lines import CLIPPED, DOWN, FULL, SLOTS, UP
+from mho.kernels.gpu.lines import CLIPPED, DOWN, FULL, SLOTS, UP, ones
 from mho.kernels.gpu.philox import normal_of, word_of
 
 
 @triton.jit
-def _pulse(w, par, order, above, n_up, n_down, row_down, p, low, high, i):
-    """One slot: a pulse on every column with order != 0 (see `lines.columns`), p pulses having been sent.
+def _number(order, above, p):
+    """Which of its row's pulses each column gets, where order != 0 (see `lines.columns`), after p others."""
+    return p + tl.where(order > 0, order - 1, above - order - 1).to(tl.int64)
 
-    Returns: the weights after it.
-    """
-    z = tl.zeros_like(w)
-    if NOISY:
-        rank = tl.where(order > 0, order - 1, above - order - 1)
-        z = normal_of(low, high, p + rank.to(tl.int64), i, i * 0)
+
+@triton.jit
+def _pulse(w, par, order, z, n_up, n_down, row_down):
+    """One slot: a pulse on every column with order != 0, whose noise is z. Returns: the weights after it."""
     down = (order < 0) != row_down
     if n_up > 0:
         w = tl.where((order != 0) & (down == 0), step_up(w, z, par), w)
@@ -40,16 +39,17 @@ def _count(ups, downs, order, row_down):
     return ups + ((order != 0) & (down == 0)).to(tl.int32), downs + ((order != 0) & down).to(tl.int32)
 
 
-@triton.jit(do_not_specialize=["low", "high"])
+@triton.jit(do_not_specialize=["first_row"])
 def send_trains(cells, planes, visible, reference, counts, scal, d, length, order, fired, row_words, before, after,
-                totals, low, high, samples, n_in, n_out, bl, REVERSED: tl.constexpr, HAS_REFERENCE: tl.constexpr,
-                COUNTS: tl.constexpr, BLOCK: tl.constexpr):  # fmt: skip
-    """One program a row and block of columns: all pulses of a block of samples.
+                totals, noise, starts, first_row, samples, n_in, n_out, bl, REVERSED: tl.constexpr,
+                HAS_REFERENCE: tl.constexpr, COUNTS: tl.constexpr, BLOCK: tl.constexpr):  # fmt: skip
+    """One program a row, from first_row on, and block of columns: all pulses of a block of samples.
 
     length, order, fired, row_words: the lines, see `mho.kernels.gpu.lines`; before, after: (out,) int64, pulses
-    that each row got in this update before and after this block of samples; REVERSED: lr < 0.
+    that each row got in this update before and after this block of samples; noise, starts: see
+    `mho.kernels.gpu.noise`; REVERSED: lr < 0.
     """
-    i = tl.program_id(0).to(tl.int64)
+    i = tl.program_id(0).to(tl.int64) + first_row
     j = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     live = j < n_in
     at = i * n_in + j
@@ -57,6 +57,8 @@ def send_trains(cells, planes, visible, reference, counts, scal, d, length, orde
     w = tl.load(cells + at, mask=live, other=0.0)
     par = parameters(planes, scal, at, live, size)
     start = tl.load(before + i)
+    if NOISY:
+        noise += tl.load(starts + i) - tl.load(starts + first_row) - start // 8 * 8
     p = start
     all_down = start * 0
     ups = tl.zeros((BLOCK,), tl.int32)
@@ -68,21 +70,23 @@ def send_trains(cells, planes, visible, reference, counts, scal, d, length, orde
         slots = tl.load(length + s)
         for word in range((slots + SLOTS - 1) // SLOTS):
             row_bits = tl.load(row_words + (line * words + word) * n_out + i)
-            if row_bits != 0:
-                for bit in range(SLOTS):
-                    if (row_bits >> bit) & 1 != 0:
-                        slot = line * bl + word * SLOTS + bit
-                        above = tl.load(fired + 2 * slot)
-                        below = tl.load(fired + 2 * slot + 1)
-                        n_down = tl.where(row_down, above, below)
-                        n = above + below
-                        if n > 0:
-                            mine = tl.load(order + slot * n_in + j, mask=live, other=0)
-                            w = _pulse(w, par, mine, above, n - n_down, n_down, row_down, p, low, high, i)
-                            if COUNTS:
-                                ups, downs = _count(ups, downs, mine, row_down)
-                            p += n
-                            all_down += n_down
+            while row_bits != 0:
+                slot = line * bl + word * SLOTS + ones((row_bits & (0 - row_bits)) - 1)
+                row_bits &= row_bits - 1
+                above = tl.load(fired + 2 * slot)
+                below = tl.load(fired + 2 * slot + 1)
+                n_down = tl.where(row_down, above, below)
+                n = above + below
+                if n > 0:
+                    mine = tl.load(order + slot * n_in + j, mask=live, other=0).to(tl.int32)
+                    z = tl.zeros_like(w)
+                    if NOISY:
+                        z = tl.load(noise + _number(mine, above, p), mask=mine != 0, other=0.0)
+                    w = _pulse(w, par, mine, z, n - n_down, n_down, row_down)
+                    if COUNTS:
+                        ups, downs = _count(ups, downs, mine, row_down)
+                    p += n
+                    all_down += n_down
     if p > start:
         finish(w, cells, visible, reference, totals, at, live, i, HAS_REFERENCE)
         if COUNTS:
@@ -133,7 +137,10 @@ def send_rounded(cells, planes, visible, reference, counts, scal, x, d, numbers,
                 above, below = tl.sum(fire_above), tl.sum(fire_below)
                 n_down = tl.where(row_down, above, below)
                 order = fire_above * tl.cumsum(fire_above, 0) - fire_below * tl.cumsum(fire_below, 0)
-                w = _pulse(w, par, order, above, above + below - n_down, n_down, row_down, p, low, high, i)
+                z = tl.zeros_like(w)
+                if NOISY:
+                    z = normal_of(low, high, _number(order, above, p), i, i * 0)
+                w = _pulse(w, par, order, z, above + below - n_down, n_down, row_down)
                 if COUNTS:
                     ups, downs = _count(ups, downs, order, row_down)
                 p += above + below

@@ -35,7 +35,8 @@ def add_terms(weight: torch.Tensor, first: Array, second: Array, factor: float) 
         arrays = weight.data_ptr(), first.w.data_ptr(), second.w.data_ptr()
         _compiled().add_touched(*arrays, factor, out, n_in, marks.data_ptr(), more.data_ptr())
         return
-    torch.add(first.w, second.w, alpha=factor, out=weight)
+    torch.mul(second.w, factor, out=weight)  # `add` with a factor would not round the product
+    weight.add_(first.w)
     marks.zero_()
     more.zero_()
 

@@ -383,10 +383,11 @@ def test_bound_management_was_needed():
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
 def test_what_is_not_finite_is_found(value):
     x = torch.ones(3, 5)
-    assert product.first_bad(x, x) == [-1, -1]
-    good = x.clone()
+    assert product.bad_factors(x, x) == [-1, -1]
+    good = torch.ones(3, 40)
     x[1, 4] = x[2, 0] = value
     use = Use(0, Stream.FORWARD, 0)
-    assert product.first_bad(good, x) == [-1, 1]
+    assert product.bad_factors(good, x) == [-1, 1]
+    assert product.bad_factors(x, good) == [1, -1]
     assert product.multiply(torch.ones(5, 2), x, mho.IO(), use) is None
     assert product.multiply(torch.ones(5, 2), x, mho.IO(perfect=True), use) is None

@@ -56,6 +56,14 @@ def test_every_option_is_explained(mho_command):
         assert "Usage: mho" in mho_command(*words, "--help")[1]
 
 
+@pytest.mark.parametrize(("where", "wrong"), [("gpu", "neither cpu nor cuda"), ("cuda", "finds no CUDA GPU")])
+def test_where_to_train_must_exist(where, wrong, mho_command, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    code, _, err = mho_command("train", *QUICK, "--where", where)
+    assert code == 1
+    assert wrong in err and "leave it out" in err
+
+
 def test_shown_defaults_are_those_of_a_run():
     shown = {name: p.default for name, p in inspect.signature(train).parameters.items()}
     for field in (

@@ -160,6 +160,25 @@ def test_bad_input_is_refused():
         tile.forward(x)
 
 
+# Runs.
+
+
+@pytest.mark.parametrize("kind", ["fcn", "digital"])
+def test_a_run_on_the_gpu_learns_and_goes_on_on_the_cpu(kind, tmp_path):
+    from mho.training import RunSpec, train
+    from mho.training.choose import choose
+
+    spec = RunSpec(epochs=2, lr_step=0)
+    spec = choose(spec, "digital" if kind == "digital" else None, None, [], None)
+    first = train(spec, tmp_path, where="cuda")
+    assert first["where"] == torch.cuda.get_device_name()
+    assert first["test_accuracy"] > 0.6
+    assert kind == "digital" or first["arrays"]["W"]["up"] > 0
+    more = train(spec.replace(epochs=3), tmp_path, resume=True)
+    assert (more["where"], more["epochs"]) == ("cpu", 3)
+    assert more["test_accuracy"] > 0.6
+
+
 # Layers.
 
 

@@ -103,6 +103,9 @@ def train(
         int, Option(min=1, help="Epochs between two checkpoints.", rich_help_panel=RUN)
     ] = 1,
     threads: Annotated[int, Option(help="0 leaves the choice to torch and mho.", rich_help_panel=RUN)] = 0,
+    where: Annotated[
+        str, Option(help="cpu, or cuda: on a GPU, which pays for wide layers.", rich_help_panel=RUN)
+    ] = "cpu",
     deterministic: Annotated[
         bool, Option("--deterministic", help="The same bits for any number of threads.", rich_help_panel=RUN)
     ] = False,
@@ -178,6 +181,7 @@ def train(
                 out,
                 watch=None if quiet else lambda title: watcher(console, title),
                 checkpoint_every=checkpoint_every,
+                where=where,
             )
             console.print(table(summary))
             console.print(f"Results and plot: {out}/compare.json, {out}/compare.png", soft_wrap=True)
@@ -187,7 +191,9 @@ def train(
         name = algorithm_name(base)
         out = out or Path("runs") / f"{base.data}-{name}-seed{base.seed}-{time.strftime('%Y%m%d-%H%M%S')}"
         watch = None if quiet else watcher(console, f"{name}, seed {base.seed}")
-        result = train_run(base, out, resume=resume, watch=watch, checkpoint_every=checkpoint_every)
+        result = train_run(
+            base, out, resume=resume, watch=watch, checkpoint_every=checkpoint_every, where=where
+        )
         announce(console, result, out)
     except Interrupted as stop:
         stopped(stop, comparison=compare is not None)

@@ -38,6 +38,11 @@ class Dataset:
     image: tuple[int, int]
     source: str
 
+    def to(self, where: str) -> "Dataset":
+        """The same data on another torch device, such as "cuda"."""
+        parts = ("x_train", "y_train", "x_test", "y_test")
+        return dataclasses.replace(self, **{name: getattr(self, name).to(where) for name in parts})
+
 
 def load(name: str, data_dir: str | os.PathLike[str] | None = None) -> Dataset:
     """The data set of that name: `digits`, `mnist` or `fashion_mnist`.

@@ -31,7 +31,7 @@ def factors(
     if x.is_cpu:
         bad = converters(d).bad_factors(x.data_ptr(), d.data_ptr(), samples, n_in, out)
     else:
-        bad = on_gpu().first_bad(x.reshape(samples, n_in), d.reshape(samples, out))
+        bad = on_gpu().bad_factors(x.reshape(samples, n_in), d.reshape(samples, out))
     for name, sample in zip("xd", bad, strict=True):
         if sample >= 0:
             what = f"{name} holds NaN or infinity in sample {sample}"

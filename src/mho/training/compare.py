@@ -21,6 +21,7 @@ def compare(
     *,
     watch: Callable[[str], Watch | None] | None = None,
     checkpoint_every: int = 1,
+    where: str = "cpu",
 ) -> dict[str, Any]:
     """Trains each specification with each seed into `folder`/name/seed and returns the comparison.
 
@@ -31,7 +32,7 @@ def compare(
         specs: {name: run}; their own seeds are ignored.
         seeds: the seeds that all of them get, so that differences can be paired.
         watch: makes the watcher of a run from its title.
-        checkpoint_every: epochs between two checkpoints.
+        checkpoint_every: epochs between two checkpoints; where: "cpu" or "cuda".
     """
     from mho import plot  # matplotlib takes a second to import
 
@@ -48,6 +49,7 @@ def compare(
                 resume=(place / "config.json").exists(),
                 watch=watch(title) if watch else None,
                 checkpoint_every=checkpoint_every,
+                where=where,
             )
         )
     summary = {"seeds": list(seeds), "algorithms": summarise(results)}

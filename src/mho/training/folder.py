@@ -61,7 +61,7 @@ class RunFolder:
         if not path.exists():
             return None
         try:
-            return torch.load(path, weights_only=True)
+            return torch.load(path, map_location="cpu", weights_only=True)
         except Exception as error:  # damaged bytes make torch.load fail in many ways
             fix = "start the run anew in another folder"
             raise complaint(str(path), f"is no checkpoint ({type(error).__name__})", fix=fix) from error

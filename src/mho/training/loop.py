@@ -42,6 +42,7 @@ def train(
     resume: bool = False,
     watch: Watch | None = None,
     checkpoint_every: int = 1,
+    where: str = "cpu",
 ) -> dict[str, Any]:
     """Trains a network and returns what it also writes to `folder`/result.json.
 
@@ -51,12 +52,16 @@ def train(
         resume: go on from the folder's checkpoint; a finished run returns its result at once.
         watch: told about each batch and epoch.
         checkpoint_every: epochs between two checkpoints; one is also written on SIGINT and SIGTERM.
+        where: "cpu", or "cuda" for a GPU; a run may go on elsewhere, with sums in another order.
 
-    Raises `MhoError` for missing data, a folder that holds another run and a loss that is not finite, and
-    `Interrupted` after a signal.
+    Raises `MhoError` for missing data, a GPU that is not there, a folder that holds another run and a loss that is
+    not finite, and `Interrupted` after a signal.
     """
+    if where not in ("cpu", "cuda") or (where == "cuda" and not torch.cuda.is_available()):
+        what = "it is neither cpu nor cuda" if where not in ("cpu", "cuda") else "torch finds no CUDA GPU"
+        raise complaint(f"--where {where}", what, fix="leave it out: the CPU trains too")
     files = RunFolder(folder)
-    session = Session(spec, load(spec.data, spec.data_dir))
+    session = Session(spec, load(spec.data, spec.data_dir), where)
     files.start(spec, resume)
     done = files.result()
     if done is not None and done["epochs"] == spec.epochs:
@@ -136,6 +141,7 @@ def _finish(files: RunFolder, session: Session) -> dict[str, Any]:
         "clipped_fraction": clipped / lines if lines else None,
         "saturated_cells": sum(counts["saturated"] for counts in arrays.values()),
         "seconds": round(sum(row["seconds"] for row in session.rows), 3),
+        "where": "cpu" if session.where == "cpu" else torch.cuda.get_device_name(),
     } | provenance()
     plot.save(
         plot.curves(session.rows, f"{result['algorithm']}, {spec.data}, seed {spec.seed}"),

@@ -22,16 +22,21 @@ class Session:
 
     `state_dict` holds all that the future depends on: restored in the middle of an epoch, a session goes
     on as if it had never stopped.
+
+    Args:
+        spec: the run; data: what it names; where: "cpu", or "cuda" for a GPU.
     """
 
-    def __init__(self, spec: RunSpec, data: Dataset) -> None:
-        self.spec, self.data = spec, data
+    def __init__(self, spec: RunSpec, data: Dataset, where: str = "cpu") -> None:
+        self.spec, self.data, self.where = spec, data.to(where), where
         self.model = network(spec, data)
+        if spec.hardware is not None:
+            mho.convert_(self.model, spec.hardware, key=spec.seed)
+        self.model.to(where)
         self.optimizer: torch.optim.Optimizer
         if spec.hardware is None:
             self.optimizer = torch.optim.SGD(self.model.parameters(), lr=spec.lr)
         else:
-            mho.convert_(self.model, spec.hardware, key=spec.seed)
             self.optimizer = mho.AnalogOptimizer(self.model, lr=spec.lr)
         never = spec.epochs + 1
         self.schedule = torch.optim.lr_scheduler.StepLR(self.optimizer, spec.lr_step or never, spec.lr_decay)
@@ -42,7 +47,7 @@ class Session:
 
     def _begin_epoch(self) -> None:
         self.batch, self.loss_sum, self.hits, self.seen, self.seconds = 0, 0.0, 0, 0, 0.0
-        self._order = order(self.spec, self.epoch, len(self.data.x_train))
+        self._order = order(self.spec, self.epoch, len(self.data.x_train)).to(self.where)
 
     @property
     def batches(self) -> int:

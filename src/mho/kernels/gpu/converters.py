@@ -20,17 +20,26 @@ def _clip(v, bound):
     return tl.where(v > bound, bound, v)
 
 
-@triton.jit(do_not_specialize=["place"])
-def find_bad(x, found, place, n, BLOCK: tl.constexpr):
-    """One program a sample: lowers number `place` of found (int64) to it if its x holds NaN or infinity."""
+@triton.jit
+def _find_bad(values, found, n, BLOCK: tl.constexpr):
     i = tl.program_id(0).to(tl.int64)
     broken = tl.full((), 0, tl.int32)
     for first in range(0, n, BLOCK):
         j = first + tl.arange(0, BLOCK)
-        size = tl.abs(tl.load(x + i * n + j, mask=j < n, other=0.0))
+        size = tl.abs(tl.load(values + i * n + j, mask=j < n, other=0.0))
         broken += tl.sum(((size < float("inf")) == 0).to(tl.int32))
     if broken > 0:
-        tl.atomic_min(found + place, i)
+        tl.atomic_min(found, i)
+
+
+@triton.jit
+def find_bad(x, d, found, n_in, n_out, BLOCK: tl.constexpr):
+    """One program a sample and side: lowers found[0] (int64) to the sample if its x (in,) holds NaN or infinity,
+    found[1] if its d (out,) does."""
+    if tl.program_id(1) == 0:
+        _find_bad(x, found, n_in, BLOCK)
+    else:
+        _find_bad(d, found + 1, n_out, BLOCK)
 
 
 @triton.jit(do_not_specialize=["low", "high", "draw"])

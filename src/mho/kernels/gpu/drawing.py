@@ -41,13 +41,12 @@ class Lines:
             x, d, numbers, self.length, self.factors, totals, n_in, n_out, bl,
             MANAGED=managed, BL_MANAGED=pulses.bl_management, BLOCK=block_for(max(n_in, n_out), _WIDEST), **EXACT,
         )  # fmt: skip
-        sides = (x, Stream.X_BITS, self.x_words), (d, Stream.D_BITS, self.d_words)
-        for side, (values, stream, bits) in enumerate(sides):
-            n, width = values.shape[1], block_for(values.shape[1], WIDTH)
-            words[(samples, -(-n // width))](
-                values, side, self.length, self.factors, *key_words(key, stream, event), first, bits, n, bl,
-                BLOCK=width, **EXACT,
-            )  # fmt: skip
+        of_x, of_d = (key_words(key, stream, event) for stream in (Stream.X_BITS, Stream.D_BITS))
+        most, width = max(n_in, n_out), block_for(max(n_in, n_out), WIDTH)
+        words[(samples, -(-most // width), 2)](
+            x, d, self.length, self.factors, *of_x, *of_d, first, self.x_words, self.d_words, n_in, n_out, bl,
+            BLOCK=width, **EXACT,
+        )  # fmt: skip
         if self.ordered:
             columns[(samples * bl,)](
                 x, self.length, self.x_words, self.order, self.fired, n_in, bl,

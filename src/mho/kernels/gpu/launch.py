@@ -20,7 +20,8 @@ from mho.rng import Stream
 
 _ROOM = 1 << 24  # most numbers in a block's lines (64 MiB): decides how many samples a block has
 _MOST_GROUPS = 65535  # programs along the last dimension of a grid
-_COLUMNS, _WARPS = 128, 4  # columns, and warps, of a program that sends trains
+_COLUMNS = 512  # most columns of a program that sends trains
+_OF_WARP = 128  # columns of a warp there: four a thread share what a slot costs
 _WIDEST = 16384  # columns of a row that one program can hold, which stochastic rounding needs
 
 
@@ -80,7 +81,7 @@ class GpuKernels:
                 self.module.send_trains[(strip.rows, -(-n_in // width))](
                     *self.memory, self.scal, part_d, lines.length, lines.order, lines.fired, lines.d_words,
                     before, after, totals, strip.noise, strip.starts, strip.first, len(part_x), n_in, n_out,
-                    pulses.bl, **kind, BLOCK=width, num_warps=_WARPS, **EXACT,
+                    pulses.bl, **kind, BLOCK=width, num_warps=max(width // _OF_WARP, 1), **EXACT,
                 )  # fmt: skip
             before, after = after, before
 

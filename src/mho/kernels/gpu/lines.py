@@ -113,26 +113,33 @@ def _sliced(threshold, line, word, slots, sample, low, high):
     return found
 
 
-@triton.jit(do_not_specialize=["side", "low", "high", "first_sample"])
-def words(values, side, length, factors, low, high, first_sample, bits, n, bl, BLOCK: tl.constexpr):  # fmt: skip
-    """One program a sample and block of lines: bits (samples, ceil(bl / 32), n) int32, bit k % 32 of word
-    k // 32 being set where the line fires in slot k.
-
-    values: x or d; side: 0 or 1, their place in `factors`.
-    """
+@triton.jit
+def _words(values, length, factors, low, high, first_sample, bits, n, bl, BLOCK: tl.constexpr):
     s = tl.program_id(0).to(tl.int64)
     line = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
-    value = tl.load(values + s * n + line, mask=line < n, other=0.0)
-    slots, factor = tl.load(length + s), tl.load(factors + 2 * s + side)
-    threshold = tl.minimum(tl.abs(value).to(tl.float64) * factor * FULL, FULL).to(tl.int64)
-    n_words = (bl + SLOTS - 1) // SLOTS
-    for word in range((slots + SLOTS - 1) // SLOTS):
-        if slots < SLICED:
-            found = _by_slot(threshold, line, slots, s + first_sample, low, high)
-        else:
-            rest = tl.minimum(slots - word * SLOTS, SLOTS)
-            found = _sliced(threshold, line, word, rest, s + first_sample, low, high)
-        tl.store(bits + (s * n_words + word) * n + line, found, mask=line < n)
+    if tl.program_id(1) * BLOCK < n:
+        value = tl.load(values + s * n + line, mask=line < n, other=0.0)
+        slots, factor = tl.load(length + s), tl.load(factors + 2 * s)
+        threshold = tl.minimum(tl.abs(value).to(tl.float64) * factor * FULL, FULL).to(tl.int64)
+        n_words = (bl + SLOTS - 1) // SLOTS
+        for word in range((slots + SLOTS - 1) // SLOTS):
+            if slots < SLICED:
+                found = _by_slot(threshold, line, slots, s + first_sample, low, high)
+            else:
+                rest = tl.minimum(slots - word * SLOTS, SLOTS)
+                found = _sliced(threshold, line, word, rest, s + first_sample, low, high)
+            tl.store(bits + (s * n_words + word) * n + line, found, mask=line < n)
+
+
+@triton.jit(do_not_specialize=["x_low", "x_high", "d_low", "d_high", "first_sample"])
+def words(x, d, length, factors, x_low, x_high, d_low, d_high, first_sample, x_words, d_words, n_in, n_out, bl,
+          BLOCK: tl.constexpr):  # fmt: skip
+    """One program a sample, block of lines and side: bits (samples, ceil(bl / 32), n) int32 of x, or of d, bit
+    k % 32 of word k // 32 being set where the line fires in slot k."""
+    if tl.program_id(2) == 0:
+        _words(x, length, factors, x_low, x_high, first_sample, x_words, n_in, bl, BLOCK)
+    else:
+        _words(d, length, factors + 1, d_low, d_high, first_sample, d_words, n_out, bl, BLOCK)
 
 
 @triton.jit

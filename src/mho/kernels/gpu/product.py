@@ -51,16 +51,17 @@ def read_line(w: torch.Tensor, dim: int, where: int, io: IO, use: Use) -> torch.
     return y
 
 
-def first_bad(*matrices: torch.Tensor) -> list[int]:
-    """Of each matrix (samples, n), contiguous float32: the first row with NaN or infinity, or -1. The host waits
-    once."""
-    found = torch.full((len(matrices),), _NONE, dtype=torch.int64, device=matrices[0].device)
-    with torch.cuda.device_of(found):
-        for place, x in enumerate(matrices):
-            samples, n = x.shape
-            if samples:
-                find_bad[(samples,)](x, found, place, n, BLOCK=block_for(n, _WIDEST), **EXACT)
-    return [-1 if row == _NONE else row for row in found.tolist()]
+def bad_factors(x: torch.Tensor, d: torch.Tensor) -> list[int]:
+    """The first samples in which x (samples, in) and d (samples, out), contiguous float32, hold NaN or infinity; -1
+    for none. The host waits once."""
+    found = torch.full((2,), _NONE, dtype=torch.int64, device=x.device)
+    if len(x):
+        width = max(x.shape[1], d.shape[1])
+        with torch.cuda.device_of(x):
+            find_bad[(len(x), 2)](
+                x, d, found, x.shape[1], d.shape[1], BLOCK=block_for(width, _WIDEST), **EXACT
+            )
+    return [-1 if sample == _NONE else sample for sample in found.tolist()]
 
 
 class _Product:

@@ -60,7 +60,7 @@ def test_every_option_is_explained(mho_command):
 def test_where_to_train_must_exist(where, wrong, mho_command, monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     code, _, err = mho_command("train", *QUICK, "--where", where)
-    assert code == 1
+    assert code == 2
     assert wrong in err and "leave it out" in err
 
 

@@ -1,6 +1,7 @@
 """The GPU against the processor beside it: tile updates, products and training iterations, medians and quartiles.
 
-    python benchmarks/gpu.py --threads 16 --out gpu.json
+    python benchmarks/gpu.py --threads 16 --out results/gpu.json
+    python benchmarks/gpu.py --table results/gpu.json      # prints the table of docs/gpu.md
 
 Both run the same calls on the same inputs, and an update's bits are compared before it is timed. GPU calls are
 timed until the GPU has finished. Ratios are processor / GPU: more than 1 means that the GPU is faster.
@@ -10,7 +11,6 @@ import argparse
 import copy
 import json
 import platform
-import statistics
 from collections.abc import Callable
 from pathlib import Path
 
@@ -63,9 +63,7 @@ def updates() -> list[dict]:
         same = gpu() == info and torch.equal(gpu.tile.w.cpu(), cpu.tile.w)
         ours, theirs = time_of(gpu, gpu.reset), time_of(cpu, cpu.reset)
         rate = (info.up + info.down) / ours.median
-        rows.append(
-            row(f"{case.law} {case.shape} agg {case.aggregate}", ours, theirs, same, f"{rate:.2e} pulses/s")
-        )
+        rows.append(row(_name(case), ours, theirs, same, rate))
     return rows
 
 
@@ -98,14 +96,49 @@ def iterations() -> list[dict]:
     return rows
 
 
+def _name(case: Case) -> str:
+    """What an update is called in the table."""
+    kind = [f"aggregate={case.aggregate}"] * (case.aggregate > 0) + ["no noise"] * (case.sigma_c2c == 0)
+    return ", ".join([f"{case.law} {case.shape}", *kind])
+
+
 def row(
-    name: str, ours: bench.Spread, theirs: bench.Spread, same: bool | None = None, note: str = ""
+    name: str, ours: bench.Spread, theirs: bench.Spread, same: bool | None = None, rate: float | None = None
 ) -> dict:
-    """One line, printed as it comes."""
-    ratio = theirs.median / ours.median
-    print(f"{name:55} gpu {ours.median * 1e3:9.3f} ms  cpu {theirs.median * 1e3:9.3f} ms  ratio {ratio:6.2f}"
-          f"  {'' if same is None else 'same bits' if same else 'OTHER BITS'} {note}", flush=True)  # fmt: skip
-    return {"case": name, "gpu": ours, "cpu": theirs, "ratio": ratio, "same_bits": same}
+    """One line, printed as it comes; rate [pulses/s]."""
+    found = {
+        "case": name,
+        "gpu": ours,
+        "cpu": theirs,
+        "ratio": theirs.median / ours.median,
+        "same_bits": same,
+        "pulses_per_s": rate,
+    }
+    print(_line(found), flush=True)
+    return found
+
+
+def _line(row: dict) -> str:
+    """The row as one of a Markdown table."""
+    times = (
+        f"{1e3 * row[where][0]:.3g} ({1e3 * row[where][1]:.3g} to {1e3 * row[where][2]:.3g})"
+        for where in ("gpu", "cpu")
+    )
+    same = {True: "yes", False: "NO", None: ""}[row["same_bits"]]
+    rate = "" if row["pulses_per_s"] is None else f"{row['pulses_per_s'] / 1e9:.3g}"
+    return f"| {row['case']} | {' | '.join(times)} | {row['ratio']:.2f} | {same} | {rate} |"
+
+
+def table(found: dict) -> str:
+    """Markdown of what was measured."""
+    lines = [
+        "| case | GPU [ms] | CPU [ms] | CPU / GPU | same bits | 10^9 pulses/s |",
+        "|---|---|---|---|---|---|",
+    ]
+    return "\n".join(lines + [_line(row) for part in PARTS for row in found.get(part, [])])
+
+
+PARTS = {"updates": updates, "products": products, "iterations": iterations}
 
 
 def main() -> None:
@@ -113,9 +146,13 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--threads", type=int, default=0, help="of the processor; 0: as they are")
-    parser.add_argument("--only", choices=["updates", "products", "iterations"], help="one part of it")
+    parser.add_argument("--only", choices=list(PARTS), help="one part of it")
     parser.add_argument("--out", type=Path, help="file for the numbers, JSON")
+    parser.add_argument("--table", type=Path, metavar="FILE", help="print the table of such a file, and stop")
     chosen = parser.parse_args()
+    if chosen.table:
+        print(table(json.loads(chosen.table.read_text())))
+        return
     if chosen.threads:
         torch.set_num_threads(chosen.threads)
         mho.set_threads(chosen.threads)
@@ -130,11 +167,9 @@ def main() -> None:
     }
     print(machine)
     found = {"machine": machine}
-    for part in (updates, products, iterations):
-        if chosen.only in (None, part.__name__):
-            found[part.__name__] = part()
-            ratios = [r["ratio"] for r in found[part.__name__]]
-            print(f"{part.__name__}: median ratio {statistics.median(ratios):.2f}")
+    for name, measure in PARTS.items():
+        if chosen.only in (None, name):
+            found[name] = measure()
             if chosen.out:
                 chosen.out.write_text(json.dumps(found, indent=1))
 

@@ -172,3 +172,11 @@ def test_driver_and_contender_understand_each_other(scripts):
     [(name, found)] = measure(contenders, case, 2).items()
     contenders["digital"].close()
     assert name == "digital" and found["n"] == 2 and 0 < found["low"] <= found["median"] <= found["high"]
+
+
+def test_the_page_about_gpus_shows_what_was_measured(scripts):
+    import gpu
+
+    measured = json.loads((BENCHMARKS.parent / "results" / "gpu.json").read_text())
+    assert gpu.table(measured) in (BENCHMARKS.parent / "docs" / "gpu.md").read_text()
+    assert all(row["same_bits"] for row in measured["updates"])

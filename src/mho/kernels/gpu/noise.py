@@ -18,7 +18,7 @@ from mho.kernels.gpu.lines import SLOTS
 from mho.kernels.gpu.philox import eight_normals
 from mho.kernels.gpu.primitives import EXACT
 
-_ROOM = 1 << 28  # numbers that are held at a time (1 GiB)
+_ROOM = 1 << 28  # numbers of a strip (1 GiB); two strips may be held at a time
 _ROWS, _CALLS = 128, 128  # rows, and calls of Philox, of one program
 _SCAN = 1024  # rows that the sum over all of them takes at a time
 

@@ -190,6 +190,14 @@ def test_the_page_and_the_summary_in_a_readme(tiny):
         report.write(root / "results", page, readme)
 
 
+def test_many_cells_that_were_not_run_are_counted(tiny, monkeypatch):
+    _, root = tiny
+    monkeypatch.setattr(report, "_NAMED", 0)
+    page = root / "docs" / "papers.md"
+    report.write(root / "results", page, None)
+    assert "\nNot run: 1 cells (`mho papers list` names them).\n" in page.read_text()
+
+
 def test_the_committed_page_and_readme_are_of_the_committed_results():
     """`mho papers report --readme README.md` writes them."""
     results = ROOT / "results"

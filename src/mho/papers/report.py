@@ -13,6 +13,7 @@ from mho.papers.results import of_all_seeds, over_seeds
 from mho.training.folder import whole
 
 AGREES = 2.0  # combined standard deviations
+_NAMED = 12  # most cells that are named as not run
 MARK = "<!-- papers -->"
 UNKNOWN = "not known"
 KINDS = ("agrees", "differs", "no spread", "not run")
@@ -131,7 +132,8 @@ def _table(found: Sequence[Row]) -> list[str]:
             paper = f"{row.paper:g} ± {row.paper_spread:.2g}" if row.paper_spread else f"{row.paper:g}"
             lines.append(f"| {name} | {paper} | {ours} | {row.seeds} | {away} | {row.verdict} |")
     lines = lines if len(lines) > 2 else []
-    names = ", ".join(dict.fromkeys(row.cell for row in missing))
+    cells = list(dict.fromkeys(row.cell for row in missing))
+    names = ", ".join(cells) if len(cells) <= _NAMED else f"{len(cells)} cells (`mho papers list` names them)"
     return lines + ([""] if lines and missing else []) + ([f"Not run: {names}."] if missing else [])
 
 

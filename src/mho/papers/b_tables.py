@@ -149,6 +149,9 @@ TABLE_2 = trained.table(
         f"tiki-taka-v2-{mean}-{std}": "with table 5's rates W gets next to no pulses (docs/errata.md)"
         for mean in ("0", "0.2", "0.3", "0.4")
         for std in STDS
+    }
+    | {
+        "agad-0-0.05": "perhaps the residual that the released script shows the network, whatever runs: agad-script"
     },
     notes="Names: method-mean-std. At the five offsets that were run the order is the paper's, and AGAD and "
     "E-RIDER are within 1.4 points of it. In 40 epochs a cell of W gets at most .1 pulses with Tiki-Taka v2, .06 "

@@ -61,7 +61,8 @@ VARIANTS = [
     "algorithm", [*(kind() for kind in mho.testing.algorithms()), *VARIANTS], ids=lambda a: type(a).__name__
 )
 def test_the_steps_of_an_algorithm_are_those_of_the_cpu(algorithm):
-    cpu = block_of(quick(algorithm), NOISY, SHAPE, count_cells=True)
+    algorithm = quick(algorithm)
+    cpu = block_of(algorithm, NOISY, SHAPE, count_cells=True)
     gpu = copy.deepcopy(cpu).cuda()
     for x, d, lr in batches(SHAPE, 60, samples=4):
         step(cpu, x, 0.1 * d, lr)

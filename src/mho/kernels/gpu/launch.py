@@ -47,7 +47,7 @@ class GpuKernels:
 
     def update(self, x: torch.Tensor, d: torch.Tensor, lr: float, pulses: Pulses, event: int) -> Sent:
         """Adds lr d x^T to the cells by pulses; x (samples, in), d (samples, out) float32, contiguous, finite,
-        on the tile's device. The host waits once, for the totals.
+        on the tile's device. The host waits for the totals, and if there is noise for how much of it.
 
         Raises: MhoError if a row is too long for stochastic rounding.
         """
@@ -74,7 +74,7 @@ class GpuKernels:
         kind, width = self._kind(lr), block_for(n_in, _COLUMNS)
         for first, part_x, part_d in blocks(x, d, block):
             lines.draw(part_x, part_d, first, numbers, self.key, event, pulses, totals)
-            strips = [Strip(0, n_out, self.scal, before)]
+            strips = [Strip(0, n_out, self.scal, before)]  # nobody looks for noise there
             if self.layout.noise != "none":
                 strips = noise_of(lines, len(part_x), pulses.bl, before, key)
             for strip in strips:

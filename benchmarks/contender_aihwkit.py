@@ -21,7 +21,7 @@ from aihwkit.simulator.configs import (
     build_config,
 )
 
-from mho import bench
+from mho.testing import bench
 
 COMMON = {
     "w_max_dtod": 0.0,

@@ -7,7 +7,7 @@ import protocol
 import torch
 
 import mho
-from mho import bench
+from mho.testing import bench
 
 ALGORITHMS = {
     "analog-sgd": ("AnalogSGD", {}),

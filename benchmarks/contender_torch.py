@@ -13,8 +13,8 @@ import fcn
 import protocol
 import torch
 
-from mho import bench
-from mho.records import float_fields
+from mho.base.records import float_fields
+from mho.testing import bench
 
 SAMPLES = 32
 

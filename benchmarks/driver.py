@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from mho.bench import spread
+from mho.testing.bench import spread
 
 HERE = Path(__file__).parent
 SOURCE = HERE.parent / "src"

@@ -7,7 +7,7 @@ import tempfile
 
 from driver import SOURCE
 
-from mho.bench import spread
+from mho.testing.bench import spread
 
 IMPORT = """
 import time, torch

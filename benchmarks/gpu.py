@@ -19,8 +19,8 @@ import fcn
 import torch
 
 import mho
-from mho import bench
-from mho.bench import Case, TileUpdate
+from mho.testing import bench
+from mho.testing.bench import Case, TileUpdate
 
 BIG = ((2048, 2048, 256), (4096, 4096, 64))
 REPETITIONS = 7

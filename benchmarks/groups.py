@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from mho import bench
+from mho.testing import bench
 
 ALL = ("mho", "aihwkit", "eager", "digital")
 

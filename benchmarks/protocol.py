@@ -15,7 +15,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from mho.bench import calls_needed, timed
+from mho.testing.bench import calls_needed, timed
 
 
 class Job(NamedTuple):

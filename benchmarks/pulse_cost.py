@@ -13,9 +13,9 @@ import torch
 from numba import njit
 
 import mho
-from mho.kernels.lines import bit_lines
-from mho.kernels.normal import fill_normals
-from mho.kernels.vector import wide
+from mho.kernels.cpu.lines import bit_lines
+from mho.numerics.normal import fill_normals
+from mho.numerics.vector import wide
 
 SHAPE, SAMPLES, BL, LR = (512, 512), 10, 31, 0.05
 LAWS = [

@@ -6,7 +6,7 @@ from typing import Any
 import fcn
 from ratios import axes, bars, exponent, geometric_mean, ratio, ratios
 
-from mho import bench
+from mho.testing import bench
 
 LABELS = {"mho": "mho", "aihwkit": "aihwkit", "eager": "torch eager", "digital": "torch digital"}
 PAIRS = (("aihwkit", "mho"), ("eager", "mho"), ("mho", "digital"))

@@ -16,7 +16,7 @@ from first_call import first_calls
 from groups import groups
 from report import page
 
-from mho.training.provenance import provenance
+from mho.base.provenance import provenance
 
 ROOT = Path(__file__).parent.parent
 FIRST = "first-call"

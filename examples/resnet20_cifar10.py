@@ -32,8 +32,8 @@ from torch.nn import functional
 
 import mho
 from mho import algorithms
-from mho.config import read
-from mho.errors import complaint
+from mho.base.config import read
+from mho.base.errors import complaint
 from mho.training.folder import differences
 
 DEVICE = mho.Device(

@@ -16,11 +16,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import nn
 
-from mho.config import read
-from mho.errors import complaint
+from mho.base.config import read
+from mho.base.errors import complaint
+from mho.base.provenance import provenance
 from mho.training.folder import RunFolder, differences, whole
 from mho.training.loop import Interrupted, stop_signals
-from mho.training.provenance import provenance
 
 PHASES = ("forward", "backward", "update")
 

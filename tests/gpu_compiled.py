@@ -13,10 +13,10 @@ from triton.runtime import driver
 from triton.runtime.jit import JITFunction
 
 import mho
+from mho.kernels.cpu.memory import Arrays
 from mho.kernels.gpu import product
-from mho.kernels.gpu.launch import GpuKernels
-from mho.kernels.memory import Arrays
-from mho.rng import Stream, Use
+from mho.kernels.gpu.update import GpuKernels
+from mho.numerics.rng import Stream, Use
 
 
 class NoDriver:

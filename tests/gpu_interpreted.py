@@ -19,12 +19,13 @@ from numba import njit
 from triton.runtime.interpreter import InterpreterBuilder, TensorHandle
 
 import mho
-from mho.kernels import math32, normal, reference
-from mho.kernels.gpu import drawing, launch, noise, primitives, product
+from mho.kernels import oracle
+from mho.kernels.cpu.memory import Arrays
+from mho.kernels.gpu import drawing, noise, primitives, product, update
 from mho.kernels.gpu import math32 as gpu_math32
-from mho.kernels.gpu.launch import GpuKernels
-from mho.kernels.memory import Arrays
-from mho.rng import Stream, Use
+from mho.kernels.gpu.update import GpuKernels
+from mho.numerics import math32, normal
+from mho.numerics.rng import Stream, Use
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")  # numpy's, of inf and nan that are meant
 F = np.float32
@@ -202,7 +203,7 @@ def check_against_oracle(
         kernels = cpu._kernels
         module = kernels.flow if pulses.aggregate else kernels.module
         factors = x.numpy(), d.numpy(), lr, device.dw_min
-        counts = getattr(reference, name)(
+        counts = getattr(oracle, name)(
             module, weights, cpu.planes.numpy(), kernels.scal, *factors, pulses, cpu.key, event
         )
         assert sent.up + sent.down >= at_least, "the test must send pulses"
@@ -242,9 +243,9 @@ def test_kinds_of_trains(bl, lr, managements):
 
 
 def test_blocks_of_samples_and_of_columns_do_not_show(monkeypatch):
-    monkeypatch.setattr(launch, "_COLUMNS", 16)  # two programs a row
+    monkeypatch.setattr(update, "_COLUMNS", 16)  # two programs a row
     monkeypatch.setattr(drawing, "WIDTH", 16)
-    monkeypatch.setattr(launch, "_ROOM", 31 * 19)  # a block a sample
+    monkeypatch.setattr(update, "_ROOM", 31 * 19)  # a block a sample
     monkeypatch.setattr(noise, "_ROOM", 64)  # a strip a row
     monkeypatch.setattr(noise, "_CALLS", 2)
     monkeypatch.setattr(noise, "_SCAN", 2)
@@ -276,7 +277,7 @@ def test_one_column_and_a_sample_without_pulses():
 
 @pytest.mark.parametrize(("law", "c2c"), NOISES, ids=lambda v: v if isinstance(v, str) else type(v).__name__)
 def test_aggregated_pulses(law, c2c, monkeypatch):
-    monkeypatch.setattr(launch, "_ROOM", 2 * 2 * 4 * 19)  # two groups of two samples a block, then one of one
+    monkeypatch.setattr(update, "_ROOM", 2 * 2 * 4 * 19)  # two groups of two samples a block, then one of one
     device = mho.Device(law, dw_min=2e-4, sigma_c2c=0.3, c2c=c2c, spread={"gain": 0.3}, reference_std=0.1)
     pulses = mho.Pulses(bl=100, aggregate=2)
     check_against_oracle(device, pulses, samples=5, lr=-0.05, at_least=1000, count_cells=True)

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 import mho
-from mho.advice import Setup, advise
-from mho.advice.formula import Rule, evaluate, parse, short
+from mho.diagnostics.advice import Setup, advise
+from mho.diagnostics.advice.formula import Rule, evaluate, parse, short
 from mho.nn.core.matrix import AnalogMatrix
 from mho.responses import Constant, PowStep, SoftBounds
 from mho.testing import members

@@ -15,7 +15,7 @@ from mho.algorithms import AnalogSGD, DigitalSGD, ResidualLearning
 from mho.algorithms.base import State, due, one_hot
 from mho.nn.core.block import Block
 from mho.responses import Constant, SoftBounds
-from mho.tile import Tally
+from mho.tile.tally import Tally
 
 FREE = Constant(tau_max=100.0, tau_min=-100.0)
 
@@ -338,10 +338,10 @@ def trained_on_digits(key=0):
 
 
 def test_a_training_gives_the_same_bits_on_any_number_of_threads(restored_threads, monkeypatch):
-    monkeypatch.setattr("mho.kernels.cpu._WORTH_DRAWS", 50)  # so that these small updates are divided
-    monkeypatch.setattr("mho.kernels.cpu._WORTH_PULSES", 50)
+    monkeypatch.setattr("mho.kernels.cpu.update._WORTH_DRAWS", 50)  # so that these small updates are divided
+    monkeypatch.setattr("mho.kernels.cpu.update._WORTH_PULSES", 50)
     shared = []
-    monkeypatch.setattr("mho.kernels.cpu.over_rows", counting_blocks(shared))
+    monkeypatch.setattr("mho.kernels.cpu.update.over_rows", counting_blocks(shared))
     runs = []
     for ours, torchs in ((1, 1), (2, 2), (4, 1), (1, 2)):
         mho.deterministic(False)
@@ -361,7 +361,7 @@ def test_a_training_gives_the_same_bits_on_any_number_of_threads(restored_thread
 
 def counting_blocks(found):
     """`over_rows` that notes how many blocks it made."""
-    from mho.threads import over_rows
+    from mho.numerics.threads import over_rows
 
     def counting(*arguments):
         results = over_rows(*arguments)

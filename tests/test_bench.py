@@ -8,8 +8,8 @@ import pytest
 import torch
 
 import mho
-from mho import bench
 from mho.cli import main
+from mho.testing import bench
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 

@@ -6,8 +6,8 @@ import torch
 import mho
 from chance import assert_mean
 from mho.calibration import symmetric_point, zero_shift
+from mho.numerics.rng import Stream
 from mho.responses import Linear, SoftBounds
-from mho.rng import Stream
 
 C, TAU, DW, START = 0.3, 0.8, 4e-3, -0.3
 LAW = Linear(c_lin=C, tau=TAU)

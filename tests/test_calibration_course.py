@@ -9,10 +9,10 @@ import torch
 import mho
 from chance import assert_mean
 from mho.calibration import Course, Offset
-from mho.calibration.affine import is_linear, lines
+from mho.calibration.linear_laws import is_linear, lines
 from mho.calibration.stopping import Motion
+from mho.numerics.rng import Stream, call_key, philox4x32, split
 from mho.responses import Exponential, Linear, Piecewise, Power, SoftBounds, Table
-from mho.rng import Stream, call_key, philox4x32, split
 
 DW = 4e-3
 SHAPE = (3, 70)  # more than a chunk of 64 columns
@@ -79,7 +79,7 @@ def test_the_cycle_map_equals_the_kernel(monkeypatch):
     """Long runs: 20,000 pulses, to 1e-12; the kernel would have to be wrong in the same way."""
     tile = tile_of(SoftBounds(0.8, -0.6))
     quick = Course(tile)
-    monkeypatch.setattr("mho.calibration.affine.lines", lambda *_: None)
+    monkeypatch.setattr("mho.calibration.linear_laws.lines", lambda *_: None)
     slow = Course(tile)
     assert slow._kernel is not None
     assert quick._kernel is None

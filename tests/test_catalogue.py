@@ -5,8 +5,8 @@ from typing import Annotated
 import pytest
 
 import mho
-from mho.catalogue import algorithms, describe, first_clause, gaps, parse, sentences
-from mho.records import Positive
+from mho.base.records import Positive
+from mho.cli.catalogue import algorithms, describe, first_clause, gaps, parse, sentences
 from mho.testing import members
 
 TEXT = r"""One array does it. Two would not.

@@ -12,10 +12,11 @@ import torch
 import mho
 import mho.testing
 from blocks import FREE, batches, block_of, step
-from mho import algorithms, config
-from mho.advice import advise
+from mho import algorithms
+from mho.base import config
 from mho.calibration import zero_shift
 from mho.cells import ComposedTile, new_tile
+from mho.diagnostics.advice import advise
 from mho.responses import SoftBounds
 
 DW = 2.0**-7
@@ -157,7 +158,7 @@ def test_the_sum_is_up_to_date_after_every_verb(name):
         lambda: tile.parts[0].pulse(torch.ones(6), row=0),
         lambda: tile.subtract(0.1 * weights()),
         lambda: tile.program(-weights()),
-        lambda: mho.retention.reset(tile),
+        lambda: mho.device.retention.reset(tile),
     ):
         before = tile.w.clone()
         tile.touched.zero_()

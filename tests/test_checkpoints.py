@@ -14,7 +14,7 @@ from mho import presets
 from mho.algorithms import AnalogSGD, MixedPrecision, ResidualLearning, TwoStage
 from mho.nn import AnalogLinear
 from mho.nn.conversion.convert import ConversionWarning
-from mho.nn.core.label import NAME
+from mho.nn.core.checkpoint import NAME
 
 NOISY = mho.Device(mho.responses.SoftBounds(), sigma_c2c=0.1)
 RESIDUAL = mho.Crossbar(algorithm=ResidualLearning(fast_lr=0.1), device=NOISY)
@@ -339,7 +339,7 @@ def test_a_layer_made_by_hand_is_checked_too_and_many_differences_are_cut_short(
     )
     with pytest.raises(mho.MhoError, match=r"\('0.matrix'\)"):
         model.load_state_dict(other.state_dict())
-    mho.nn.core.label.guard(model)
+    mho.nn.core.checkpoint.guard(model)
     with pytest.raises(mho.MhoError, match=r"\('0.matrix', '1.matrix', .*, '5.matrix', \.\.\.\)"):
         model.load_state_dict(other.state_dict())
 

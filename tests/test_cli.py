@@ -148,7 +148,7 @@ def test_errors_are_one_line_and_leave_nothing(words, message, mho_command, tmp_
 
 
 def test_debug_shows_the_traceback():
-    from mho.errors import MhoError
+    from mho.base.errors import MhoError
 
     with pytest.raises(MhoError):
         main(["train", "--data", "minst", "--debug"])

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import mho
-from mho import config
-from mho.errors import MhoError
+from mho.base import config
+from mho.base.errors import MhoError
 from mho.training import RunSpec
 
 POWER = mho.Device(mho.responses.Power(tau=0.6), spread={"gain": 0.1, "tau": 0.05})

@@ -13,7 +13,7 @@ import mho
 import mho.testing
 from mho import presets
 from mho.algorithms import AnalogSGD, DigitalSGD
-from mho.nn.core.gradient import AnalogParameter
+from mho.nn.core.parameter import AnalogParameter
 from test_checkpoints import NOISY, RESIDUAL, assert_equal, entries, hardware_of, network, train
 
 SGD = hardware_of(AnalogSGD())

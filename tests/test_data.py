@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import torch
 
+from mho.base.errors import MhoError
 from mho.data import check, download, idx, load
-from mho.errors import MhoError
 
 needs_mnist = pytest.mark.skipif(not os.environ.get("MHO_DATA"), reason="MHO_DATA names no folder with MNIST")
 

@@ -8,8 +8,8 @@ import matplotlib.image
 import pytest
 
 import mho
+from mho.base.config import to_dict
 from mho.cli import main
-from mho.config import to_dict
 from mho.presets import PRESETS
 
 

@@ -11,9 +11,9 @@ from torch import nn
 import mho
 from mho.algorithms import AGAD, ERIDER, AnalogSGD, DigitalSGD, MixedPrecision, ResidualLearning
 from mho.cli import main
-from mho.diagnosis.arrays import BINS
-from mho.diagnosis.rules import RULES
-from mho.diagnosis.words import WORDS
+from mho.diagnostics.arrays import BINS
+from mho.diagnostics.rules import RULES
+from mho.diagnostics.words import WORDS
 from mho.responses import Constant, Power, SoftBounds
 
 LAW = Power(tau=0.6, gamma_res=1.0)
@@ -365,7 +365,7 @@ def test_the_figure_has_a_panel_an_array(tmp_path):
     assert [axes.get_title() for axes in figure.axes] == [a.name for a in found.arrays]
     [line] = figure.axes[0].lines
     assert line.get_xdata()[0] == pytest.approx(0.5), "the symmetric point, half way between the bounds"
-    from mho.plot import save
+    from mho.figures.curves import save
 
     for path in save(figure, tmp_path / "cells"):
         assert path.stat().st_size > 1000

@@ -14,7 +14,7 @@ import torch
 import mho
 import mho.testing
 from chance import assert_mean
-from mho.device import draw_normal
+from mho.numerics.draw import draw_normal
 from mho.responses import Constant, Exponential, Power, SoftBounds
 
 NO_MANAGEMENT = {"update_management": False, "bl_management": False}
@@ -109,7 +109,7 @@ def test_small_steps_follow_the_closed_form(law):
 @pytest.mark.parametrize("law", mho.testing.laws(), ids=lambda law: law.__name__)
 def test_never_outside_the_bounds(law):
     """Thousands of coarse, noisy pulses on cells that all differ."""
-    spread = {"gain": 0.3} | {n: 0.1 for n in mho.records.float_fields(law) if n.startswith("tau")}
+    spread = {"gain": 0.3} | {n: 0.1 for n in mho.base.records.float_fields(law) if n.startswith("tau")}
     device = mho.Device(law(), dw_min=0.1, sigma_c2c=0.5, spread=spread)
     tile = mho.Tile(torch.zeros(11, 19), device, pulses=ONE_PULSE, key=1)
     cells = tile.parameters_of_cells

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from mho.errors import MhoError
+from mho.base.errors import MhoError
 from mho.training import Interrupted
 
 EXAMPLES = Path(__file__).parent.parent / "examples"

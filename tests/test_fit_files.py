@@ -9,8 +9,8 @@ import pytest
 
 import mho
 from fit_ramps import SPAN, ramps, soft, write
-from mho.config import from_dict
-from mho.config import read as read_config
+from mho.base.config import from_dict
+from mho.base.config import read as read_config
 from mho.fit import fit
 from mho.fit.read import read
 from test_cli import mho_command  # noqa: F401

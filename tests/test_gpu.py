@@ -12,8 +12,8 @@ import pytest
 import torch
 
 import mho
-from mho.kernels.memory import Arrays
-from mho.rng import Stream, Use
+from mho.kernels.cpu.memory import Arrays
+from mho.numerics.rng import Stream, Use
 
 HERE = Path(__file__).parent
 needs_triton = pytest.mark.skipif(
@@ -46,7 +46,7 @@ def test_nothing_imports_triton_before_it_is_needed():
 
 def test_a_row_too_long_to_round_is_refused():
     pytest.importorskip("triton", reason="Triton is not installed: pip install 'mho[gpu]'")
-    from mho.kernels.gpu.launch import GpuKernels
+    from mho.kernels.gpu.update import GpuKernels
 
     device = mho.Device()
     tile = mho.Tile(torch.zeros(1, 20_000), device)
@@ -75,7 +75,7 @@ LAWS = [
 @pytest.mark.parametrize("c2c", ["additive", "multiplicative"])
 @pytest.mark.parametrize("kind", [{}, {"rounding": "stochastic"}, {"aggregate": 8}], ids=str)
 def test_updates_equal_those_of_the_cpu(law, c2c, kind):
-    from mho.kernels.gpu.launch import GpuKernels
+    from mho.kernels.gpu.update import GpuKernels
 
     device = mho.Device(law, dw_min=1e-3, sigma_c2c=0.3, c2c=c2c, spread={"gain": 0.3}, reference_std=0.1)
     pulses = mho.Pulses(bl=100, **kind)

@@ -11,7 +11,7 @@ import mho
 from chance import assert_mean
 from mho.algorithms import AnalogSGD, ResidualLearning
 from mho.algorithms.base import Factors
-from mho.nn.core.gradient import AnalogParameter
+from mho.nn.core.parameter import AnalogParameter
 
 EXPECTED = mho.Crossbar(
     algorithm=AnalogSGD(),

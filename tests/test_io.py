@@ -8,9 +8,9 @@ import torch
 
 import mho
 from chance import assert_mean, assert_normal
-from mho.io import PERFECT, by_direction
+from mho.device.io import PERFECT, by_direction
 from mho.nn.core.calls import Count
-from mho.tile import Tally
+from mho.tile.tally import Tally
 
 FREE = mho.Device(mho.responses.Constant(100.0, -100.0))
 QUIET = mho.IO(sigma_out=0.0)

@@ -7,7 +7,7 @@ import torch
 import mho
 import mho.testing
 from chance import assert_mean
-from mho.kernels import reference
+from mho.kernels import oracle
 
 LAWS = [law() for law in mho.testing.laws()]
 
@@ -45,7 +45,7 @@ class Wavy(mho.Response):
 @pytest.fixture(autouse=True, params=[1, 1 << 30], ids=["marks", "lists"])
 def one_way_of_keeping_lines(request, monkeypatch):
     """Every test runs with all firing columns kept as marks, and with all kept as lists."""
-    monkeypatch.setattr("mho.kernels.cpu.CpuKernels._list_below", lambda self, n_in: request.param)
+    monkeypatch.setattr("mho.kernels.cpu.update.CpuKernels._list_below", lambda self, n_in: request.param)
 
 
 def factors(samples, n_in, n_out, seed=0):
@@ -66,12 +66,12 @@ def check_against_oracle(device, pulses, samples=6, n_in=19, n_out=11, lr=0.05, 
         before = start.copy()
         info = fast.update(x, d, lr)
         kernels = fast._kernels
-        oracle, module = reference.trains, kernels.module
+        plain, module = oracle.trains, kernels.module
         if pulses.rounding == "stochastic":
-            oracle = reference.rounded
+            plain = oracle.rounded
         elif pulses.aggregate:
-            oracle, module = reference.aggregated, kernels.flow
-        up, down = oracle(
+            plain, module = oracle.aggregated, kernels.flow
+        up, down = plain(
             module, start, fast.planes.numpy(), kernels.scal, x.numpy(), d.numpy(), lr, device.dw_min,
             pulses, 42, event,
         )  # fmt: skip
@@ -86,7 +86,7 @@ def check_against_oracle(device, pulses, samples=6, n_in=19, n_out=11, lr=0.05, 
 @pytest.mark.parametrize("c2c", ["additive", "multiplicative"])
 def test_trains_equal_the_oracle(law, c2c):
     spread = {"gain": 0.3} | {
-        name: 0.1 for name in mho.records.float_fields(type(law)) if name.startswith("tau")
+        name: 0.1 for name in mho.base.records.float_fields(type(law)) if name.startswith("tau")
     }
     device = mho.Device(law, dw_min=0.01, sigma_c2c=0.3, c2c=c2c, spread=spread)
     check_against_oracle(device, mho.Pulses(bl=31, bl_management=False))
@@ -187,8 +187,8 @@ def test_the_noise_of_exp_step_has_the_size_of_aihwkits():
 def test_aggregated_update_sends_the_pulses_of_the_exact_one_on_any_number_of_threads(monkeypatch):
     device = mho.Device(mho.responses.Power(), dw_min=1e-3, sigma_c2c=0.3, spread={"gain": 0.3})
     x, d = factors(40, 130, 70)
-    monkeypatch.setattr("mho.kernels.cpu._WORTH_COUNTS", 0)
-    monkeypatch.setattr("mho.kernels.cpu._BLOCK", 15 * 31 * 130)
+    monkeypatch.setattr("mho.kernels.cpu.update._WORTH_COUNTS", 0)
+    monkeypatch.setattr("mho.kernels.cpu.update._BLOCK", 15 * 31 * 130)
     counts, weights, before = [], [], mho.get_threads()
     try:
         for threads, aggregate in ((1, 0), (1, 7), (2, 7), (4, 7)):
@@ -206,8 +206,8 @@ def test_aggregated_update_sends_the_pulses_of_the_exact_one_on_any_number_of_th
 
 def test_blocks_of_samples_do_not_show(monkeypatch):
     device = mho.Device(mho.responses.SoftBounds(), dw_min=2e-3, sigma_c2c=0.3)
-    monkeypatch.setattr("mho.kernels.cpu._WORTH_DRAWS", 0)
-    monkeypatch.setattr("mho.kernels.cpu._BLOCK", 2 * 31 * 19)  # two samples a block
+    monkeypatch.setattr("mho.kernels.cpu.update._WORTH_DRAWS", 0)
+    monkeypatch.setattr("mho.kernels.cpu.update._BLOCK", 2 * 31 * 19)  # two samples a block
     check_against_oracle(device, mho.Pulses())
 
 
@@ -215,7 +215,7 @@ def test_blocks_of_samples_do_not_show(monkeypatch):
 def test_scratch_memory_may_be_forgotten_at_any_time(monkeypatch, aggregate):
     device = mho.Device(mho.responses.SoftBounds(), dw_min=2e-3, sigma_c2c=0.3)
     for limit in ("_MOST_ROOMS", "_WORTH_PULSES", "_WORTH_COUNTS"):
-        monkeypatch.setattr(f"mho.kernels.cpu.{limit}", 0)
+        monkeypatch.setattr(f"mho.kernels.cpu.update.{limit}", 0)
     check_against_oracle(device, mho.Pulses(aggregate=aggregate))
 
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from mho.errors import MhoError
-from mho.kernels.emit import lower
-from mho.kernels.lowerings import LOWERINGS
-from mho.kernels.trace import trace
+from mho.base.errors import MhoError
+from mho.kernels.law.emit import lower
+from mho.kernels.law.lowerings import LOWERINGS
+from mho.kernels.law.trace import trace
 from mho.responses import Power, Response, SoftBounds
 
 F = np.float32
@@ -106,7 +106,7 @@ def test_every_operation_is_covered_above():
 
 
 def name_of(node):
-    from mho.kernels.lowerings import operation_name
+    from mho.kernels.law.lowerings import operation_name
 
     return operation_name(node) if node.op.startswith("call") else None
 

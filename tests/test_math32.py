@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numba import njit
 
-from mho.kernels import math32
+from mho.numerics import math32
 
 F = np.float32
 N = 200_000

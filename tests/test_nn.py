@@ -11,8 +11,8 @@ from torch import nn
 import mho
 from mho.algorithms import AnalogSGD, DigitalSGD, ResidualLearning
 from mho.nn import AnalogLinear
-from mho.nn.core import digital
-from mho.rng import child_key
+from mho.nn.core import assemble
+from mho.numerics.rng import child_key
 
 PLAIN = mho.Mapping(out_scale="none")
 DIGITAL = mho.Crossbar(algorithm=DigitalSGD(), io=None, mapping=PLAIN)
@@ -125,9 +125,9 @@ def train_network(model, optimizer, micro_batches=1, steps=20):
 
 
 def both_trainings(hardware, micro_batches=1, bias=True):
-    digital, analog = network(bias), mho.convert_(network(bias), hardware)
+    assemble, analog = network(bias), mho.convert_(network(bias), hardware)
     return (
-        train_network(digital, torch.optim.SGD(digital.parameters(), lr=0.1), micro_batches),
+        train_network(assemble, torch.optim.SGD(assemble.parameters(), lr=0.1), micro_batches),
         train_network(analog, mho.AnalogOptimizer(analog, lr=0.1), micro_batches),
     )
 
@@ -442,12 +442,12 @@ def test_the_digital_side_is_the_same_in_torch_and_compiled(size):
     for kind in (torch.Tensor, Elsewhere):
         a, b = x.as_subclass(kind), y.as_subclass(kind)
         out = torch.zeros(8, 7).as_subclass(kind)
-        digital.add_output(b, scale, out, (2, 5), True, None)
-        digital.add_output(b, scale, out, (2, 5), False, bias)
-        d, gy = digital.error_of_block(a, (4, 7), scale, b)
-        bare, nothing = digital.error_of_block(a, (4, 7), scale, None)
+        assemble.add_output(b, scale, out, (2, 5), True, None)
+        assemble.add_output(b, scale, out, (2, 5), False, bias)
+        d, gy = assemble.error_of_block(a, (4, 7), scale, b)
+        bare, nothing = assemble.error_of_block(a, (4, 7), scale, None)
         assert nothing is None
-        results.append([*digital.columns_of(a, [(0, 4), (4, 9)]), out, d, gy, bare])
+        results.append([*assemble.columns_of(a, [(0, 4), (4, 9)]), out, d, gy, bare])
     for one, two in zip(*results, strict=True):
         assert torch.equal(one, two.as_subclass(torch.Tensor))
         assert one.is_contiguous()

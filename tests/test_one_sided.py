@@ -7,7 +7,7 @@ import mho
 from blocks import FREE
 from mho.cells import new_tile
 from mho.responses import Constant, SoftBounds
-from mho.tile import Tally
+from mho.tile.tally import Tally
 
 DW = 2.0**-7
 PLAIN = mho.Device(FREE, dw_min=DW)

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from mho.base.errors import MhoError
 from mho.cli import main
-from mho.errors import MhoError
+from mho.experiments.experiment import Experiment, Line
+from mho.experiments.runner import run_cells
 from mho.papers import EXPERIMENTS
-from mho.papers.experiment import Experiment, Line
-from mho.papers.runner import run_cells
 
 QUADRATIC = EXPERIMENTS["quadratic"]
 

@@ -11,21 +11,12 @@ import mho
 from mho.algorithms import AnalogSGD
 from mho.algorithms.base import Factors, State
 from mho.cli import main
-from mho.papers import (
-    EXPERIMENTS,
-    a_figure_2,
-    b_figure_1,
-    bias,
-    bias_network,
-    filtering,
-    rates,
-    shifting,
-    shifting_bounds,
-    tracking,
-)
-from mho.papers.fits import exponent
-from mho.papers.mean_tile import MeanTile
-from mho.papers.results import numbers_in
+from mho.experiments.mean_tile import MeanTile
+from mho.experiments.results import numbers_in
+from mho.experiments.statistics import exponent
+from mho.papers import EXPERIMENTS, convergence_rates
+from mho.papers.arxiv_2502_06309 import bias, bias_network, figure_2
+from mho.papers.arxiv_2602_21321 import figure_1, lemma_3_5, lemma_3_10, zero_shifting, zero_shifting_bounds
 
 RESULTS = Path(__file__).parent.parent / "results"
 
@@ -43,23 +34,23 @@ def test_exponents_by_hand():
 
 
 def test_pulses_to_one_percent():
-    cells = shifting.EXPERIMENT.cells
+    cells = zero_shifting.EXPERIMENT.cells
     small = {"shape": [40, 50], "repeats": 2, "steps": 1500}
-    found = shifting.run(cells["stochastic-0.01"] | small, 0, silent)
+    found = zero_shifting.run(cells["stochastic-0.01"] | small, 0, silent)
     assert found["N dw_min"][0] == pytest.approx(math.log(300), rel=0.25)
     assert found["G^2"][0] == pytest.approx(0.01 * (1 - 0.25**2 - 0.01) ** 2 / 2, rel=0.1)
-    found = shifting.run(cells["cyclic-0.01"] | small, 0, silent)
+    found = zero_shifting.run(cells["cyclic-0.01"] | small, 0, silent)
     assert "N" not in found  # 1 % is finer than the cycle
     assert found["mean error"][0] == pytest.approx(0.0142, abs=3e-4)
-    found = shifting.run(cells["cyclic-0.003"] | small | {"steps": 1000}, 0, silent)
+    found = zero_shifting.run(cells["cyclic-0.003"] | small | {"steps": 1000}, 0, silent)
     floor = 0.25 * found["mean error"][0]  # of the other sign than what is left of the way
     assert found["N dw_min"][0] == pytest.approx(math.log(0.75 / (0.0025 - floor)), rel=0.02)
 
 
 @pytest.mark.parametrize("schedule", ["stochastic", "cyclic"])
 def test_bounds_are_above(schedule):
-    settings = shifting_bounds.CELLS[f"linear-{schedule}-0.01"] | {"shape": [20, 32], "steps": 100}
-    found = shifting_bounds.run(settings, 0, silent)
+    settings = zero_shifting_bounds.CELLS[f"linear-{schedule}-0.01"] | {"shape": [20, 32], "steps": 100}
+    found = zero_shifting_bounds.run(settings, 0, silent)
     assert {"mean square", "distance"} <= {*found}
     assert all(0 < value <= 1 for value, _ in found.values())
     assert found["mean square"][0] > 0.5  # and not far above
@@ -68,7 +59,7 @@ def test_bounds_are_above(schedule):
 def test_float32_pulses_are_those_of_a_tile():
     device = mho.Device(mho.responses.SoftBounds(), 1e-3, spread={"gain": 0.1}, up_down=0.4, up_down_std=0.05)
     tile = mho.Tile(torch.full((3, 70), -0.5), device, key=3)
-    found = b_figure_1.alternate_in_float32(tile, 11)
+    found = figure_1.alternate_in_float32(tile, 11)
     one = torch.ones(3, 70)
     for k in range(11):
         tile.pulse(one if k % 2 == 0 else -one)
@@ -77,11 +68,11 @@ def test_float32_pulses_are_those_of_a_tile():
 
 def test_the_smallest_number_of_pulses():
     """q = 1 -+ w, .6 of it down: error -.75 e^(-.8 dw n) to .25/100, ln 300/.8 = 7.13/dw."""
-    settings = b_figure_1.CELLS["b-0.001"] | {"shape": [16, 16], "repeats": 2}
-    found = b_figure_1.run(settings, 0, silent)
+    settings = figure_1.CELLS["b-0.001"] | {"shape": [16, 16], "repeats": 2}
+    found = figure_1.run(settings, 0, silent)
     assert found["N"] == (8000.0, 0.0)
     assert found["exact N dw_min"][0] == pytest.approx(7.13, rel=0.05)
-    left = b_figure_1.run(b_figure_1.CELLS["a-2000"] | {"shape": [16, 16], "repeats": 2}, 0, silent)
+    left = figure_1.run(figure_1.CELLS["a-2000"] | {"shape": [16, 16], "repeats": 2}, 0, silent)
     assert left["mean"][0] == pytest.approx(-0.75 * math.exp(-1.6), rel=0.05)
 
 
@@ -158,13 +149,13 @@ def test_mean_tiles_are_tiles_with_expected_pulses():
 
 
 def test_metrics_of_rates():
-    settings = rates.CELLS["rl-true-point"] | {"steps": 256}
-    found = rates.run(settings, 0, silent)
+    settings = convergence_rates.CELLS["rl-true-point"] | {"steps": 256}
+    found = convergence_rates.run(settings, 0, silent)
     parts = sum(found[f"{name} at K"][0] for name in ("gradient", "P", "W"))
     assert found["E_K at K"][0] == pytest.approx(parts, rel=1e-9)
     assert found["exponent of E_K"][0] < 0
     assert 0.75 < found["C*/sigma at K"][0] < 0.9  # sqrt(2/pi) of a normal gradient without mean
-    rider = rates.run(rates.CELLS["rider-w-at-minimum"] | {"steps": 128}, 0, silent)
+    rider = convergence_rates.run(convergence_rates.CELLS["rider-w-at-minimum"] | {"steps": 128}, 0, silent)
     parts = sum(rider[f"{name} at K"][0] for name in ("W", "P - Q", "G"))
     assert rider["E_K at K"][0] == pytest.approx(parts, rel=1e-9)
 
@@ -174,7 +165,7 @@ def test_lemma_3_5_by_hand():
     eta = .5 gives Q = (0, 0). Q_0 = (3, 0): P - Q_0 points away, cos = -1."""
     p = torch.tensor([[[1.0, 0.0]] * 2, [[2.0, 0.0]] * 2], dtype=torch.float64)
     q = torch.tensor([[[-2.0, 0.0], [3.0, 0.0]], [[0.0, 0.0], [2.5, 0.0]]], dtype=torch.float64)
-    found = tracking.shares(p, q, torch.zeros(2, 2, dtype=torch.float64), 0.5)
+    found = lemma_3_5.shares(p, q, torch.zeros(2, 2, dtype=torch.float64), 0.5)
     nearer = (2.5**2 / 2 / 4) ** 0.5
     assert found == pytest.approx(
         {"cos > 0": 0.5, "lemma": 1.0, "eta in it": 1.0, "Q nearer": 0.5, "Q / P": nearer}
@@ -184,21 +175,21 @@ def test_lemma_3_5_by_hand():
 def test_lemma_3_5_tells_a_chopper_from_none():
     settings = {"steps": 500, "repeats": 1}
     without, with_one = (
-        tracking.run(tracking.CELLS[name] | settings, 0, silent) for name in ("rider", "e-rider-p0.01")
+        lemma_3_5.run(lemma_3_5.CELLS[name] | settings, 0, silent) for name in ("rider", "e-rider-p0.01")
     )
     assert without["lemma"][0] == with_one["lemma"][0] == 1.0
     assert with_one["cos > 0"][0] > 0.95 > 0.9 > without["cos > 0"][0]
 
 
 def test_q_is_a_lowpass_of_p():
-    found = filtering.run(filtering.CELLS["e-rider-p0.05"] | {"steps": 2048, "repeats": 1}, 0, silent)
+    found = lemma_3_10.run(lemma_3_10.CELLS["e-rider-p0.05"] | {"steps": 2048, "repeats": 1}, 0, silent)
     for k in (4, 16, 64):
         assert found[f"ratio {k}"][0] == pytest.approx(found[f"lemma {k}"][0], rel=0.25)
 
 
 def test_least_squares_fall():
-    for name in a_figure_2.ALGORITHMS:
-        found = a_figure_2.run(a_figure_2.CELLS[f"{name}-c0.1"] | {"steps": 40, "repeats": 2}, 0, silent)
+    for name in figure_2.ALGORITHMS:
+        found = figure_2.run(figure_2.CELLS[f"{name}-c0.1"] | {"steps": 40, "repeats": 2}, 0, silent)
         assert 0 < found["least loss"][0] < 29  # from |1 - W*|^2/2 = 31
         assert found["least loss"][0] <= found["loss"][0]
 

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from mho.base.errors import MhoError
 from mho.cli import main
-from mho.errors import MhoError
-from mho.papers import EXPERIMENTS, report, trained
-from mho.papers.experiment import Experiment, Tick
-from mho.papers.runner import run_cells
+from mho.experiments import page, trainings
+from mho.experiments.experiment import Experiment, Tick
+from mho.experiments.runner import run_cells
+from mho.papers import EXPERIMENTS
 from mho.training.spec import RunSpec
 
 ROOT = Path(__file__).parent.parent
@@ -24,8 +25,8 @@ def tick_of(store, tell=lambda done, total: None):
     return Tick(tell, store)
 
 
-def table(published=(), cells=None, run=trained.run, **fields):
-    cells = cells or {"small": trained.cell(SMALL)}
+def table(published=(), cells=None, run=trainings.run, **fields):
+    cells = cells or {"small": trainings.cell(SMALL)}
     return Experiment("tiny", "Tiny", "none", cells, run, dict(published), **fields)
 
 
@@ -33,27 +34,29 @@ def table(published=(), cells=None, run=trained.run, **fields):
 
 
 def test_equal_runs_share_a_folder(tmp_path):
-    folder = trained.folder_of(SMALL, tmp_path)
-    assert folder == trained.folder_of(SMALL.replace(epochs=9, threads=1, data_dir="/x"), tmp_path)
+    folder = trainings.folder_of(SMALL, tmp_path)
+    assert folder == trainings.folder_of(SMALL.replace(epochs=9, threads=1, data_dir="/x"), tmp_path)
     for other in (SMALL.replace(seed=1), SMALL.replace(lr=0.2)):
-        assert folder != trained.folder_of(other, tmp_path)
+        assert folder != trainings.folder_of(other, tmp_path)
 
 
 def test_a_training_goes_on_from_its_last_epoch(tmp_path):
-    settings, batches = trained.cell(SMALL), []
+    settings, batches = trainings.cell(SMALL), []
 
     def stops(done, total):  # told every 50 batches; an epoch has 29
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        trained.run(trained.cell(SMALL.replace(batch_size=20)), 5, tick_of(tmp_path / "other", stops))
-    whole = trained.run(settings, 5, tick_of(tmp_path / "whole"))
-    first = trained.run(settings | {"steps": 2}, 5, tick_of(tmp_path / "parts"))
+        trainings.run(trainings.cell(SMALL.replace(batch_size=20)), 5, tick_of(tmp_path / "other", stops))
+    whole = trainings.run(settings, 5, tick_of(tmp_path / "whole"))
+    first = trainings.run(settings | {"steps": 2}, 5, tick_of(tmp_path / "parts"))
     assert first != whole
-    assert trained.run(settings, 5, tick_of(tmp_path / "parts", lambda *what: batches.append(what))) == whole
-    rest = trained.run(trained.cell(SMALL.replace(batch_size=20)), 5, tick_of(tmp_path / "other"))
-    assert rest == trained.run(trained.cell(SMALL.replace(batch_size=20)), 5, tick_of(tmp_path / "new"))
-    kept = trained.record(settings, 5, tmp_path / "parts")
+    assert (
+        trainings.run(settings, 5, tick_of(tmp_path / "parts", lambda *what: batches.append(what))) == whole
+    )
+    rest = trainings.run(trainings.cell(SMALL.replace(batch_size=20)), 5, tick_of(tmp_path / "other"))
+    assert rest == trainings.run(trainings.cell(SMALL.replace(batch_size=20)), 5, tick_of(tmp_path / "new"))
+    kept = trainings.record(settings, 5, tmp_path / "parts")
     assert len(kept["test accuracy by epoch"]) == 3
     assert kept["test accuracy by epoch"][-1] == pytest.approx(whole["test accuracy"][0], abs=1e-3)
     assert whole["best accuracy"][0] == pytest.approx(max(kept["test accuracy by epoch"]), abs=1e-3)
@@ -65,7 +68,9 @@ def test_seeds_are_files_of_their_own_and_means(tmp_path):
     run = table().run
     lines = run_cells(table(), ["small"], tmp_path / "results", range(2), store=tmp_path / "store")
     assert sorted(p.name for p in (tmp_path / "results").iterdir()) == ["small-seed1.json", "small.json"]
-    of_seed = [run(trained.cell(SMALL), k, tick_of(tmp_path / "store"))["test accuracy"][0] for k in range(2)]
+    of_seed = [
+        run(trainings.cell(SMALL), k, tick_of(tmp_path / "store"))["test accuracy"][0] for k in range(2)
+    ]
     [line] = [one for one in lines if one.quantity == "test accuracy"]
     assert line.ours == pytest.approx(sum(of_seed) / 2)
     assert line.error == pytest.approx(abs(of_seed[0] - of_seed[1]) / 2)  # s / sqrt(2), s = |a - b| / sqrt(2)
@@ -142,7 +147,7 @@ def tiny(tmp_path, monkeypatch):
     published = {(name, "test accuracy"): (96.5, 0.5) for name in cells}
     curves = {"tiny-curves": ("two", "one", "none"), "nothing": ("none",)}
     experiment = table(published, cells, causes={"one": "a test"}, notes="A note.")._replace(curves=curves)
-    monkeypatch.setattr(report, "EXPERIMENTS", {"tiny": experiment})
+    monkeypatch.setattr(page, "EXPERIMENTS", {"tiny": experiment})
     folder = tmp_path / "results" / "tiny"
     for seed, value in ((0, 95.0), (1, 97.0)):
         write(folder, "two", seed, {"test accuracy": [value, 0.0]}, cells["two"])
@@ -153,7 +158,7 @@ def tiny(tmp_path, monkeypatch):
 
 def test_verdicts_by_hand(tiny):
     experiment, root = tiny
-    two, one, none, short = report.rows(experiment, root / "results" / "tiny")
+    two, one, none, short = page.rows(experiment, root / "results" / "tiny")
     assert (two.ours, two.seeds) == (96.0, 2)
     assert two.spread == pytest.approx(math.sqrt(2))
     assert two.away == pytest.approx(0.5 / math.sqrt(2.25))
@@ -169,13 +174,13 @@ def test_verdicts_by_hand(tiny):
 
 def test_the_page_and_the_summary_in_a_readme(tiny):
     _, root = tiny
-    readme, page = root / "README.md", root / "docs" / "papers.md"
-    readme.write_text(f"before\n{report.MARK}\nold\n{report.MARK}\nafter\n")
-    written = report.write(root / "results", page, readme)
+    readme, file = root / "README.md", root / "docs" / "papers.md"
+    readme.write_text(f"before\n{page.MARK}\nold\n{page.MARK}\nafter\n")
+    written = page.write(root / "results", file, readme)
     figures = [root / "docs" / "papers" / f"{name}.png" for name in ("tiny", "tiny-curves")]
-    assert written == [page, *figures, readme]
+    assert written == [file, *figures, readme]
     assert all(figure.stat().st_size > 1000 for figure in figures)
-    text = page.read_text()
+    text = file.read_text()
     assert "A note." in text
     assert "(papers/tiny-curves.png)" in text and "nothing" not in text
     assert "| two | 96.5 ± 0.5 | 96.0 ± 1.4 | 2 | 0.3 | agrees |" in text
@@ -187,22 +192,22 @@ def test_the_page_and_the_summary_in_a_readme(tiny):
     assert "old" not in readme.read_text()
     readme.write_text("no mark")
     with pytest.raises(MhoError, match="no two marks"):
-        report.write(root / "results", page, readme)
+        page.write(root / "results", file, readme)
 
 
 def test_many_cells_that_were_not_run_are_counted(tiny, monkeypatch):
     _, root = tiny
-    monkeypatch.setattr(report, "_NAMED", 0)
-    page = root / "docs" / "papers.md"
-    report.write(root / "results", page, None)
-    assert "\nNot run: 1 cells (`mho papers list` names them).\n" in page.read_text()
+    monkeypatch.setattr(page, "_NAMED", 0)
+    file = root / "docs" / "papers.md"
+    page.write(root / "results", file, None)
+    assert "\nNot run: 1 cells (`mho papers list` names them).\n" in file.read_text()
 
 
 def test_the_committed_page_and_readme_are_of_the_committed_results():
     """`mho papers report --readme README.md` writes them."""
     results = ROOT / "results"
-    assert (ROOT / "docs" / "papers.md").read_text(encoding="utf-8") == report.page(results)
-    assert report.summary(results) in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert (ROOT / "docs" / "papers.md").read_text(encoding="utf-8") == page.page(results)
+    assert page.summary(results) in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_report_command(tmp_path, capsys):

@@ -9,9 +9,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 import mho
-from mho import portrait
-from mho.portrait import choose, figure, panels, ramps
-from mho.portrait.nominal import traverse
+from mho import datasheet
+from mho.datasheet import figure, lookup, panels, ramps
+from mho.datasheet.nominal import traverse
 from mho.responses import Constant, Exponential, Linear, Power, SoftBounds
 
 SMALL = (20, 30)
@@ -103,7 +103,7 @@ class Uneven(mho.Response):
 
 
 def test_soft_bounds_by_hand():
-    found = portrait.measure(mho.Device(SoftBounds(tau_max=2.0, tau_min=-0.5), dw_min=0.01), cells=SMALL)
+    found = datasheet.measure(mho.Device(SoftBounds(tau_max=2.0, tau_min=-0.5), dw_min=0.01), cells=SMALL)
     assert (found.lower, found.upper, found.states, found.moves) == (-0.5, 2.0, 250.0, "both ways")
     assert found.step_up == found.step_down == 0.01
     (point,) = found.points  # G = (1/0.5 + 1/2) w / 2 = 1.25 w
@@ -115,7 +115,7 @@ def test_soft_bounds_by_hand():
 
 
 def test_power_by_hand():
-    found = portrait.measure(mho.Device(Power(tau=0.6, gamma_res=2.0), dw_min=1e-3), cells=SMALL)
+    found = datasheet.measure(mho.Device(Power(tau=0.6, gamma_res=2.0), dw_min=1e-3), cells=SMALL)
     (point,) = found.points  # G = ((1 + u)^2 - (1 - u)^2) / 2 = 2u, u = w/0.6
     assert found.states == pytest.approx(1200)
     assert point.slope == pytest.approx(2 / 0.6) and point.pulses == pytest.approx(300)
@@ -124,7 +124,7 @@ def test_power_by_hand():
 
 
 def test_exponential_by_hand():
-    found = portrait.measure(mho.Device(Exponential(tau=1.0, gamma_res=1.5), dw_min=0.002), cells=SMALL)
+    found = datasheet.measure(mho.Device(Exponential(tau=1.0, gamma_res=1.5), dw_min=0.002), cells=SMALL)
     (point,) = found.points  # G = exp(1.5) sinh(1.5 w) / (exp(1.5) - 1)
     slope = 1.5 * math.exp(1.5) / (math.exp(1.5) - 1)
     assert point.slope == pytest.approx(slope) and point.pulses == pytest.approx(1 / (0.002 * slope))
@@ -134,11 +134,11 @@ def test_exponential_by_hand():
 def test_gains_move_the_symmetric_point():
     """Down pulses of 0.8: 1 - w = 0.8 (1 + w) at w = 1/9."""
     device = mho.Device(SoftBounds(), dw_min=0.01, up_down=0.2)
-    found = portrait.measure(device, cells=SMALL)
+    found = datasheet.measure(device, cells=SMALL)
     assert found.points[0].w == pytest.approx(1 / 9) and found.step_down == pytest.approx(0.008)
     assert found.points[0].slope == pytest.approx(0.9)
     assert (found.cells.sp - 1 / 9).abs().max() < 1e-6
-    mirrored = portrait.measure(device.replace(up_down=-0.2), cells=SMALL)
+    mirrored = datasheet.measure(device.replace(up_down=-0.2), cells=SMALL)
     assert mirrored.points[0].w == pytest.approx(-1 / 9) and mirrored.step_up == pytest.approx(0.008)
 
 
@@ -153,7 +153,7 @@ def test_the_pulses_of_a_traverse_are_those_of_a_tile():
 
 
 def test_two_wells():
-    points = portrait.measure(mho.Device(TwoWells(), dw_min=0.01), cells=SMALL).points
+    points = datasheet.measure(mho.Device(TwoWells(), dw_min=0.01), cells=SMALL).points
     assert [p.w for p in points] == pytest.approx([-0.5, 0, 0.5])
     assert [p.kind for p in points] == ["attracts", "repels", "attracts"]
     assert [p.slope for p in points] == pytest.approx([0.5, -0.25, 0.5], rel=1e-5)  # 3 w^2 - 1/4
@@ -161,9 +161,9 @@ def test_two_wells():
 
 
 def test_flat_and_touching_points():
-    (flat,) = portrait.measure(mho.Device(Flat()), cells=SMALL).points
+    (flat,) = datasheet.measure(mho.Device(Flat()), cells=SMALL).points
     assert (flat.kind, flat.rate, flat.slope, flat.pulses) == ("attracts", "algebraic", 0.0, math.inf)
-    (touch,) = portrait.measure(mho.Device(Touching()), cells=SMALL).points
+    (touch,) = datasheet.measure(mho.Device(Touching()), cells=SMALL).points
     assert touch.kind == "attracts from above"  # G > 0 on both sides: w falls
 
 
@@ -180,7 +180,7 @@ def test_flat_and_touching_points():
     ids=lambda v: type(v).__name__ if isinstance(v, mho.Response) else None,
 )
 def test_every_kind_of_law_is_called_what_it_is_and_drawn(law, moves, symmetric):
-    found = portrait.measure(mho.Device(law, dw_min=0.05, sigma_c2c=0.1, spread={"gain": 0.1}), cells=SMALL)
+    found = datasheet.measure(mho.Device(law, dw_min=0.05, sigma_c2c=0.1, spread={"gain": 0.1}), cells=SMALL)
     assert (found.moves, found.symmetric) == (moves, symmetric)
     assert all(math.isfinite(edge) for edge in found.window)
     page = Figure()
@@ -197,7 +197,7 @@ def test_every_kind_of_law_is_called_what_it_is_and_drawn(law, moves, symmetric)
 
 
 def test_infinite_bounds():
-    found = portrait.measure(mho.Device(Unbounded(), dw_min=0.05), cells=SMALL)
+    found = datasheet.measure(mho.Device(Unbounded(), dw_min=0.05), cells=SMALL)
     assert (
         found.states == math.inf and math.isnan(found.pulses_up) and found.points[0].w == pytest.approx(0.25)
     )
@@ -210,7 +210,7 @@ def test_infinite_bounds():
 
 def test_cells_are_those_of_a_tile():
     device = mho.Device(Linear(c_lin=0.2), dw_min=0.01, spread={"gain": 0.2, "c_lin": 0.3}, reference_std=0.1)
-    found = portrait.measure(device, key=7, cells=(3, 4))
+    found = datasheet.measure(device, key=7, cells=(3, 4))
     tile = mho.Tile(torch.zeros(3, 4), device, key=7)
     cells = tile.parameters_of_cells
     assert torch.allclose(found.cells.sp, cells.fields["c_lin"].double(), atol=1e-6)  # w_sp = c tau
@@ -223,14 +223,14 @@ def test_cells_are_those_of_a_tile():
 def test_moments_are_those_of_the_law():
     """c_lin |1 + 0.1 xi| over 40,000 cells: five standard errors."""
     device = mho.Device(Linear(c_lin=0.2), spread={"c_lin": 0.1})
-    sp = portrait.measure(device).as_dict()["cells"]["sp"]
+    sp = datasheet.measure(device).as_dict()["cells"]["sp"]
     error = 0.02 / math.sqrt(40_000)
     assert abs(sp["mean"] - 0.2) < 5 * error and abs(sp["std"] - 0.02) < 5 * error / math.sqrt(2)
     assert sp["missing"] == 0
 
 
 def test_stuck_cells_have_no_symmetric_point():
-    found = portrait.measure(mho.Device(corrupt=0.25), cells=(50, 50))
+    found = datasheet.measure(mho.Device(corrupt=0.25), cells=(50, 50))
     missing = found.as_dict()["cells"]["sp"]["missing"]
     assert abs(missing / 2500 - 0.25) < 5 * math.sqrt(0.25 * 0.75 / 2500)
     assert missing == (found.cells.lower == found.cells.upper).sum()
@@ -238,12 +238,12 @@ def test_stuck_cells_have_no_symmetric_point():
 
 def test_symmetric_points_next_to_a_bound_are_found():
     device = mho.Device(SoftBounds(tau_max=1.0, tau_min=-1e-3), spread={"tau_max": 0.1})
-    sp = portrait.measure(device, cells=SMALL).cells.sp
+    sp = datasheet.measure(device, cells=SMALL).cells.sp
     assert sp.abs().max() < 1e-8
 
 
 def test_spread_bounds_leave_a_constant_law_symmetric():
-    found = portrait.measure(mho.Device(Constant(), spread={"tau_max": 0.2}, corrupt=0.1), cells=SMALL)
+    found = datasheet.measure(mho.Device(Constant(), spread={"tau_max": 0.2}, corrupt=0.1), cells=SMALL)
     axes = Figure().subplots()
     panels.points(axes, found)
     assert [t.get_text() for t in axes.texts] == ["every weight is symmetric"]
@@ -251,7 +251,7 @@ def test_spread_bounds_leave_a_constant_law_symmetric():
 
 def test_a_portrait_is_a_pure_function():
     device = mho.Device(spread={"tau_max": 0.2})
-    one, same, other = (portrait.measure(device, key, SMALL).cells for key in (1, 1, 2))
+    one, same, other = (datasheet.measure(device, key, SMALL).cells for key in (1, 1, 2))
     assert torch.equal(one.upper, same.upper) and not torch.equal(one.upper, other.upper)
 
 
@@ -260,7 +260,7 @@ def test_a_portrait_is_a_pure_function():
 
 def test_ramps():
     device = mho.Device(SoftBounds(), dw_min=0.1, sigma_c2c=0.3, spread={"gain": 0.2}, write_noise=1.0)
-    data = ramps(portrait.measure(device, cells=SMALL), cells=4, cycles=3)
+    data = ramps(datasheet.measure(device, cells=SMALL), cells=4, cycles=3)
     assert data.length == 29  # log(0.05) / log(0.9) = 28.4
     assert data.hidden.shape == data.apparent.shape == (6 * 29 + 1, 4) and data.pulses[-1] == 6 * 29
     expected = 1 - 2 * 0.9 ** torch.arange(30)
@@ -271,13 +271,13 @@ def test_ramps():
 
 
 def test_long_ramps_are_read_every_few_pulses():
-    data = ramps(portrait.measure(mho.Device(dw_min=4.3e-5), cells=SMALL), cycles=1)
+    data = ramps(datasheet.measure(mho.Device(dw_min=4.3e-5), cells=SMALL), cycles=1)
     assert data.length == 70_000 and len(data.pulses) == 701  # every 200
     assert data.ideal[len(data.ideal) // 2] == pytest.approx(0.9, abs=0.01)
 
 
 def test_a_law_that_only_falls_starts_at_its_upper_bound():
-    data = ramps(portrait.measure(mho.Device(Falling(), dw_min=0.1), cells=SMALL), cells=1, cycles=1)
+    data = ramps(datasheet.measure(mho.Device(Falling(), dw_min=0.1), cells=SMALL), cells=1, cycles=1)
     assert (data.ideal[: data.length + 1] == 1).all() and data.ideal[-1] < -0.8
     assert torch.equal(data.hidden[:, 0], data.ideal)
 
@@ -287,7 +287,7 @@ def test_a_law_that_only_falls_starts_at_its_upper_bound():
 
 def test_the_figure():
     device = mho.Device(SoftBounds(), dw_min=0.1, sigma_c2c=0.3, spread={"gain": 0.2}, write_noise=1.0)
-    page = portrait.draw(device, "a title")
+    page = datasheet.draw(device, "a title")
     assert len(page.axes) == 6 and ink(page) > 0.02
     assert [axes.get_title("left")[9] for axes in page.axes] == list("abcdef")
     entries = {t.get_text() for t in page.axes[3].get_legend().get_texts()}
@@ -305,7 +305,7 @@ def ink(page: Figure) -> float:
 
 def test_panels_compose():
     axes = Figure(figsize=(4, 2)).subplots(1, 2)
-    found = portrait.measure(mho.Device(TwoWells(), dw_min=0.05), cells=SMALL)
+    found = datasheet.measure(mho.Device(TwoWells(), dw_min=0.05), cells=SMALL)
     panels.ratio(axes[0], found)
     panels.parts(axes[1], found)
     dots = {line.get_fillstyle(): line.get_xdata()[0] for line in axes[0].lines if line.get_marker() == "o"}
@@ -315,8 +315,8 @@ def test_panels_compose():
 
 @pytest.mark.parametrize("suffix", ["png", "pdf", "svg"])
 def test_files_are_the_same_each_time(suffix, tmp_path):
-    found = portrait.measure(mho.Device(dw_min=0.05), cells=SMALL)
-    one, two = (figure.save(portrait.draw(found), tmp_path / f"{i}.{suffix}") for i in (1, 2))
+    found = datasheet.measure(mho.Device(dw_min=0.05), cells=SMALL)
+    one, two = (figure.save(datasheet.draw(found), tmp_path / f"{i}.{suffix}") for i in (1, 2))
     assert one.read_bytes() == two.read_bytes() and one.stat().st_size > 10_000
 
 
@@ -326,13 +326,13 @@ def test_files_are_the_same_each_time(suffix, tmp_path):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: portrait.measure(SoftBounds()), "must be an mho.Device"),
-        (lambda: portrait.measure(mho.Device(), cells=(0, 3)), "both at least 1"),
-        (lambda: ramps(portrait.measure(mho.Device(), cells=SMALL), cells=0), "cells must be at least 1"),
+        (lambda: datasheet.measure(SoftBounds()), "must be an mho.Device"),
+        (lambda: datasheet.measure(mho.Device(), cells=(0, 3)), "both at least 1"),
+        (lambda: ramps(datasheet.measure(mho.Device(), cells=SMALL), cells=0), "cells must be at least 1"),
         (lambda: figure.save(Figure(), "a.gif"), "no figure is written as '.gif'"),
-        (lambda: choose.choose("softbound"), "did you mean 'soft-bounds'"),
-        (lambda: choose.choose("power", ["response.tauu=1"]), "did you mean 'tau'"),
-        (lambda: choose.choose("power", ["dw_min=-1"]), "dw_min must be positive"),
+        (lambda: lookup.choose("softbound"), "did you mean 'soft-bounds'"),
+        (lambda: lookup.choose("power", ["response.tauu=1"]), "did you mean 'tau'"),
+        (lambda: lookup.choose("power", ["dw_min=-1"]), "dw_min must be positive"),
     ],
 )
 def test_errors(call, message):

@@ -6,11 +6,12 @@ import pytest
 import torch
 
 import mho
-from mho import aihwkit, config
-from mho.device import Device
-from mho.errors import MhoError
+from mho import aihwkit
+from mho.base import config
+from mho.base.errors import MhoError
+from mho.device.device import Device
 from mho.presets import PRESETS
-from mho.tile import Tile
+from mho.tile.tile import Tile
 
 DEVICES = {name: preset.device for name, preset in PRESETS.items() if isinstance(preset.device, Device)}
 MANY = (200, 200)

@@ -8,7 +8,7 @@ import torch
 
 import mho
 import mho.testing
-from mho.kernels import reference
+from mho.kernels import oracle
 
 SHAPE = 11, 19
 SOFT = mho.Device(mho.responses.SoftBounds(), dw_min=2e-3, sigma_c2c=0.3, spread={"gain": 0.3})
@@ -18,7 +18,7 @@ KINDS = {"matrix": {}, "column": {"column": -3}, "row": {"row": 4}, "last row": 
 def devices():
     for law in mho.testing.laws():
         for c2c in ("additive", "multiplicative"):
-            tau = {n: 0.1 for n in mho.records.float_fields(law) if n.startswith("tau")}
+            tau = {n: 0.1 for n in mho.base.records.float_fields(law) if n.startswith("tau")}
             yield mho.Device(law(), dw_min=0.01, sigma_c2c=0.3, c2c=c2c, spread={"gain": 0.3} | tau)
     yield mho.Device(dw_min=2e-3)
     yield mho.Device(dw_min=2e-3, reference_std=0.1)
@@ -48,7 +48,7 @@ def numbers(kind, seed=0, most=12):
 @pytest.fixture(params=[1, 1 << 30], ids=["marks", "lists"])
 def one_way_of_keeping_columns(request, monkeypatch):
     """All columns that get a pulse are kept as marks, or all as lists."""
-    monkeypatch.setattr("mho.kernels.cpu.CpuKernels._list_below", lambda self, n_in: request.param)
+    monkeypatch.setattr("mho.kernels.cpu.update.CpuKernels._list_below", lambda self, n_in: request.param)
 
 
 @pytest.mark.usefixtures("one_way_of_keeping_columns")
@@ -63,7 +63,7 @@ def test_pulses_equal_the_oracle(device):
         info = tile.pulse(n if not kind else n.flatten(), **kind)
         module, scal = tile._kernels.counting, tile._kernels.scal
         args = module, cells, tile.planes.numpy(), scal, n.numpy(), row, column, 42, event
-        assert (info.up, info.down, info.clipped, info.lines) == (*reference.counted(*args), 0, 0)
+        assert (info.up, info.down, info.clipped, info.lines) == (*oracle.counted(*args), 0, 0)
         np.testing.assert_array_equal(tile.cells.numpy(), cells)
         torch.testing.assert_close(
             tile.w, tile.cells - tile.reference if tile.reference.numel() else tile.cells
@@ -83,7 +83,7 @@ def test_pulses_equal_the_oracle(device):
 @pytest.mark.parametrize("schedule", ["same", "mixed"])
 @pytest.mark.parametrize("sigma", [0.0, 0.3])
 def test_threads_do_not_show(schedule, sigma, monkeypatch):
-    monkeypatch.setattr("mho.kernels.cpu._WORTH_PULSES", 0)
+    monkeypatch.setattr("mho.kernels.cpu.update._WORTH_PULSES", 0)
     device = mho.Device(dw_min=2e-3, sigma_c2c=sigma)
     n = torch.ones(SHAPE) if schedule == "same" else numbers({}, most=1)
     results, before = [], mho.get_threads()
@@ -101,7 +101,7 @@ def test_threads_do_not_show(schedule, sigma, monkeypatch):
     for event, sign in enumerate((1, -1, 1)):
         module, scal = tile._kernels.counting, tile._kernels.scal
         args = module, cells, tile.planes.numpy(), scal, (sign * n).numpy(), 0, 0, 42, event
-        reference.counted(*args)
+        oracle.counted(*args)
     np.testing.assert_array_equal(results[0].numpy(), cells)
 
 
@@ -119,7 +119,7 @@ def test_pulses_and_updates_draw_their_noise_from_the_same_events():
     tile = made(SOFT)
     tile.pulse(torch.zeros(SHAPE))
     tile.pulse(numbers({}))
-    assert tile.events[mho.rng.Stream.C2C] == 2
+    assert tile.events[mho.numerics.rng.Stream.C2C] == 2
     assert tile.granularity == 2e-3
 
 

@@ -13,7 +13,7 @@ import torch
 
 import mho
 from chance import assert_mean
-from mho.tile import Tally
+from mho.tile.tally import Tally
 
 SIDE = 12
 UPDATES = 3000

@@ -9,8 +9,8 @@ import torch
 
 import mho
 import mho.responses
-from mho.errors import MhoError
-from mho.records import Positive
+from mho.base.errors import MhoError
+from mho.base.records import Positive
 from mho.responses import (
     Constant,
     Exponential,

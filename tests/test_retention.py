@@ -10,11 +10,11 @@ import torch
 import mho
 from blocks import block_of, step
 from chance import assert_mean, assert_normal
-from mho import retention
 from mho.algorithms import AnalogSGD, ResidualLearning
-from mho.device import draw_normal
+from mho.device import retention
+from mho.numerics.draw import draw_normal
+from mho.numerics.rng import Stream
 from mho.responses import Constant, SoftBounds
-from mho.rng import Stream
 
 WIDE = 100, 122
 FREE = Constant(tau_max=100.0, tau_min=-100.0)

@@ -8,11 +8,11 @@ import torch
 
 import mho
 from chance import assert_mean, assert_normal
-from mho import rng
-from mho.device import draw_normal
-from mho.kernels.normal import normal_pair, normal_plane
-from mho.kernels.philox import call_words, philox
-from mho.rng import STREAMS, Stream, call_key, child_key, join, philox4x32, split
+from mho.numerics import rng
+from mho.numerics.draw import draw_normal
+from mho.numerics.normal import normal_pair, normal_plane
+from mho.numerics.philox import call_words, philox
+from mho.numerics.rng import STREAMS, Stream, call_key, child_key, join, philox4x32, split
 
 # Salmon et al., Random123's kat_vectors: philox4x32, 10 rounds: (counter, key, words).
 ONES = 0xFFFFFFFF

@@ -8,9 +8,9 @@ import torch
 
 import mho
 from chance import assert_mean
-from mho import config
+from mho.base import config
 from mho.calibration import symmetric_point, zero_shift
-from mho.device import draw_normal
+from mho.numerics.draw import draw_normal
 from mho.responses import Constant, Linear, SoftBounds
 
 SIGMA = 0.2

@@ -147,7 +147,7 @@ def test_the_table_says_all_of_it():
     ("size", "text"), [(999, "999 B"), (1000, "1 kB"), (999_700, "1 MB"), (52_345_678, "52.3 MB")]
 )
 def test_sizes_in_words(size, text):
-    from mho.inventory import _size
+    from mho.diagnostics.summary import _size
 
     assert _size(size) == text
 

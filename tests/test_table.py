@@ -11,7 +11,7 @@ import torch
 
 import mho
 from chance import assert_mean
-from mho import config
+from mho.base import config
 from mho.responses import Table
 from mho.responses.lookup import lookup
 from mho.responses.table import REACH
@@ -126,12 +126,12 @@ def test_messages(make, message, tmp_path):
 
 def test_a_gpu_refuses_tables():
     pytest.importorskip("triton", reason="Triton is not installed: pip install 'mho[gpu]'")
-    from mho.kernels.build import Layout
-    from mho.kernels.gpu.build import source_of
+    from mho.kernels.law.build import Layout
+    from mho.kernels.law.triton import source_of
 
     device = mho.Device(Table(), c2c="law")
     with pytest.raises(mho.MhoError, match="A GPU has no such operation yet"):
-        source_of(device, Layout(device, device.draw((2, 2), 0)), "template.py")
+        source_of(device, Layout(device, device.draw((2, 2), 0)), "trains.py")
 
 
 # Measured devices: the numbers of shared/spec/benchmarks-devices-costs.md, section 5.
@@ -192,7 +192,7 @@ def test_alternating_pulses_find_the_symmetric_point_of_a_measured_device():
 
 
 def test_kernels_equal_the_oracle(files):
-    from mho.kernels import reference
+    from mho.kernels import oracle
 
     device = mho.Device(
         Table.read(*files, dw_min=0.01), 2e-3, c2c="law", spread={"gain": 0.3, "tau_max": 0.1}
@@ -203,7 +203,7 @@ def test_kernels_equal_the_oracle(files):
     cells = tile.cells.numpy().copy()
     info = tile.update(x, d, 0.05)
     kernels = tile._kernels
-    sent = reference.trains(
+    sent = oracle.trains(
         kernels.module, cells, tile.planes.numpy(), kernels.scal, x.numpy(), d.numpy(), 0.05, 2e-3,
         tile.pulses, 42, 0,
     )  # fmt: skip

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mho import Device, Response
-from mho.errors import MhoError
+from mho.base.errors import MhoError
 from mho.responses import Constant, Exponential, Linear, Power, SoftBounds
 from mho.theory import (
     E_K,

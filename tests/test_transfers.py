@@ -29,13 +29,7 @@ from blocks import (
     threshold,
 )
 from chance import assert_mean
-from mho.algorithms import (
-    ChoppedTikiTaka,
-    ResidualLearning,
-    ResidualLearningV2,
-    TikiTaka,
-    TikiTakaV2,
-)
+from mho.algorithms import ChoppedTikiTaka, ResidualLearning, ResidualLearningV2, TikiTaka, TikiTakaV2
 from mho.algorithms.base import Factors
 
 WIDE, TALL = (2, 3), (5, 2)

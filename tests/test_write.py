@@ -7,8 +7,8 @@ import torch
 import mho
 from chance import assert_mean, assert_normal
 from mho.calibration import symmetric_point
-from mho.kernels import reference
-from mho.rng import Stream
+from mho.kernels import oracle
+from mho.numerics.rng import Stream
 
 DW = 2e-3
 NOISY = mho.Device(dw_min=DW, sigma_c2c=0.3, write_noise=5.0, spread={"gain": 0.3})
@@ -51,7 +51,7 @@ def test_noise_is_drawn_for_the_cells_that_change(pulses, kind):
         changed = tile.cells != before
         assert changed.any()
         assert kind not in ("one column", "column") or changed.sum() <= N_OUT
-        reference.rewritten(noise, before.numpy(), tile.cells.numpy(), sigma, tile.key, event)
+        oracle.rewritten(noise, before.numpy(), tile.cells.numpy(), sigma, tile.key, event)
         np.testing.assert_array_equal(tile.noise.numpy(), noise)
         consistent(tile)
         shown = tile.w.clone()

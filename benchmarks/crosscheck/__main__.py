@@ -14,7 +14,7 @@ import collect
 from cases import UPDATES
 from page import page
 
-from mho.training.provenance import provenance
+from mho.base.provenance import provenance
 
 ROOT = Path(__file__).parent.parent.parent
 FULL, QUICK = ({1: 2000, 10: 2000, 1000: 300}, 120), ({1: 50, 10: 50, 1000: 20}, 20)

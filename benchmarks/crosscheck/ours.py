@@ -8,7 +8,7 @@ import torch
 from cases import IN, OUT, Case, inputs
 
 from mho import Absolute, Device, Pulses, Tile, aihwkit, presets
-from mho.rng import child_key
+from mho.numerics.rng import child_key
 
 DRAWN = Absolute(1e-6)  # any spread: it makes a plane of a number, and the plane is then overwritten
 

@@ -11,11 +11,17 @@ Source: aihwkit 1.2.0, simulator/configs/devices.py and the C++ classes of the s
 import math
 from typing import Any
 
-from mho.device import Device
-from mho.errors import complaint
-from mho.responses import Constant, ExpStep, LinearStep, Piecewise, PowStep, Response, SoftBounds
-from mho.retention import Retention
-from mho.spread import Absolute, LogNormal, Spread
+from mho.base.errors import complaint
+from mho.device.device import Device
+from mho.device.retention import Retention
+from mho.device.spread import Absolute, LogNormal, Spread
+from mho.responses.base import Response
+from mho.responses.constant import Constant
+from mho.responses.exp_step import ExpStep
+from mho.responses.linear_step import LinearStep
+from mho.responses.piecewise import Piecewise
+from mho.responses.pow_step import PowStep
+from mho.responses.soft_bounds import SoftBounds
 
 
 def _device(

@@ -5,12 +5,12 @@ from typing import Annotated, Literal
 
 from mho.algorithms.base import Algorithm
 from mho.algorithms.residual_learning import ResidualLearning
-from mho.cells import Cell
-from mho.device import Device
-from mho.errors import complaint, wrong_type
-from mho.io import IO, by_direction
-from mho.pulses import Exact, Expected, Pulses, PulseScheme
-from mho.records import NonNegative, OneOrMore, Record
+from mho.base.errors import complaint, wrong_type
+from mho.base.records import NonNegative, OneOrMore, Record
+from mho.device.device import Device
+from mho.device.io import IO, by_direction
+from mho.device.pulses import Exact, Expected, Pulses, PulseScheme
+from mho.tile.composed import Cell
 
 
 class Mapping(Record):

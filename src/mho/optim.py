@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from mho.errors import complaint, wrong_type
+from mho.base.errors import complaint, wrong_type
 from mho.nn.core.block import Block
-from mho.nn.core.gradient import AnalogParameter
+from mho.nn.core.parameter import AnalogParameter
 
 Exchange = Callable[[list[Block]], None]
 """What happens to the recorded factors before they are learned, see `mho.parallel`."""

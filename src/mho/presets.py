@@ -9,9 +9,10 @@ The first ten are the fits that aihwkit ships; the others are those of the two p
 from typing import Any, NamedTuple
 
 from mho import aihwkit
-from mho.cells import OneSided
-from mho.device import Device
-from mho.responses import Exponential, Power
+from mho.device.device import Device
+from mho.responses.exponential import Exponential
+from mho.responses.power import Power
+from mho.tile.one_sided import OneSided
 
 
 class Preset(NamedTuple):

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import torch
 from torch import nn
 
-from mho.cells import ComposedTile
-from mho.records import Record
-from mho.tile import Tile
+from mho.base.records import Record
+from mho.tile.composed import ComposedTile
 from mho.tile.patches import Patches
 from mho.tile.plane import Plane
+from mho.tile.tile import Tile
 from mho.tile.views import Viewed
 
 

@@ -8,7 +8,7 @@ from mho.algorithms.base import Algorithm, Factors, NewTile, State, Term, due, r
 from mho.algorithms.parts.buffer import fire, scale
 from mho.algorithms.parts.chopper import Flips, chances, flips
 from mho.algorithms.parts.lines import next_line
-from mho.records import NonNegative, OneOrMore, Positive, Probability
+from mho.base.records import NonNegative, OneOrMore, Positive, Probability
 
 
 class ChoppedTikiTaka(Algorithm):

@@ -8,7 +8,7 @@ from mho.algorithms.base import Algorithm, Factors, NewTile, State, Term
 from mho.algorithms.parts.chopper import Flips
 from mho.algorithms.parts.dynamic import dynamic_state, dynamic_step, refuse_no_flips
 from mho.algorithms.parts.lines import By
-from mho.records import NonNegative, OneOrMore, Positive, Probability
+from mho.base.records import NonNegative, OneOrMore, Positive, Probability
 from mho.tile.plane import Plane
 
 

@@ -9,7 +9,7 @@ import torch
 from mho.algorithms.base import Algorithm, Factors, NewTile, State, Term, due
 from mho.algorithms.parts.buffer import whole_pulses
 from mho.algorithms.parts.supplier import Supplier, torch_optimizer
-from mho.records import NonNegative, OneOrMore
+from mho.base.records import NonNegative, OneOrMore
 
 
 class MixedPrecision(Algorithm):

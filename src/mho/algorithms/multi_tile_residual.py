@@ -8,9 +8,9 @@ import torch
 
 from mho.algorithms.base import Algorithm, Factors, NewTile, State, Term, due, rate
 from mho.algorithms.parts.lines import By, next_line
-from mho.errors import complaint
-from mho.records import NonNegative, OneOrMore
-from mho.tile import Tile
+from mho.base.errors import complaint
+from mho.base.records import NonNegative, OneOrMore
+from mho.tile.tile import Tile
 
 
 class MultiTileResidual(Algorithm):

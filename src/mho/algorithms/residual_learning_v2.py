@@ -7,7 +7,7 @@ import torch
 from mho.algorithms.base import Algorithm, Factors, NewTile, State, Term, due, rate
 from mho.algorithms.parts.buffer import scale, whole_pulses
 from mho.algorithms.parts.lines import By, next_line
-from mho.records import NonNegative, OneOrMore, Positive, Probability
+from mho.base.records import NonNegative, OneOrMore, Positive, Probability
 
 
 class ResidualLearningV2(Algorithm):

@@ -6,7 +6,7 @@ import torch
 
 from mho.algorithms.base import Algorithm, Factors, NewTile, State, Term, due, rate
 from mho.algorithms.parts.lines import By, next_line
-from mho.records import NonNegative, OneOrMore, Probability
+from mho.base.records import NonNegative, OneOrMore, Probability
 from mho.tile.plane import Plane
 
 

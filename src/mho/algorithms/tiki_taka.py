@@ -6,7 +6,7 @@ import torch
 
 from mho.algorithms.base import Algorithm, Factors, NewTile, State, Term, rate
 from mho.algorithms.parts.lines import By, transfer
-from mho.records import NonNegative, OneOrMore
+from mho.base.records import NonNegative, OneOrMore
 
 
 class TikiTaka(Algorithm):

@@ -7,7 +7,7 @@ import torch
 from mho.algorithms.base import Algorithm, Factors, NewTile, State, Term, due, rate
 from mho.algorithms.parts.buffer import fire, scale
 from mho.algorithms.parts.lines import By, next_line
-from mho.records import NonNegative, OneOrMore, Positive, Probability
+from mho.base.records import NonNegative, OneOrMore, Positive, Probability
 
 
 class TikiTakaV2(Algorithm):

@@ -6,8 +6,9 @@ import torch
 
 from mho.algorithms.base import Algorithm, Factors, NewTile, State, Term, rate
 from mho.algorithms.parts.lines import By, transfer
-from mho.calibration import symmetric_point, zero_shift
-from mho.records import NonNegative, OneOrMore
+from mho.base.records import NonNegative, OneOrMore
+from mho.calibration import zero_shift
+from mho.calibration.symmetric_points import symmetric_point
 
 
 class TwoStage(Algorithm):

@@ -1,10 +1,10 @@
 """Finding the cells' symmetric points: before training with a tile's own verbs, and while it goes on."""
 
-from mho.calibration.arrays import calibrate_
-from mho.calibration.course import Course
+from mho.calibration.model import calibrate_
 from mho.calibration.offset import Offset, program_reference
-from mho.calibration.points import CalibrationWarning, symmetric_point
+from mho.calibration.run import Course
 from mho.calibration.sweep import Sweep, sweep
+from mho.calibration.symmetric_points import CalibrationWarning, symmetric_point
 from mho.calibration.tracking import Sight, Tracker
 from mho.calibration.zero_shift import ZeroShift, zero_shift
 

@@ -4,12 +4,13 @@ from typing import Annotated
 
 import torch
 
-from mho.calibration.points import symmetric_point
-from mho.cells import ComposedTile
-from mho.device import Device, draw_normal
-from mho.errors import complaint
-from mho.records import NonNegative, Record
-from mho.tile import Tile
+from mho.base.errors import complaint
+from mho.base.records import NonNegative, Record
+from mho.calibration.symmetric_points import symmetric_point
+from mho.device.device import Device
+from mho.numerics.draw import draw_normal
+from mho.tile.composed import ComposedTile
+from mho.tile.tile import Tile
 
 
 class Offset(Record):

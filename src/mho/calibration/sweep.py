@@ -6,14 +6,14 @@ from typing import NamedTuple
 
 import torch
 
-from mho.calibration import points
-from mho.calibration.course import Course, Schedule
-from mho.calibration.points import points_where_any
-from mho.device import Device
-from mho.errors import complaint
+from mho.base.errors import complaint
+from mho.calibration import symmetric_points
+from mho.calibration.run import Course, Schedule
+from mho.calibration.symmetric_points import points_where_any
+from mho.device.device import Device
+from mho.numerics.rng import child_key
 from mho.responses.base import DOUBLE
-from mho.rng import child_key
-from mho.tile import Tile
+from mho.tile.tile import Tile
 
 PIECES = 24  # between two numbers of pulses, for `needed`
 SMALL = 0.01  # of half the range: a mean symmetric point that is less is no measure of an error
@@ -83,10 +83,10 @@ def sweep(
     counts = sorted(set(numbers))
     if not dw_mins or not counts or counts[0] < 1 or repeats < 1 or not tolerance > 0:
         raise complaint(where, "dw_mins, numbers >= 1, repeats >= 1 and tolerance > 0 are needed")
-    point = points.central(device)
+    point = symmetric_points.central(device)
     if point is None:
         raise complaint(where, "every weight is a symmetric point of this device, or none is", "It needs one")
-    points.check(device)
+    symmetric_points.check(device)
     low, high = (float(b) for b in device.response.bounds())
     if not low <= start <= high:
         raise complaint(

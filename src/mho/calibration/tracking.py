@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from mho.calibration.points import as_double, points_where_any
-from mho.errors import complaint, did_you_mean
+from mho.base.errors import complaint, did_you_mean
+from mho.calibration.symmetric_points import as_double, points_where_any
 from mho.responses.base import DOUBLE
-from mho.tile import Tile
+from mho.tile.tile import Tile
 
 
 class Sight(NamedTuple):

@@ -4,15 +4,15 @@ from typing import NamedTuple
 
 import torch
 
-from mho.calibration import points
-from mho.calibration.course import Course, Schedule
+from mho.base.errors import MhoError, complaint, wrong_type
+from mho.calibration import symmetric_points
 from mho.calibration.offset import Offset
-from mho.calibration.points import symmetric_point
+from mho.calibration.run import Course, Schedule
 from mho.calibration.stopping import Motion
-from mho.cells import ComposedTile
-from mho.errors import MhoError, complaint, wrong_type
+from mho.calibration.symmetric_points import symmetric_point
 from mho.responses.base import DOUBLE
-from mho.tile import Tile
+from mho.tile.composed import ComposedTile
+from mho.tile.tile import Tile
 
 
 class ZeroShift(NamedTuple):
@@ -68,7 +68,7 @@ def zero_shift(
     The distance to an attracting point with slope shrinks by the factor exp(-dw_min G'(w_sp)), roughly, with each
     pulse. What remains is the cycle itself, in which a cell's point lies within the last pulse, or the randomness
     of the latest pulses, of which an average has less. The tile stays where it is: `program_reference(tile,
-    result.estimate)` makes that its weight zero. The state is float64, see `mho.calibration.course`.
+    result.estimate)` makes that its weight zero. The state is float64, see `mho.calibration.run`.
 
     Args:
         n_pulses: pulses to each cell, >= 1: all of them, or at most as many if there is a stopping rule.
@@ -99,7 +99,7 @@ def zero_shift(
     if every is not None and (not isinstance(every, int) or every < 2 or every % 2):
         raise complaint(f"zero_shift(every={every!r})", "every must be an even integer of at least 2")
     if check and isinstance(tile, Tile):
-        points.check(tile.device)
+        symmetric_points.check(tile.device)
     course, settled, reads = Course(tile, schedule), False, 1
     if stop is None:
         last = max(1, round(tail * n_pulses))

@@ -7,8 +7,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch: idle OpenMP
 
 import typer
 
+from mho.base.errors import MhoError
 from mho.cli import algorithms, bench, calibrate, data, device, diagnose, papers, train
-from mho.errors import MhoError
 
 app = typer.Typer(
     help="Train neural networks on simulated resistive crossbars.",

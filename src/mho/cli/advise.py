@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 from typer import Option
 
-from mho.errors import complaint
+from mho.base.errors import complaint
 
 AsJson = Annotated[bool, Option("--json", help="Print JSON, for scripts.")]
 
@@ -65,9 +65,9 @@ def advise(
 
     mho algorithms advise --layer 256x784 --device runs/mnist/config.json --json
     """
-    from mho.advice import Setup
-    from mho.advice import advise as advise_on
-    from mho.training.choose import choose
+    from mho.cli.choose import choose
+    from mho.diagnostics.advice import Setup
+    from mho.diagnostics.advice import advise as advise_on
 
     base = _base(device)
     spec = choose(base, algorithm, response, settings or [])
@@ -90,8 +90,8 @@ def advise(
 def _base(device: Path | None):
     """The run to start from: the default hardware with the device or crossbar of the file."""
     import mho
-    from mho.config import from_dict, read
-    from mho.training.choose import default_hardware
+    from mho.base.config import from_dict, read
+    from mho.cli.choose import default_hardware
     from mho.training.spec import RunSpec
 
     if device is None:

@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
+from mho.base.errors import complaint, did_you_mean
 from mho.cli.advise import AsJson, advise, print_json
-from mho.errors import complaint, did_you_mean
 
 app = typer.Typer(help="List the training algorithms, explain one, advise on settings.", no_args_is_help=True)
 app.command("advise")(advise)
@@ -20,7 +20,7 @@ def list_(as_json: AsJson = False) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    from mho.catalogue import algorithms, describe, first_clause
+    from mho.cli.catalogue import algorithms, describe, first_clause
 
     entries = [describe(cls) for cls in algorithms().values()]
     if as_json:
@@ -49,8 +49,8 @@ def show(
     from rich.console import Console
     from rich.text import Text
 
-    from mho.catalogue import algorithms, describe
-    from mho.config import kebab
+    from mho.base.config import kebab
+    from mho.cli.catalogue import algorithms, describe
 
     known = algorithms()
     if kebab(name) not in known:

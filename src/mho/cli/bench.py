@@ -4,7 +4,7 @@ from typing import Annotated
 
 from typer import Option
 
-from mho.errors import complaint, did_you_mean
+from mho.base.errors import complaint, did_you_mean
 
 
 def bench(
@@ -41,8 +41,8 @@ def bench(
     """
     from rich.console import Console
 
-    from mho import bench
-    from mho import threads as pool
+    from mho.numerics import threads as pool
+    from mho.testing import bench
 
     chosen = [name.strip() for name in laws.split(",")]
     for name in chosen:
@@ -63,7 +63,7 @@ def _measure(cases, repetitions: int) -> list[tuple]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from mho import bench
+    from mho.testing import bench
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     rows = []

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 import typer
 from typer import Argument, Option
 
+from mho.base.errors import complaint
 from mho.cli.advise import AsJson
 from mho.cli.device import Settings
-from mho.errors import complaint
 
 
 def calibrate(
@@ -64,10 +64,10 @@ def calibrate(
     """
     from rich.console import Console
 
-    from mho.calibration import CalibrationWarning
     from mho.calibration.sweep import sweep
+    from mho.calibration.symmetric_points import CalibrationWarning
     from mho.cli.fit import _Bar
-    from mho.portrait.choose import choose
+    from mho.datasheet.lookup import choose
 
     chosen = choose(name, settings or [])
     device = chosen.device
@@ -104,10 +104,10 @@ def calibrate(
 def _write(folder: Path, asked: dict[str, Any], found: Any) -> dict[str, Any]:
     import json
 
-    from mho.cli.calibrate_figure import draw
-    from mho.config import to_dict
-    from mho.portrait.figure import save
-    from mho.training.provenance import provenance
+    from mho.base.config import to_dict
+    from mho.base.provenance import provenance
+    from mho.datasheet.figure import save
+    from mho.figures.calibration import draw
 
     data = {
         "settings": asked | {"device": to_dict(asked["device"])},

@@ -10,7 +10,7 @@ from mho.cli.advise import AsJson, print_json
 from mho.cli.fit import fit
 
 if TYPE_CHECKING:
-    from mho.portrait.choose import Chosen
+    from mho.datasheet.lookup import Chosen
 
 app = typer.Typer(help="List devices and laws, show one in numbers, plot it, fit one.", no_args_is_help=True)
 app.command("fit")(fit)
@@ -39,7 +39,7 @@ def list_(as_json: AsJson = False) -> None:
     from rich.text import Text
 
     from mho.cli.device_text import grid, law_entry, law_row, preset_entry, preset_row
-    from mho.portrait.choose import laws, presets
+    from mho.datasheet.lookup import laws, presets
 
     found = [preset_entry(name, preset) for name, preset in presets().items()]
     known = [law_entry(name, law) for name, law in laws().items()]
@@ -85,10 +85,10 @@ def show(name: Name, settings: Settings = None, seed: Seed = 0, as_json: AsJson 
     """
     from rich.console import Console
 
+    from mho.base.config import to_dict
     from mho.cli.device_text import print_device
-    from mho.config import to_dict
-    from mho.portrait import measure
-    from mho.portrait.choose import choose
+    from mho.datasheet.lookup import choose
+    from mho.datasheet.numbers import measure
 
     chosen = choose(name, settings or [])
     portrait = measure(chosen.device, seed)
@@ -117,7 +117,7 @@ def plot(
 
     a, the size of a pulse against the weight, with 40 drawn cells; b, F and G; c, R = G/F with the symmetric
     points; d, cells under ramps of pulses; e, their steps up and down; f, their symmetric points. In Python
-    mho.portrait.panels draws each into axes of yours.
+    mho.datasheet.panels draws each into axes of yours.
 
     Examples:
 
@@ -127,9 +127,10 @@ def plot(
 
     - mho device plot fitted.json --out fitted
     """
-    from mho.portrait import draw, measure
-    from mho.portrait.choose import choose
-    from mho.portrait.figure import check_suffix, save, sketch
+    from mho.datasheet import draw
+    from mho.datasheet.figure import check_suffix, save, sketch
+    from mho.datasheet.lookup import choose
+    from mho.datasheet.numbers import measure
 
     chosen = choose(name, settings or [])
     for path in (paths := _paths(chosen, out)):

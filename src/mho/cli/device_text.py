@@ -10,16 +10,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mho.catalogue import Field, describe
-from mho.device import Device
-from mho.errors import MhoError
-from mho.portrait import Point, Portrait, measure
-from mho.portrait.choose import Chosen, single
-from mho.portrait.nominal import NEAR, nominal
-from mho.portrait.numbers import moments
+from mho.base.errors import MhoError
+from mho.base.records import Record
+from mho.cli.catalogue import Field, describe
+from mho.datasheet.lookup import Chosen, single
+from mho.datasheet.nominal import NEAR, nominal
+from mho.datasheet.numbers import Point, Portrait, measure, moments
+from mho.device.device import Device
 from mho.presets import Preset
-from mho.records import Record
-from mho.responses import Response
+from mho.responses.base import Response
 
 if TYPE_CHECKING:
     import torch

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer import Argument, Option
 
+from mho.base.errors import MhoError, complaint
 from mho.cli.advise import AsJson, print_json
-from mho.errors import MhoError, complaint
 
 if TYPE_CHECKING:
-    from mho.diagnosis import Diagnosis
+    from mho.diagnostics.finding import Diagnosis
     from mho.training.session import Session
 
 
@@ -52,7 +52,7 @@ def diagnose(
     session = _session(folder, data_dir)
     found = _next_step(session, folder)
     if plot is not None:
-        from mho.plot import save
+        from mho.figures.curves import save
 
         for path in save(found.plot(), plot):
             typer.echo(f"written: {path}", err=True)
@@ -65,7 +65,7 @@ def diagnose(
 
 def _session(folder: Path, data_dir: Path | None) -> "Session":
     """The run as it was when its checkpoint was written."""
-    from mho.config import from_dict, read
+    from mho.base.config import from_dict, read
     from mho.data import load
     from mho.training.folder import RunFolder
     from mho.training.session import Session
@@ -88,7 +88,7 @@ def _session(folder: Path, data_dir: Path | None) -> "Session":
 
 def _next_step(session: "Session", folder: Path) -> "Diagnosis":
     """The diagnosis in the next step of the run, between backward and the update."""
-    from mho.diagnosis import diagnose as diagnose_model
+    from mho.diagnostics import diagnose as diagnose_model
 
     run = folder if (folder / "metrics.csv").is_file() else None
     found: list[Diagnosis] = []

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Argument, Option
 
-from mho.errors import complaint, did_you_mean
+from mho.base.errors import complaint, did_you_mean
 
 if TYPE_CHECKING:
-    from mho.papers.experiment import Experiment, Line
+    from mho.experiments.experiment import Experiment, Line
 
 app = typer.Typer(help="Run what the papers report, and compare.", no_args_is_help=True)
 
@@ -65,8 +65,8 @@ def run(
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from mho.papers.runner import run_cells
-    from mho.training import Interrupted
+    from mho.experiments.runner import run_cells
+    from mho.training.loop import Interrupted
 
     chosen = _experiment("run", experiment)
     names = _chosen(cells, list(chosen.cells))
@@ -114,9 +114,9 @@ def plot(
 
     - mho papers plot zero-shifting --results results/zero-shifting --out figures/pulses.svg
     """
+    from mho.datasheet.figure import save
+    from mho.experiments.results import numbers_in
     from mho.papers import EXPERIMENTS
-    from mho.papers.results import numbers_in
-    from mho.portrait.figure import save
 
     chosen = _experiment("plot", experiment)
     if chosen.figure is None:
@@ -147,7 +147,7 @@ def report(
 
     - mho papers report --results runs/papers --out report/papers.md
     """
-    from mho.papers.report import write
+    from mho.experiments.page import write
 
     for path in write(results, out, readme):
         typer.echo(f"written: {path}")
@@ -176,7 +176,7 @@ def _summary(experiment: "Experiment", folder: Path) -> None:
     """Prints what follows from all cells, if all of them are there."""
     from rich.console import Console
 
-    from mho.papers.results import numbers_in, of_all_seeds
+    from mho.experiments.results import numbers_in, of_all_seeds
 
     if experiment.summary is None or not all(of_all_seeds(experiment, folder, c) for c in experiment.cells):
         return

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from typer import Context, Option
 
-from mho.errors import complaint
+from mho.base.errors import complaint
 
 DATA, MODEL, LOOP, HARDWARE, RUN = "Data", "Network", "Training", "Hardware", "Run"
 
@@ -135,15 +135,15 @@ def train(
     """
     from rich.console import Console
 
-    from mho.cli.report import announce, stopped, table
-    from mho.config import from_dict, read
-    from mho.training import Interrupted, RunSpec
+    from mho.base.config import from_dict, read
+    from mho.cli.choose import choose, choose_several
+    from mho.cli.progress import watcher
+    from mho.cli.train_text import announce, stopped, table
     from mho.training import compare as compare_runs
-    from mho.training import train as train_run
-    from mho.training.choose import choose, choose_several
     from mho.training.folder import RunFolder
-    from mho.training.loop import algorithm_name
-    from mho.training.progress import watcher
+    from mho.training.loop import Interrupted, algorithm_name
+    from mho.training.loop import train as train_run
+    from mho.training.spec import RunSpec
 
     console = Console()
     if resume and out is None:

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from mho.base.errors import complaint, did_you_mean
 from mho.data import digits, idx
 from mho.data.idx import SETS
-from mho.errors import complaint, did_you_mean
 
 __all__ = ["NAMES", "Dataset", "check", "load"]
 

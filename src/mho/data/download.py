@@ -10,8 +10,8 @@ import urllib.request
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from mho.base.errors import MhoError, complaint, did_you_mean
 from mho.data import base_folder, idx
-from mho.errors import MhoError, complaint, did_you_mean
 
 __all__ = ["get"]
 

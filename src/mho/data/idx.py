@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mho.errors import MhoError, complaint
+from mho.base.errors import MhoError, complaint
 
 IMAGE = (28, 28)
 WHITE = 255

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 
 import mho.responses
-from mho.config import kebab
-from mho.device import Device
-from mho.errors import complaint, did_you_mean
+from mho.base.config import kebab
+from mho.base.errors import complaint, did_you_mean
+from mho.base.records import field_rules, float_fields
+from mho.device.device import Device
 from mho.fit.measured import Array
-from mho.records import field_rules, float_fields
-from mho.responses import Response
+from mho.responses.base import Response
 
 LARGE = 100.0  # no fitted number is larger [its own units]
 

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mho.config import kebab
-from mho.device import Device
-from mho.errors import complaint
+from mho.base.config import kebab
+from mho.base.errors import complaint
+from mho.device.device import Device
 from mho.fit.families import TWINS, families, family
 from mho.fit.filter import side_by_side
 from mho.fit.means import in_order
@@ -179,10 +179,10 @@ def write(result: Fit, folder: str | os.PathLike[str]) -> Path:
     """Writes device.json, report.json, fit.png and fit.pdf, and returns the folder."""
     import json
 
-    from mho.config import to_dict
-    from mho.fit.plot import figure
-    from mho.fit.report import as_dict
-    from mho.plot import save
+    from mho.base.config import to_dict
+    from mho.figures.curves import save
+    from mho.fit.figure import figure
+    from mho.fit.report_text import as_dict
 
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mho.errors import complaint
+from mho.base.errors import complaint
 from mho.fit.measured import DOWN, UP, WORDS, Array, Measured, Ramp, Steps
 
 UPWARDS = ("up", "pot", "ltp", "set", "increas")

@@ -3,8 +3,8 @@
 import numpy as np
 
 import mho.responses
-from mho.device import Device
-from mho.errors import MhoError
+from mho.base.errors import MhoError
+from mho.device.device import Device
 from mho.fit.measured import Array, Bins, Measured, Range
 from mho.fit.noise import noise_of_bins
 

@@ -3,7 +3,7 @@
 from mho.nn.attention.layer import AnalogMultiheadAttention
 from mho.nn.conv import AnalogConv1d, AnalogConv2d, AnalogConv3d
 from mho.nn.conversion.convert import ConversionWarning, convert_, to_digital_
-from mho.nn.core.gradient import AnalogParameter
+from mho.nn.core.parameter import AnalogParameter
 from mho.nn.linear import AnalogLinear
 from mho.nn.recurrent.layers import AnalogGRU, AnalogLSTM, AnalogRNN
 

@@ -7,10 +7,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from mho.base.errors import complaint, wrong_type
 from mho.crossbar import Crossbar
-from mho.errors import complaint, wrong_type
 from mho.nn.core.affine import Affine
-from mho.rng import child_key
+from mho.numerics.rng import child_key
 from mho.tile.patches import Geometry
 
 Numbers = int | Sequence[int]

@@ -3,8 +3,8 @@
 import torch
 from torch import nn
 
+from mho.base.errors import complaint
 from mho.crossbar import Crossbar
-from mho.errors import complaint
 from mho.nn.core.affine import Affine
 
 

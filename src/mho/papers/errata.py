@@ -8,18 +8,25 @@ from typing import Any
 
 import torch
 
-from mho.algorithms import ERIDER, RIDER, ResidualLearning, ResidualLearningV2
 from mho.algorithms.base import Algorithm, Factors, State
+from mho.algorithms.erider import ERIDER
+from mho.algorithms.residual_learning import ResidualLearning
+from mho.algorithms.residual_learning_v2 import ResidualLearningV2
+from mho.algorithms.rider import RIDER
+from mho.base.config import to_dict
 from mho.calibration import zero_shift
-from mho.config import to_dict
-from mho.device import Device
+from mho.device.device import Device
+from mho.experiments.experiment import Experiment, Tick
+from mho.numerics.rng import child_key
 from mho.papers import quadratic
-from mho.papers.experiment import Experiment, Tick
-from mho.responses import Linear, Power, PowStep, SoftBounds
 from mho.responses.base import DOUBLE
-from mho.rng import child_key
-from mho.theory import constants, pulses_for
-from mho.tile import Tile
+from mho.responses.linear import Linear
+from mho.responses.pow_step import PowStep
+from mho.responses.power import Power
+from mho.responses.soft_bounds import SoftBounds
+from mho.theory.interval import constants
+from mho.theory.zero_shift import pulses_for
+from mho.tile.tile import Tile
 
 Values = dict[str, tuple[float, float]]
 

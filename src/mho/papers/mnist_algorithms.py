@@ -8,28 +8,26 @@ thresholds are set for so short a training; they are the same with and without t
 from collections.abc import Mapping
 from typing import Any
 
-from mho.algorithms import (
-    AGAD,
-    ERIDER,
-    RIDER,
-    AnalogSGD,
-    ChoppedTikiTaka,
-    DigitalSGD,
-    MixedPrecision,
-    MultiTileResidual,
-    ResidualLearning,
-    ResidualLearningV2,
-    TikiTaka,
-    TikiTakaV2,
-    TwoStage,
-)
-from mho.config import from_dict, kebab, to_dict
+from mho.algorithms.agad import AGAD
+from mho.algorithms.analog_sgd import AnalogSGD
+from mho.algorithms.chopped_tiki_taka import ChoppedTikiTaka
+from mho.algorithms.digital_sgd import DigitalSGD
+from mho.algorithms.erider import ERIDER
+from mho.algorithms.mixed_precision import MixedPrecision
+from mho.algorithms.multi_tile_residual import MultiTileResidual
+from mho.algorithms.residual_learning import ResidualLearning
+from mho.algorithms.residual_learning_v2 import ResidualLearningV2
+from mho.algorithms.rider import RIDER
+from mho.algorithms.tiki_taka import TikiTaka
+from mho.algorithms.tiki_taka_v2 import TikiTakaV2
+from mho.algorithms.two_stage import TwoStage
+from mho.base.config import from_dict, kebab, to_dict
 from mho.crossbar import Crossbar
 from mho.crossbar import Mapping as Layout
 from mho.data import load
-from mho.device import Device
-from mho.papers.experiment import Experiment, Tick
-from mho.responses import SoftBounds
+from mho.device.device import Device
+from mho.experiments.experiment import Experiment, Tick
+from mho.responses.soft_bounds import SoftBounds
 from mho.training.session import Session
 from mho.training.spec import RunSpec
 

@@ -15,16 +15,23 @@ from typing import Any
 
 import torch
 
-from mho.algorithms import AGAD, ERIDER, RIDER, AnalogSGD, DigitalSGD, ResidualLearning, TwoStage
+from mho.algorithms.agad import AGAD
+from mho.algorithms.analog_sgd import AnalogSGD
 from mho.algorithms.base import Algorithm, Factors, NewTile
-from mho.calibration import symmetric_point
-from mho.config import from_dict, to_dict
-from mho.device import Absolute, Device
-from mho.papers.experiment import Experiment, Tick
-from mho.pulses import Exact, Pulses
-from mho.responses import Constant, Linear
-from mho.rng import child_key
-from mho.tile import Tile
+from mho.algorithms.digital_sgd import DigitalSGD
+from mho.algorithms.erider import ERIDER
+from mho.algorithms.residual_learning import ResidualLearning
+from mho.algorithms.rider import RIDER
+from mho.algorithms.two_stage import TwoStage
+from mho.base.config import from_dict, to_dict
+from mho.calibration.symmetric_points import symmetric_point
+from mho.device.device import Absolute, Device
+from mho.device.pulses import Exact, Pulses
+from mho.experiments.experiment import Experiment, Tick
+from mho.numerics.rng import child_key
+from mho.responses.constant import Constant
+from mho.responses.linear import Linear
+from mho.tile.tile import Tile
 
 D, NOISE, LR = 20, 0.3, 0.05
 RATES: dict[str, Any] = {"fast_lr": LR, "transfer_lr": 0.02, "scale_transfer_lr": False, "transfer": "all"}

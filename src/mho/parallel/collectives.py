@@ -7,7 +7,7 @@ import torch
 import torch.distributed as dist
 from torch.autograd.function import once_differentiable
 
-from mho.errors import complaint
+from mho.base.errors import complaint
 from mho.parallel.ranks import Group, carrier
 
 MOST = 8  # numbers that describe a shape: how many dimensions, and their sizes

@@ -8,11 +8,11 @@ from torch import nn
 from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 
-from mho.errors import complaint, wrong_type
+from mho.base.errors import complaint, wrong_type
 from mho.nn.core.block import Block
 from mho.nn.core.calls import Calls
-from mho.nn.core.gradient import AnalogParameter
 from mho.nn.core.matrix import AnalogMatrix
+from mho.nn.core.parameter import AnalogParameter
 from mho.optim import AnalogOptimizer
 from mho.parallel.digital import Gradients
 from mho.parallel.identity import compare

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from mho.errors import complaint
+from mho.base.errors import complaint
 from mho.parallel.parcel import Parcel
 
 

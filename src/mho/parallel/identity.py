@@ -7,7 +7,7 @@ import torch.distributed as dist
 from torch import nn
 from torch.distributed.tensor import DTensor
 
-from mho.errors import complaint
+from mho.base.errors import complaint
 from mho.nn.core.block import Block
 from mho.parallel.ranks import group_of
 from mho.parallel.rows import RowShard

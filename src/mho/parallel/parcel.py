@@ -7,7 +7,7 @@ import torch
 import torch.distributed as dist
 
 from mho.algorithms.base import Factors
-from mho.nn.core.learning import Learning, Place
+from mho.nn.core.factors import Learning, Place
 from mho.parallel.ranks import Group, carrier
 from mho.tile.patches import Geometry, Patches
 

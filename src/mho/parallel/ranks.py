@@ -4,7 +4,7 @@ import torch
 import torch.distributed as dist
 from torch.distributed.device_mesh import DeviceMesh
 
-from mho.errors import complaint, wrong_type
+from mho.base.errors import complaint, wrong_type
 
 Group = dist.ProcessGroup | None
 """None stands for all processes."""

@@ -7,8 +7,8 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
-from mho.errors import complaint
-from mho.nn.core import label
+from mho.base.errors import complaint
+from mho.nn.core import checkpoint
 from mho.nn.core.block import Block
 from mho.nn.core.matrix import AnalogMatrix
 from mho.nn.core.product import Layout, product
@@ -85,12 +85,12 @@ class RowShard(nn.Module):
 
     def _save_to_state_dict(self, destination, prefix, keep_vars) -> None:
         super()._save_to_state_dict(destination, prefix, keep_vars)
-        destination[prefix + label.NAME] = self.analog_hardware
+        destination[prefix + checkpoint.NAME] = self.analog_hardware
 
     def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
         given = dict(state_dict)
-        saved = given.pop(prefix + label.NAME, None)
-        if saved is not None and (found := label.differences(saved, self.analog_hardware)):
+        saved = given.pop(prefix + checkpoint.NAME, None)
+        if saved is not None and (found := checkpoint.differences(saved, self.analog_hardware)):
             raise complaint("load_state_dict", f"{prefix[:-1]} is made of other hardware: {'; '.join(found)}")
         super()._load_from_state_dict(given, prefix, *args)
 

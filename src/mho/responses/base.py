@@ -5,8 +5,8 @@ from typing import Any, Literal, NamedTuple, overload
 import torch
 from torch import Tensor
 
-from mho.errors import complaint, did_you_mean
-from mho.records import Record, float_fields
+from mho.base.errors import complaint, did_you_mean
+from mho.base.records import Record, float_fields
 from mho.responses import search
 
 DOUBLE = torch.float64

@@ -5,7 +5,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from mho.records import Negative, Positive
+from mho.base.records import Negative, Positive
 from mho.responses.base import Response
 
 

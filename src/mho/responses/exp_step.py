@@ -5,7 +5,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from mho.records import Domain, NonNegative, Positive
+from mho.base.records import Domain, NonNegative, Positive
 from mho.responses.base import Response
 
 NonPositive = Domain("zero or negative", lambda v: v <= 0)

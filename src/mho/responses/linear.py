@@ -4,7 +4,7 @@ from typing import Annotated
 
 from torch import Tensor
 
-from mho.records import Domain, Positive
+from mho.base.records import Domain, Positive
 from mho.responses.base import Response
 
 InsideOne = Domain("between -1 and 1, both excluded", lambda v: -1 < v < 1)

@@ -18,7 +18,7 @@ def lookup(table: Row | tuple[Row, ...], x: Tensor, y: Tensor | None = None) -> 
         x: place in units of nodes, any shape: 0 is the first, n - 1 the last; beyond them the end holds. NaN is 0.
         y: likewise along the second direction.
     """
-    if isinstance(x, Proxy):  # the law is being traced: one operation, see mho.kernels.lowerings
+    if isinstance(x, Proxy):  # the law is being traced: one operation, see mho.kernels.law.lowerings
         args: tuple[Any, ...] = (table, x) if y is None else (table, x, y)
         return x.tracer.create_proxy("call_function", lookup, args, {})  # type: ignore[return-value]
     values = _padded(table, x.dtype, x.device)

@@ -6,8 +6,8 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from mho.errors import complaint
-from mho.records import Negative, Positive
+from mho.base.errors import complaint
+from mho.base.records import Negative, Positive
 from mho.responses.base import Response
 
 

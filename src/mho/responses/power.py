@@ -5,7 +5,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from mho.records import Positive
+from mho.base.records import Positive
 from mho.responses.base import Response
 
 

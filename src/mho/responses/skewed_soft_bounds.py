@@ -4,7 +4,7 @@ from typing import Annotated
 
 from torch import Tensor
 
-from mho.records import Negative, Positive
+from mho.base.records import Negative, Positive
 from mho.responses.base import Response
 
 

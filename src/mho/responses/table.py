@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mho.errors import complaint
-from mho.records import Negative, Positive
+from mho.base.errors import complaint
+from mho.base.records import Negative, Positive
 from mho.responses.base import Response
 from mho.responses.lookup import Row, lookup
 

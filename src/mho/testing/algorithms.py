@@ -7,12 +7,13 @@ import torch
 
 from mho.algorithms.base import Algorithm, Factors
 from mho.crossbar import Crossbar, Mapping
-from mho.device import Device
+from mho.device.device import Device
+from mho.device.pulses import Expected, Pulses
 from mho.nn.linear import AnalogLinear
 from mho.optim import AnalogOptimizer
-from mho.pulses import Expected, Pulses
-from mho.responses import Constant, SoftBounds
-from mho.tile import Tile
+from mho.responses.constant import Constant
+from mho.responses.soft_bounds import SoftBounds
+from mho.tile.tile import Tile
 
 VERBS = {"forward", "backward", "read", "update", "pulse", "program", "w", "shape", "granularity"}
 _KEY = 7

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mho.kernels.emit import lower
-from mho.records import float_fields
+from mho.base.records import float_fields
+from mho.kernels.law.emit import lower
 from mho.responses.base import Response
 
 FAR = 10.0  # how far from 0 a law without bounds is examined [weight units]

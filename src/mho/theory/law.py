@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mho.device import Device
-from mho.errors import complaint, wrong_type
-from mho.records import float_fields
+from mho.base.errors import complaint, wrong_type
+from mho.base.records import float_fields
+from mho.device.device import Device
 from mho.responses.base import DOUBLE, Response
 
 PANELS, NODES = 16, 8  # of the composite Gauss-Legendre rule

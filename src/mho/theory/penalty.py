@@ -7,8 +7,8 @@ import torch
 from scipy import optimize
 from torch import Tensor
 
-from mho.device import Device
-from mho.errors import complaint
+from mho.base.errors import complaint
+from mho.device.device import Device
 from mho.responses.base import DOUBLE, Response
 from mho.theory.law import Cell, R_c
 

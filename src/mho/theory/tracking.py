@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from mho.device import Device
-from mho.errors import complaint
+from mho.base.errors import complaint
+from mho.device.device import Device
 from mho.responses.base import DOUBLE, Response
 from mho.theory.law import Cell
 from mho.theory.penalty import folded_mean, nonnegative, quadratic

@@ -2,9 +2,9 @@
 
 import torch
 
-from mho.device import Cells
-from mho.pulses import Exact, Expected
-from mho.responses import Response
+from mho.device.device import Cells
+from mho.device.pulses import Exact, Expected
+from mho.responses.base import Response
 
 
 def add(

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import torch
 
-from mho.errors import MhoError, complaint, wrong_type
-from mho.tile.mvm import converters, on_gpu
+from mho.base.errors import MhoError, complaint, wrong_type
 from mho.tile.patches import Patches
+from mho.tile.readout import converters, on_gpu
 
 
 def factors(
@@ -112,7 +112,7 @@ def _whole(n: torch.Tensor) -> int:
 @functools.cache
 def _counter() -> Callable[[int, int], int]:
     """Numba is loaded with the first pulse."""
-    from mho.kernels.whole import count_pulses
+    from mho.kernels.cpu.whole import count_pulses
 
     return count_pulses
 

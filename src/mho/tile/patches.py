@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch.nn import functional
 
-from mho.threads import over_rows
+from mho.numerics.threads import over_rows
 
 MOST = 1 << 20  # numbers of one piece: 4 MiB, so that patches, products and pulses stay in a cache
 WORTH = 1 << 15  # numbers from which on a second thread is worth waking
@@ -120,11 +120,11 @@ class Geometry(NamedTuple):
         return rows
 
     def _run(self, name: str, images: torch.Tensor, piece: Piece, part: torch.Tensor) -> None:
-        """The kernel of this name in `mho.kernels.fold`, between the images and the numbers of a piece."""
-        from mho.kernels import fold  # Numba: loaded on first use
+        """The kernel of this name in `mho.kernels.cpu.patches`, between the images and the numbers of a piece."""
+        from mho.kernels.cpu import patches  # Numba: loaded on first use
 
         first, last, top, bottom = piece
-        across, copy = self.outputs(images.shape[2:])[1], getattr(fold, name)
+        across, copy = self.outputs(images.shape[2:])[1], getattr(patches, name)
         where = images.detach().numpy(), first, top, bottom - top, across, *self[:3], part.detach().numpy()
         over_rows(lambda rows: copy(*where, *rows), last - first, worth_it=part.numel() > WORTH)
 

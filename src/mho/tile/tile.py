@@ -6,20 +6,20 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from mho.device import Cells, Device
-from mho.errors import complaint, wrong_type
-from mho.io import IO, by_direction
-from mho.pulses import Exact, Expected, Pulses, PulseScheme
-from mho.rng import STREAMS, Stream, Use, next_event
+from mho.base.errors import complaint, wrong_type
+from mho.device.device import Cells, Device
+from mho.device.io import IO, by_direction
+from mho.device.pulses import Exact, Expected, Pulses, PulseScheme
+from mho.numerics.rng import STREAMS, Stream, Use, next_event
 from mho.tile import arithmetic, checks, write_noise
-from mho.tile.mvm import multiply, read_line
 from mho.tile.patches import Patches
+from mho.tile.readout import multiply, read_line
 from mho.tile.tally import Tally, UpdateInfo, total
 from mho.tile.views import Viewed
 
 if TYPE_CHECKING:
-    from mho.kernels.cpu import CpuKernels, Sent
-    from mho.kernels.gpu.launch import GpuKernels
+    from mho.kernels.cpu.update import CpuKernels, Sent
+    from mho.kernels.gpu.update import GpuKernels
 
 
 _UP, _DOWN, _READS, _CLIPPED, _LINES = map(

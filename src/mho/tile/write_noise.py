@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from mho.rng import Stream, call_key, next_event, split
+from mho.numerics.rng import Stream, call_key, next_event, split
 
 if TYPE_CHECKING:
-    from mho.tile import Tile
+    from mho.tile.tile import Tile
 
 
 def rewrite(tile: "Tile", before: torch.Tensor | None = None, at: tuple[int, int] = (0, 0)) -> None:
@@ -29,13 +29,13 @@ def rewrite(tile: "Tile", before: torch.Tensor | None = None, at: tuple[int, int
     low, high = map(np.uint32, split(call_key(tile.key, Stream.WRITE, event)))
     sigma = np.float32(tile.device.write_noise * tile.granularity)
     if before is not None and tile.cells.is_cpu:
-        from mho.kernels.rewrite import rewrite_changed  # Numba: loaded on first use
+        from mho.kernels.cpu.write_noise import rewrite_changed  # Numba: loaded on first use
 
         arrays = tile.noise, tile.reference, tile._offset, tile._apparent
         cells = tile.cells.numpy(), before.numpy(), *at
         rewrite_changed(*cells, *(a.numpy() for a in arrays), sigma, low, high)
         return
-    from mho.kernels.normal import normal_plane
+    from mho.numerics.normal import normal_plane
 
     xi = torch.empty(tile.shape, dtype=torch.float32, device="cpu")
     normal_plane(xi.numpy(), low, high, np.uint32(0))

@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
-from mho.config import read, to_dict
-from mho.errors import complaint
+from mho.base.config import read, to_dict
+from mho.base.errors import complaint
 from mho.training.spec import RunSpec
 
 FREE = ("epochs", "threads", "data_dir")  # fields that may change when a run is resumed

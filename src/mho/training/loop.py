@@ -10,11 +10,11 @@ from typing import Any, Protocol
 import torch
 
 import mho
-from mho.config import kebab
+from mho.base.config import kebab
+from mho.base.errors import complaint
+from mho.base.provenance import provenance
 from mho.data import load
-from mho.errors import complaint
 from mho.training.folder import RunFolder
-from mho.training.provenance import provenance
 from mho.training.session import Row, Session
 from mho.training.spec import RunSpec
 
@@ -119,7 +119,7 @@ def _save(files: RunFolder, session: Session) -> None:
 
 
 def _finish(files: RunFolder, session: Session) -> dict[str, Any]:
-    from mho import plot  # matplotlib takes a second to import
+    from mho.figures import curves  # matplotlib takes a second to import
 
     spec, last = session.spec, session.rows[-1]
     best = max(session.rows, key=lambda row: row["test_accuracy"])
@@ -143,8 +143,8 @@ def _finish(files: RunFolder, session: Session) -> dict[str, Any]:
         "seconds": round(sum(row["seconds"] for row in session.rows), 3),
         "where": "cpu" if session.where == "cpu" else torch.cuda.get_device_name(),
     } | provenance()
-    plot.save(
-        plot.curves(session.rows, f"{result['algorithm']}, {spec.data}, seed {spec.seed}"),
+    curves.save(
+        curves.curves(session.rows, f"{result['algorithm']}, {spec.data}, seed {spec.seed}"),
         files.path / "curves",
     )
     files.write_json("result.json", result)

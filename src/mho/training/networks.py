@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
+from mho.base.errors import complaint
 from mho.data import Dataset
-from mho.errors import complaint
 
 if TYPE_CHECKING:
     from mho.training.spec import RunSpec

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 import mho
+from mho.base.errors import complaint
 from mho.data import Dataset
-from mho.errors import complaint
 from mho.training.networks import network
 from mho.training.spec import RunSpec, order
 

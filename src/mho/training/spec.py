@@ -4,10 +4,10 @@ from typing import Annotated, Literal
 
 import torch
 
+from mho.base.errors import complaint, did_you_mean
+from mho.base.records import NonNegative, OneOrMore, Positive, Probability, Record
 from mho.crossbar import Crossbar
 from mho.data import NAMES
-from mho.errors import complaint, did_you_mean
-from mho.records import NonNegative, OneOrMore, Positive, Probability, Record
 from mho.training.networks import ACTIVATIONS
 
 

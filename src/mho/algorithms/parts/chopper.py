@@ -7,7 +7,7 @@ import torch
 
 from mho.algorithms.base import Factors, State
 from mho.algorithms.parts.lines import By, Line, n_lines
-from mho.rng import Stream, call_key, philox4x32, split
+from mho.numerics.rng import Stream, call_key, philox4x32, split
 
 Flips = Literal["regular", "random"]
 

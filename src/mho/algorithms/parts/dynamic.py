@@ -8,7 +8,7 @@ from mho.algorithms.base import Factors, NewTile, State, due, rate
 from mho.algorithms.parts.buffer import fire, scale
 from mho.algorithms.parts.chopper import chopped, flips, period, signs
 from mho.algorithms.parts.lines import Line, n_lines, next_line
-from mho.errors import complaint
+from mho.base.errors import complaint
 
 
 def dynamic_state(a: Any, new_tile: NewTile, w0: torch.Tensor) -> State:

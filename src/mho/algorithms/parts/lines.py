@@ -5,8 +5,8 @@ from typing import Any, Literal, NamedTuple
 import torch
 
 from mho.algorithms.base import State, due, one_hot, rate
-from mho.tile import Tile
 from mho.tile.plane import Plane
+from mho.tile.tile import Tile
 
 By = Literal["column", "row", "all"]
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from mho.errors import complaint, did_you_mean
+from mho.base.errors import complaint, did_you_mean
 from mho.tile.views import Viewed
 
 _OTHERS = ("Optimizer", "LBFGS", "SparseAdam")  # these want a closure, or sparse gradients

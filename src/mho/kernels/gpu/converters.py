@@ -1,4 +1,4 @@
-"""The periphery on the GPU: `encode` before the product, `decode` after it, as `mho.kernels.converters`.
+"""The periphery on the GPU: `encode` before the product, `decode` after it, as `mho.kernels.cpu.converters`.
 
 One program a sample. `which` (int64) names the samples, unless ALL of them are meant: bound management repeats
 only some, which then lie one behind the other in `out`, `y`, `scale` and `over`.

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import torch
 
+from mho.device.pulses import Pulses
 from mho.kernels.gpu.lines import columns, measure, words
 from mho.kernels.gpu.primitives import EXACT
-from mho.pulses import Pulses
-from mho.rng import Stream, call_key, split
+from mho.numerics.rng import Stream, call_key, split
 
 WIDTH = 128  # lines of one program: one a thread, so that many programs hide each other's waits
 _WIDEST = 1024  # lines that a program which goes over all of them takes at a time

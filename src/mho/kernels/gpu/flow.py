@@ -1,5 +1,5 @@
-"""Counted pulses applied together on the GPU. `kernels/gpu/build.py` joins this text to each law's `flow`; as it
-stands, with the ideal cell, it is an ordinary module. Steps and noise are those of `mho.kernels.flow`.
+"""Counted pulses applied together on the GPU. `kernels/law/triton.py` joins this text to each law's `flow`; as it
+stands, with the ideal cell, it is an ordinary module. Steps and noise are those of `mho.kernels.cpu.flow`.
 """
 
 import triton

@@ -1,4 +1,4 @@
-"""Stochastic bit lines on the GPU: the words, thresholds and slots of `mho.kernels.lines`.
+"""Stochastic bit lines on the GPU: the words, thresholds and slots of `mho.kernels.cpu.lines`.
 
 Three kernels, each over all samples of a block: `measure` finds a train's length and probabilities, `words`
 draws lines, `columns` keeps for every slot each column's rank among those that fire, because a row numbers its
@@ -8,8 +8,8 @@ pulses by it, and all rows share it.
 import triton
 import triton.language as tl
 
+from mho.kernels.cpu.lines import SLICED_FROM
 from mho.kernels.gpu.philox import word_of
-from mho.kernels.lines import SLICED_FROM
 
 # Places in an update's totals; at BAD is the number of a row, counted from 1, whose law ran away, or 0.
 UP, DOWN, BAD, CLIPPED, LINES = (tl.constexpr(n) for n in range(5))
@@ -55,7 +55,7 @@ def _count(values, n, factor, totals, BLOCK: tl.constexpr):
 @triton.jit
 def measure(x, d, numbers, length, factors, totals, n_in, n_out, bl, MANAGED: tl.constexpr,
             BL_MANAGED: tl.constexpr, BLOCK: tl.constexpr):  # fmt: skip
-    """One program a sample: its train, as `mho.kernels.lines.train`.
+    """One program a sample: its train, as `mho.kernels.cpu.lines.train`.
 
     numbers: (|lr|, dw_min) float64. Writes length (samples,) int32 and factors (samples, 2) float64, which
     turn |x| and |d| into probabilities; adds to the totals.

@@ -1,14 +1,14 @@
-"""`mho.kernels.math32` and the normal pair of `mho.kernels.normal` as Triton functions, under their own names.
+"""`mho.numerics.math32` and the normal pair of `mho.numerics.normal` as Triton functions, under their own names.
 
 The functions are translated when this module is first imported; their text lies in the cache folder.
 """
 
 from pathlib import Path
 
-from mho.kernels.build import module_of
-from mho.kernels.gpu.translate import PRIMITIVES, translate
+from mho.kernels.law.build import module_of
+from mho.kernels.law.translate import PRIMITIVES, translate
 
-_CPU = Path(__file__).parent.parent
+_CPU = Path(__file__).parents[2] / "numerics"
 
 HEADER = f"""import triton
 import triton.language as tl

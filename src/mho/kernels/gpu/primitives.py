@@ -7,7 +7,7 @@ compiler from joining a multiplication and an addition into one rounding.
 import triton
 import triton.language as tl
 
-from mho.errors import complaint
+from mho.base.errors import complaint
 
 if tuple(map(int, triton.__version__.split(".")[:2])) < (3, 6):
     raise complaint(

@@ -4,11 +4,11 @@ import functools
 
 import torch
 
-from mho.io import IO
+from mho.device.io import IO
 from mho.kernels.gpu.converters import decode, encode, find_bad
 from mho.kernels.gpu.drawing import block_for, key_words
 from mho.kernels.gpu.primitives import EXACT
-from mho.rng import Use
+from mho.numerics.rng import Use
 
 _NONE = 1 << 62
 _WIDEST = 1024  # lines of one sample that a program holds at a time
@@ -17,7 +17,7 @@ _WIDEST = 1024  # lines of one sample that a program holds at a time
 def multiply(
     matrix: torch.Tensor, x: torch.Tensor, io: IO, use: Use, sign: float = 1.0
 ) -> torch.Tensor | None:
-    """y = sign * x matrix as the hardware gives it; see `mho.tile.mvm.multiply`.
+    """y = sign * x matrix as the hardware gives it; see `mho.tile.readout.multiply`.
 
     The noise is the CPU's; the product is torch's, whose order of additions differs from the CPU's. The host
     waits once, and once more for each repetition by bound management.

@@ -7,11 +7,11 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from mho.base.errors import wrong_type
 from mho.crossbar import Crossbar
-from mho.errors import wrong_type
 from mho.nn.attention.masks import Masks, wrong
 from mho.nn.linear import AnalogLinear, linear_of
-from mho.rng import child_key
+from mho.numerics.rng import child_key
 
 
 class AnalogMultiheadAttention(nn.Module):

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import torch
 
-from mho.errors import MhoError, complaint
+from mho.base.errors import MhoError, complaint
 
 
 class Masks(NamedTuple):

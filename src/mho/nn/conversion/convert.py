@@ -5,16 +5,16 @@ from collections.abc import Callable
 
 from torch import nn
 
-from mho.errors import complaint
+from mho.base.errors import complaint
 from mho.nn.attention.fast_path import unpack
 from mho.nn.attention.layer import AnalogMultiheadAttention
 from mho.nn.conv import AnalogConv1d, AnalogConv2d, AnalogConv3d
-from mho.nn.conversion.carried import check, error_of, to_analog, to_digital
-from mho.nn.conversion.choice import Analog, Chosen, Filter, Hardware, Layers, analog_layers_of, choose
-from mho.nn.core.label import guard
+from mho.nn.conversion.preserved import check, error_of, to_analog, to_digital
+from mho.nn.conversion.selection import Analog, Chosen, Filter, Hardware, Layers, analog_layers_of, choose
+from mho.nn.core.checkpoint import guard
 from mho.nn.linear import AnalogLinear
 from mho.nn.recurrent.layers import AnalogGRU, AnalogLSTM, AnalogRNN
-from mho.rng import child_key
+from mho.numerics.rng import child_key
 
 ANALOG_OF: dict[type[nn.Module], Callable[..., nn.Module]] = {
     nn.Linear: AnalogLinear.from_digital,

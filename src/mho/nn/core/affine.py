@@ -4,8 +4,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from mho.base.errors import wrong_type
 from mho.crossbar import Crossbar
-from mho.errors import wrong_type
 from mho.nn.core.matrix import AnalogMatrix
 from mho.tile.patches import Geometry
 

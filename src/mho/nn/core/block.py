@@ -6,21 +6,21 @@ import torch
 from torch import nn
 
 from mho.algorithms.base import Factors, State, Term
-from mho.cells import ComposedTile, new_tile
 from mho.crossbar import Crossbar, Mapping
-from mho.device import Device
-from mho.io import by_direction
+from mho.device.device import Device
+from mho.device.io import by_direction
+from mho.device.pulses import Exact
+from mho.nn.core.assemble import add_terms
 from mho.nn.core.calls import EVALUATION, NEXT_TERM
-from mho.nn.core.digital import add_terms
-from mho.nn.core.gradient import AnalogParameter
-from mho.nn.core.learning import Learning
-from mho.pulses import Exact
-from mho.responses import Constant
-from mho.retention import age
-from mho.rng import Stream, Use, child_key
-from mho.tile import Tile
-from mho.tile.mvm import multiply
+from mho.nn.core.factors import Learning
+from mho.nn.core.parameter import AnalogParameter
+from mho.numerics.rng import Stream, Use, child_key
+from mho.responses.constant import Constant
+from mho.tile.ageing import age
+from mho.tile.composed import ComposedTile, new_tile
 from mho.tile.patches import Patches
+from mho.tile.readout import multiply
+from mho.tile.tile import Tile
 from mho.tile.views import Viewed
 
 

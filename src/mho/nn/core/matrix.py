@@ -7,13 +7,13 @@ from torch import nn
 
 from mho.crossbar import Crossbar
 from mho.nn.attention import fast_path
-from mho.nn.core import compiled, label
+from mho.nn.core import checkpoint, compiled
 from mho.nn.core.block import Block
 from mho.nn.core.calls import Calls
 from mho.nn.core.product import Layout, product
-from mho.rng import child_key
-from mho.tile import Tile
+from mho.numerics.rng import child_key
 from mho.tile.patches import Geometry
+from mho.tile.tile import Tile
 
 
 class AnalogMatrix(nn.Module):
@@ -51,21 +51,21 @@ class AnalogMatrix(nn.Module):
 
     @property
     def analog_hardware(self) -> torch.Tensor:
-        """(n,) uint8: the text in a checkpoint that says what this matrix is made of, see `mho.nn.core.label`."""
+        """(n,) uint8: the text in a checkpoint that says what this matrix is made of, see `checkpoint`."""
         tiles = [pair for block in self.blocks for pair in block.state.named_modules()]  # type: ignore[union-attr]
         references = {name for name, part in tiles if isinstance(part, Tile) and part.reference.numel()}
-        return label.label(self.hardware, (self.rows[-1][1], self.columns[-1][1]), sorted(references))
+        return checkpoint.label(self.hardware, (self.rows[-1][1], self.columns[-1][1]), sorted(references))
 
     def _save_to_state_dict(self, destination, prefix, keep_vars) -> None:
         super()._save_to_state_dict(destination, prefix, keep_vars)
-        destination[prefix + label.NAME] = self.analog_hardware
+        destination[prefix + checkpoint.NAME] = self.analog_hardware
 
     def _load_from_state_dict(self, state_dict, prefix, metadata, strict, missing_keys, *args) -> None:
-        label.check(self, state_dict, prefix)
+        checkpoint.check(self, state_dict, prefix)
         given = dict(state_dict)
-        if given.pop(prefix + label.NAME, None) is None and strict:
-            hint = "" if any(key.startswith(prefix) for key in given) else label.DIGITAL
-            missing_keys.append(prefix + label.NAME + hint)
+        if given.pop(prefix + checkpoint.NAME, None) is None and strict:
+            hint = "" if any(key.startswith(prefix) for key in given) else checkpoint.DIGITAL
+            missing_keys.append(prefix + checkpoint.NAME + hint)
         super()._load_from_state_dict(given, prefix, metadata, strict, missing_keys, *args)
 
     def __getstate__(self) -> dict:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch.autograd.function import once_differentiable
 
-from mho.errors import MhoError, complaint
+from mho.base.errors import MhoError, complaint
+from mho.nn.core.assemble import add_output, columns_of, error_of_block
 from mho.nn.core.calls import NEXT_CALL, Calls, may_be_repeated
-from mho.nn.core.digital import add_output, columns_of, error_of_block
-from mho.nn.core.gradient import AnalogParameter
+from mho.nn.core.parameter import AnalogParameter
 from mho.tile.checks import lines, numbers
 from mho.tile.patches import Geometry, Patches, Piece
 

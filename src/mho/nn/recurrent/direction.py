@@ -10,7 +10,7 @@ from mho.nn.core.matrix import AnalogMatrix
 from mho.nn.linear import AnalogLinear, linear_of
 from mho.nn.recurrent.gates import GATES, Tensors
 from mho.nn.recurrent.recurrence import joined, of_first, run, steps_of
-from mho.rng import child_key
+from mho.numerics.rng import child_key
 
 
 class Direction(nn.Module):

@@ -8,12 +8,12 @@ from torch import nn
 from torch.nn import functional
 from torch.nn.utils.rnn import PackedSequence
 
+from mho.base.errors import complaint, wrong_type
 from mho.crossbar import Crossbar
-from mho.errors import complaint, wrong_type
 from mho.nn.recurrent.direction import Direction
 from mho.nn.recurrent.gates import Tensors
 from mho.nn.recurrent.sequences import Form, of_steps
-from mho.rng import child_key
+from mho.numerics.rng import child_key
 
 USUAL = {
     "num_layers": 1,

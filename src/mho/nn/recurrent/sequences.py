@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch.nn.utils.rnn import PackedSequence
 
-from mho.errors import complaint
+from mho.base.errors import complaint
 
 
 class Form(NamedTuple):

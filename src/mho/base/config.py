@@ -1,0 +1,232 @@
+"""Records as plain data and back: what a run writes to its folder, and what `--config` and `--set` read.
+
+    {"type": "Device", "response": {"type": "Power", "tau": 0.6}, "dw_min": 0.001}
+
+A name stands for a record with its defaults: `"response": "Power"`, `"algorithm": "residual-learning"`.
+Nothing in a file is executed: types are looked up among the public classes of this package.
+"""
+
+import dataclasses
+import importlib
+import inspect
+import json
+import math
+import os
+import re
+import tomllib
+import types
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from mho.base.errors import MhoError, complaint, did_you_mean
+from mho.base.records import Record, field_rules
+
+__all__ = ["from_dict", "kebab", "override", "public_types", "read", "to_dict"]
+
+ABSTRACT = ("Algorithm", "Response")
+NAMESPACES = ("mho.responses", "mho.algorithms", "mho", "mho.training")
+
+
+def to_dict(record: Record) -> dict[str, Any]:
+    """The record as JSON data: dicts with a tag `type`, lists, strings, finite numbers, booleans, None.
+
+    A class of the user's own is written under its full name, for the reader; `from_dict` refuses it.
+    """
+    cls = type(record)
+    known = public_types().get(cls.__name__) is cls
+    tag = cls.__name__ if known else f"{cls.__module__}.{cls.__qualname__}"
+    fields = dataclasses.fields(record)  # type: ignore[arg-type]
+    return {"type": tag} | {f.name: _plain(getattr(record, f.name), f"{tag}.{f.name}") for f in fields}
+
+
+def _plain(value: Any, where: str) -> Any:
+    if isinstance(value, Record):
+        return to_dict(value)
+    if isinstance(value, Mapping):
+        return {str(key): _plain(v, f"{where}.{key}") for key, v in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [_plain(v, where) for v in value]
+    if hasattr(value, "tolist"):  # an array or a tensor
+        return _plain(value.tolist(), where)
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if (
+        value is None
+        or isinstance(value, (bool, int, str))
+        or (isinstance(value, float) and math.isfinite(value))
+    ):
+        return value
+    raise complaint(where, f"{value!r} cannot be written as JSON")
+
+
+def from_dict(data: Any, at: str = "", kind: Any = Record) -> Any:
+    """The record that `to_dict` wrote.
+
+    Args:
+        data: a dict with the tag `type`, or a bare class name.
+        at: where in the file the data stand, for error messages, such as `hardware.device`.
+        kind: what is expected there; where only one class fits, the tag may be left out.
+
+    Raises `MhoError` that names the place, the value and the nearest known name.
+    """
+    place = at or "configuration"
+    if isinstance(data, str):
+        data = {"type": data}
+    if not isinstance(data, Mapping):
+        raise complaint(place, f"{data!r} is no table of fields", 'Needed: {"type": ..., field: value, ...}')
+    cls = _class_of(data, place, kind)
+    rules = field_rules(cls)
+    values = {}
+    for name, value in data.items():
+        path = f"{at}.{name}" if at else name
+        if name == "type":
+            continue
+        if name not in rules:
+            raise complaint(
+                path, f"{cls.__name__} has no field {name!r} (= {value!r})", did_you_mean(name, rules)
+            )
+        values[name] = _build(value, rules[name][0], path)
+    try:
+        return cls(**values)
+    except MhoError as error:
+        raise MhoError(f"`{place}`: {error}") from None
+
+
+def _class_of(data: Mapping[str, Any], place: str, kind: Any) -> type[Record]:
+    wanted = tuple(k for k in _alternatives(kind) if _is_record(k))
+    fitting = {n: c for n, c in public_types().items() if issubclass(c, wanted)}
+    if "type" not in data:
+        if len(wanted) == 1 and wanted[0] in fitting.values():
+            return wanted[0]
+        raise complaint(place, "no type is named", f"Needed: type = one of {', '.join(sorted(fitting))}")
+    tag = str(data["type"])
+    found = {kebab(n): c for n, c in fitting.items()}.get(kebab(tag))
+    if found is not None:
+        return found
+    if "." in tag:
+        raise complaint(
+            place, f"{tag} is no class of mho; a file cannot rebuild it", fix="build it in Python"
+        )
+    raise complaint(place, f"no type {tag!r} fits here", did_you_mean(tag, fitting))
+
+
+def _build(value: Any, kind: Any, path: str) -> Any:
+    """`value` as a field annotated `kind` wants it: records built, lists made tuples, types checked."""
+    options = _alternatives(kind)
+    records = [k for k in options if _is_record(k)]
+    table = next((k for k in options if inspect.isclass(_bare(k)) and issubclass(_bare(k), Mapping)), None)
+    if isinstance(value, Mapping) and records and ("type" in value or table is None):
+        return from_dict(value, path, kind)
+    if isinstance(value, Mapping) and table is not None:
+        inner = (*get_args(table), Any)[1] if get_args(table) else Any
+        return {str(key): _build(v, inner, f"{path}.{key}") for key, v in value.items()}
+    if isinstance(value, str) and records and str not in options:
+        return from_dict(value, path, kind)
+    for option in options:
+        if option is Any or (option is types.NoneType and value is None):
+            return value
+        if get_origin(option) is Literal and value in get_args(option):
+            return value
+        if isinstance(value, list) and _bare(option) in (tuple, list, Sequence):
+            return tuple(_build(v, (*get_args(option), Any)[0], path) for v in value)
+        if option is float and type(value) in (int, float):
+            return float(value)
+        if option in (int, str, bool) and type(value) is option:
+            return value
+    raise complaint(path, f"{value!r} does not fit", f"Needed: {' or '.join(map(_words, options))}")
+
+
+def _alternatives(kind: Any) -> list[Any]:
+    """The members of a union; int before float, so that 1 stays an int where either will do."""
+    if get_origin(kind) is Annotated:
+        return _alternatives(get_args(kind)[0])
+    if get_origin(kind) in (Union, types.UnionType):
+        members = [a for k in get_args(kind) for a in _alternatives(k)]
+        return sorted(members, key=lambda k: k is float)
+    return [kind]
+
+
+def _words(kind: Any) -> str:
+    if get_origin(kind) is Literal:
+        return " or ".join(map(repr, get_args(kind)))
+    return "null" if kind is types.NoneType else getattr(kind, "__name__", str(kind))
+
+
+def _bare(kind: Any) -> Any:
+    return get_origin(kind) or kind
+
+
+def _is_record(kind: Any) -> bool:
+    return inspect.isclass(kind) and issubclass(kind, Record)
+
+
+def public_types() -> dict[str, type[Record]]:
+    """{class name: class} of all records a file may name."""
+    found: dict[str, type[Record]] = {}
+    for namespace in NAMESPACES:
+        module = importlib.import_module(namespace)
+        for name in getattr(module, "__all__", ()):
+            if name not in ABSTRACT and _is_record(getattr(module, name)):
+                found.setdefault(name, getattr(module, name))
+    return found
+
+
+def kebab(name: str) -> str:
+    """A class name as the command line spells it: `AnalogSGD` is `analog-sgd`."""
+    parts = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", name)
+    return parts.replace("_", "-").lower()
+
+
+def override(data: dict[str, Any], assignment: str) -> dict[str, Any]:
+    """A copy of the data of `to_dict` in which `path.to.field=value` holds; the value is JSON, else a string.
+
+    A table without a type (`device.spread.gain=0.1`) may get new entries; a record may not.
+    """
+    path, equals, text = assignment.partition("=")
+    where = f"--set {assignment}"
+    if not equals or not path:
+        raise complaint(
+            where, "this is no assignment", "Needed: path.to.field=value", "such as device.dw_min=1e-3"
+        )
+    value = _value(text)
+    copy = json.loads(json.dumps(data))
+    node, parts = copy, path.strip().split(".")
+    for i, part in enumerate(parts):
+        if not isinstance(node, dict):
+            raise complaint(where, f"{'.'.join(parts[:i])} is {node!r} and has no fields")
+        if part not in node and ("type" in node or i + 1 < len(parts)):
+            fields = [key for key in node if key != "type"]
+            raise complaint(
+                where, f"{node.get('type', 'the table')} has no {part!r}", did_you_mean(part, fields)
+            )
+        if i + 1 < len(parts):
+            node = node[part]
+    node[parts[-1]] = value
+    return copy
+
+
+def _value(text: str) -> Any:
+    """A value as JSON writes it, or a number as people do (.7), or the text itself."""
+    for parse in (json.loads, float):
+        try:
+            return parse(text)
+        except ValueError:
+            pass
+    return text
+
+
+def read(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The table in a .json or .toml file."""
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+        data = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
+    except OSError as error:
+        raise complaint(str(path), f"cannot be read ({error.strerror})") from None
+    except ValueError as error:  # of json, tomllib or the decoder
+        kind = "TOML" if path.suffix == ".toml" else "JSON"
+        raise complaint(str(path), f"is no valid {kind} ({error})") from None
+    if not isinstance(data, dict):
+        raise complaint(str(path), "holds no table of fields")
+    return data

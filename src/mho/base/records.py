@@ -1,0 +1,105 @@
+"""Frozen records of hyper-parameters: declared fields, declared domains, a `repr` that rebuilds them.
+
+Every `Response`, `Device`, `IO`, `Pulses`, `Algorithm` and `Crossbar` is a `Record`. A subclass lists its
+fields as annotations with defaults; it needs no decorator. A domain is written once, in the annotation:
+
+    class SoftBounds(Response):
+        tau_max: Annotated[float, Positive] = 1.0
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable
+from types import NoneType
+from typing import Annotated, Any, Literal, dataclass_transform, get_args, get_origin, get_type_hints
+
+from mho.base.errors import complaint
+
+
+@dataclasses.dataclass(frozen=True)
+class Domain:
+    """A rule for one number: `accepts(value)`, and the words for it in an error message."""
+
+    words: str
+    accepts: Callable[[float], bool]
+
+
+Positive = Domain("positive", lambda v: v > 0)
+NonNegative = Domain("zero or positive", lambda v: v >= 0)
+Negative = Domain("negative", lambda v: v < 0)
+Probability = Domain("between 0 and 1", lambda v: 0 <= v <= 1)
+OneOrMore = Domain("an integer of at least 1", lambda v: v == int(v) and v >= 1)
+
+
+@dataclass_transform(frozen_default=True)
+class Record:
+    """Base of all hyper-parameter classes: subclasses become frozen dataclasses and check their fields.
+
+    A field annotated `float` must be a finite number; `Annotated[float, Positive]` must also lie in that
+    domain; `float | None` may be None; a `Literal` must be one of its values. Rules that join several fields go
+    into a method `validate(self)`, which raises.
+    """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        dataclasses.dataclass(frozen=True)(cls)
+
+    def __post_init__(self) -> None:
+        for name, (kind, domains) in field_rules(type(self)).items():
+            value = getattr(self, name)
+            options = get_args(kind)
+            if get_origin(kind) is Literal and value not in options:
+                *others, last = (f'"{o}"' for o in options)
+                known = f"{', '.join(others)} or {last}"
+                raise complaint(f"{type(self).__name__}({name}={value!r})", f"{name} is {known}")
+            optional = NoneType in options and value is not None and {float, int} & {*options}
+            if kind in (float, int) or optional:
+                whole = kind is int or int in options
+                _check_number(type(self).__name__, name, value, domains, whole)
+        self.validate()
+
+    def validate(self) -> None:
+        """Rules that join several fields; raise `MhoError` if one is broken."""
+
+    def replace(self, **changes: Any):
+        """A copy with some fields changed."""
+        return dataclasses.replace(self, **changes)  # type: ignore[type-var]
+
+
+_RULES: dict[type, dict[str, tuple[Any, tuple[Domain, ...]]]] = {}
+
+
+def field_rules(cls: type) -> dict[str, tuple[Any, tuple[Domain, ...]]]:
+    """{field: (annotated type, domains)} of a record class, in the order of definition."""
+    if cls not in _RULES:
+        hints = get_type_hints(cls, include_extras=True)
+        rules = {}
+        for field in dataclasses.fields(cls):  # type: ignore[arg-type]
+            kind = hints[field.name]
+            domains: tuple[Domain, ...] = ()
+            if get_origin(kind) is Annotated:
+                kind, *extras = get_args(kind)
+                domains = tuple(e for e in extras if isinstance(e, Domain))
+            rules[field.name] = (kind, domains)
+        _RULES[cls] = rules
+    return _RULES[cls]
+
+
+def float_fields(cls: type) -> tuple[str, ...]:
+    """Names of the real-valued fields: those that may vary from cell to cell."""
+    return tuple(name for name, (kind, _) in field_rules(cls).items() if kind is float)
+
+
+def _check_number(cls: str, name: str, value: Any, domains: tuple[Domain, ...], whole: bool) -> None:
+    where = f"{cls}({name}={value!r})"
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise complaint(where, f"{name} is a {type(value).__name__}", "It must be a number")
+    if not math.isfinite(value):
+        raise complaint(where, f"{name} is {value}", "It must be finite")
+    if whole and value != int(value):
+        domains = (Domain("an integer", lambda v: v == int(v)), *domains)
+    for domain in domains:
+        if not domain.accepts(value):
+            mirrored = value != 0 and domain.accepts(-value)
+            fix = f"did you mean {name}={-value!r}?" if mirrored else ""
+            raise complaint(where, f"{name} must be {domain.words}", fix=fix)

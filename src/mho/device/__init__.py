@@ -1,0 +1,1 @@
+"""Records that describe a cell: its device, spread, retention, pulses and converters."""

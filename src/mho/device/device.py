@@ -1,0 +1,198 @@
+"""A device: the physics of one cell, and how cells differ from each other and from pulse to pulse."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import field
+from typing import Annotated, Any, Literal, NamedTuple
+
+import torch
+
+from mho.base.errors import complaint, did_you_mean, wrong_type
+from mho.base.records import NonNegative, Positive, Probability, Record, float_fields
+from mho.device.retention import Retention
+from mho.device.spread import Absolute, LogNormal, Spread, sigma_of, values_of
+from mho.numerics.draw import draw_normal, draw_uniform
+from mho.responses.base import Response
+from mho.responses.soft_bounds import SoftBounds
+
+Value = float | torch.Tensor
+
+
+class Cells(NamedTuple):
+    """The parameters of the cells of one tile: numbers where all cells agree, (out, in) float32 elsewhere."""
+
+    fields: dict[str, Value]  # of the response, by name
+    gain_up: Value  # factor on dw_min of up pulses
+    gain_down: Value  # the same object where both directions have the same
+    lower: Value  # bounds of the hidden weight
+    upper: Value
+    reference: Value  # subtracted from the hidden weight when it is read
+
+    @property
+    def gain(self) -> Value:
+        """Factor on dw_min: that of both directions, or their mean."""
+        return self.gain_up if self.gain_up is self.gain_down else (self.gain_up + self.gain_down) / 2
+
+    @property
+    def gains(self) -> tuple[Value, Value]:
+        """What decides where up and down pulses are equal: (gain_up, gain_down), or (1, 1) if they are one and no
+        cell is stuck."""
+        stuck = isinstance(self.gain_up, torch.Tensor) and bool((self.gain_up == 0).any())
+        return (1.0, 1.0) if self.gain_up is self.gain_down and not stuck else (self.gain_up, self.gain_down)
+
+    def values(self) -> dict[str, Value]:
+        """All parameters but the reference, by name; "gain" stands for two gains that are one."""
+        both = {"gain_up": self.gain_up, "gain_down": self.gain_down}
+        gains = {"gain": self.gain_up} if self.gain_up is self.gain_down else both
+        return {**self.fields, **gains, "lower": self.lower, "upper": self.upper}
+
+    @classmethod
+    def of(cls, values: Mapping[str, Value], fields: Iterable[str], reference: Value) -> "Cells":
+        """The inverse of `values`."""
+        both = values.get("gain", 1.0)
+        gains = values.get("gain_up", both), values.get("gain_down", both)
+        return cls({n: values[n] for n in fields}, *gains, values["lower"], values["upper"], reference)
+
+
+class Device(Record):
+    """What a cell is: a response, its granularity, and its non-idealities.
+
+    One up pulse changes the hidden weight by +gain dw_min (q_up(w) + sigma_c2c xi) (c2c="additive"), or by
+    +gain dw_min q_up(w) (1 + sigma_c2c xi) (c2c="multiplicative"), xi ~ N(0, 1) anew each pulse; then it is
+    clipped to the cell's bounds. A down pulse likewise with q_down and a minus sign. With c2c="law" it is
+    gain dw_min times the law's own random step, `Response.noisy_up` or `noisy_down`.
+
+    Args:
+        response: the law q_up, q_down.
+        dw_min: change of the weight by one pulse at q = 1 [weight units], > 0.
+        sigma_c2c: cycle-to-cycle noise [relative to dw_min], >= 0.
+        c2c: "additive" (arXiv 2502.06309, eq. 26), "multiplicative" (aihwkit's default), or "law": the noise that
+            the law itself defines; sigma_c2c is 0 then, and pulses cannot be aggregated.
+        spread: device-to-device spread [relative], {field of the response or "gain": standard deviation}:
+            a cell's value is nominal |1 + sigma xi|, so it keeps its sign. "gain" is common to up and down.
+            An `Absolute` in place of the number: nominal + sigma xi within limits; a `LogNormal`: nominal
+            exp(sigma xi).
+        up_down, up_down_std: what sets up pulses apart from down pulses [relative to dw_min]; with g the cell's
+            gain and r = up_down_std xi, "one-sided": gain_up = |min(up_down, 0) + g + r| and gain_down =
+            |-max(up_down, 0) + g - r|; "two-sided": |g + up_down + r| and |g - up_down - r|.
+        up_down_rule: "one-sided", which is what aihwkit computes and what was fitted to its devices, or
+            "two-sided", which is what its documentation says.
+        write_noise: how far the apparent weight lies off the hidden one [dw_min], >= 0: by write_noise dw_min xi,
+            drawn anew whenever an update or a program changes the cell, and kept until then.
+        corrupt: probability that a cell is stuck, in [0, 1]: no pulse moves it, and both its bounds are one value,
+            uniform within +-corrupt_range [weight units], corrupt_range >= 0.
+        reference_mean, reference_std: offset of the reference from the weight zero [weight units]; a cell's
+            apparent weight is its hidden weight less mean + std xi.
+        subtract_sp: the reference also contains the cell's own symmetric point (a calibrated device).
+        retention: how the hidden weight decays, diffuses and is reset; None for a cell that keeps it.
+    Source: arXiv 2502.06309, section 2 and eq. (26); offsets, arXiv 2602.21321, section 4 and eq. (105).
+    aihwkit: PulsedDevice (write_noise_std, corrupt_devices_prob, corrupt_devices_range). Its dw_min_dtod = s is
+        spread={"gain": s}, exactly so with Absolute(s).
+    """
+
+    response: Response = SoftBounds()
+    dw_min: Annotated[float, Positive] = 1e-3
+    sigma_c2c: Annotated[float, NonNegative] = 0.0
+    c2c: Literal["additive", "multiplicative", "law"] = "additive"
+    spread: Mapping[str, float | Absolute | LogNormal] = field(default_factory=dict)
+    up_down: float = 0.0
+    up_down_std: Annotated[float, NonNegative] = 0.0
+    up_down_rule: Literal["one-sided", "two-sided"] = "one-sided"
+    write_noise: Annotated[float, NonNegative] = 0.0
+    corrupt: Annotated[float, Probability] = 0.0
+    corrupt_range: Annotated[float, NonNegative] = 0.1
+    reference_mean: float = 0.0
+    reference_std: Annotated[float, NonNegative] = 0.0
+    subtract_sp: bool = False
+    retention: Retention | None = None
+
+    def validate(self) -> None:
+        if not isinstance(self.response, Response):
+            raise wrong_type("Device(response=...)", "the response", self.response, "an mho.Response")
+        if not isinstance(self.retention, (Retention, type(None))):
+            raise wrong_type("Device(retention=...)", "it", self.retention, "an mho.Retention or None")
+        if not isinstance(self.spread, Mapping):
+            raise wrong_type(
+                "Device(spread=...)", "spread", self.spread, "a mapping, {field: standard deviation}"
+            )
+        if self.c2c == "law" and not self.response.is_noisy:
+            what = f"{type(self.response).__name__} has no noise of its own"
+            need = "noisy_up(w, z) and noisy_down(w, z) define it"
+            raise complaint('Device(c2c="law")', what, need, 'choose "additive" or "multiplicative"')
+        if self.c2c == "law" and self.sigma_c2c != 0:
+            where = f'Device(c2c="law", sigma_c2c={self.sigma_c2c})'
+            raise complaint(where, "the law defines the noise", "sigma_c2c must be 0")
+        known = {*float_fields(type(self.response)), "gain"}
+        for name, sigma in self.spread.items():
+            if name not in known:
+                where, law = f"Device(spread={{{name!r}: ...}})", type(self.response).__name__
+                raise complaint(where, f"{law} has no field {name!r}", fix=did_you_mean(name, known))
+            if isinstance(sigma, Absolute):
+                nominal = 1.0 if name == "gain" else getattr(self.response, name)
+                if not sigma.contains(nominal):
+                    where = f"Device(spread={{{name!r}: {sigma!r}}})"
+                    raise complaint(where, f"the nominal {name} = {nominal} lies outside of the limits")
+            elif not isinstance(sigma, LogNormal) and not (
+                isinstance(sigma, (int, float)) and 0 <= sigma < float("inf")
+            ):
+                raise complaint(f"Device(spread={{{name!r}: {sigma!r}}})", "a spread is zero or positive")
+
+    @property
+    def varying(self) -> frozenset[str]:
+        """Names of the response's fields that differ from cell to cell."""
+        return frozenset(n for n, spread in self.spread.items() if sigma_of(spread) > 0 and n != "gain")
+
+    @property
+    def gains(self) -> tuple[float, float]:
+        """(gain_up, gain_down) of the nominal cell."""
+        up, down = self._gains(1.0)
+        return float(up), float(down)
+
+    def draw(self, shape: tuple[int, int], key: int) -> Cells:
+        """The parameters of `shape` = (out, in) cells: a pure function of the device, the shape and the key."""
+        fields: dict[str, Any] = {}
+        for name in float_fields(type(self.response)):
+            fields[name] = _spread(getattr(self.response, name), self.spread.get(name, 0.0), shape, key, name)
+        gain = _spread(1.0, self.spread.get("gain", 0.0), shape, key, "gain")
+        r = self.up_down_std * draw_normal(shape, key, "up_down") if self.up_down_std > 0 else 0.0
+        law = self.response.with_fields(**fields)
+        up, down = self._gains(gain, r)
+        lower, upper = law.bounds()
+        cells = Cells(fields, up, down, lower, upper, self.reference_mean)
+        if self.corrupt > 0:
+            cells = self._broken(cells, shape, key)
+        reference = cells.reference
+        if self.subtract_sp:
+            reference = reference + law.central_sp(*cells.gains)
+        if self.reference_std > 0:
+            reference = reference + self.reference_std * draw_normal(shape, key, "reference")
+        return cells._replace(reference=reference)
+
+    def _broken(self, cells: Cells, shape: tuple[int, int], key: int) -> Cells:
+        """The cells, some of which are stuck."""
+        stuck = draw_uniform(shape, key, "corrupt") < self.corrupt
+        value = self.corrupt_range * (2 * draw_uniform(shape, key, "corrupt value") - 1)
+
+        def where_stuck(broken: Value, whole: Value) -> torch.Tensor:
+            return torch.where(stuck, broken, torch.as_tensor(whole, dtype=torch.float32))
+
+        up = where_stuck(0.0, cells.gain_up)
+        down = up if cells.gain_up is cells.gain_down else where_stuck(0.0, cells.gain_down)
+        lower, upper = where_stuck(value, cells.lower), where_stuck(value, cells.upper)
+        return cells._replace(gain_up=up, gain_down=down, lower=lower, upper=upper)
+
+    def _gains(self, gain: Value, r: Value = 0.0) -> tuple[Value, Value]:
+        """(gain_up, gain_down) of cells with this gain and this deviation r: one object if they are equal."""
+        if self.up_down == 0 and self.up_down_std == 0:
+            return gain, gain
+        one = self.up_down_rule == "one-sided"
+        up = min(self.up_down, 0.0) if one else self.up_down
+        down = max(self.up_down, 0.0) if one else self.up_down
+        return _size(gain + up + r), _size(gain - down - r)
+
+
+def _size(value: Value) -> Value:
+    return value.abs() if isinstance(value, torch.Tensor) else abs(value)
+
+
+def _spread(value: float, spread: Spread, shape: tuple[int, int], key: int, name: str) -> Value:
+    return values_of(spread, value, draw_normal(shape, key, name)) if sigma_of(spread) > 0 else value

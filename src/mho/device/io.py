@@ -1,0 +1,95 @@
+"""The converters around a crossbar: DAC, noise, ADC, and the digital scaling that keeps both in range."""
+
+import functools
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+import numpy as np
+
+from mho.base.errors import complaint, did_you_mean, wrong_type
+from mho.base.records import NonNegative, Positive, Record
+
+
+class IO(Record):
+    """One direction of a tile's periphery. The defaults are those of both papers' experiments.
+
+    Order: scale by noise management, quantise (DAC), clip, input noise, multiply, output noise, quantise
+    (ADC), clip, scale back. With iterative bound management a sample whose output reaches `out_bound` is
+    repeated with half the input until it fits.
+
+    Args:
+        inp_bound: largest input [normalised], > 0.      inp_res: DAC step over its full range, 0 = none.
+        sigma_inp: input noise [normalised], >= 0.       sigma_out: output noise [output units], >= 0.
+        out_bound: largest output [output units], > 0.   out_res: ADC step over its full range, 0 = none.
+        noise_management: "abs_max" divides each sample by its largest |x|; "none" does not.
+        bound_management: "iterative" or "none".
+        max_bm_factor: largest total reduction by bound management, >= 1.
+        perfect: ignore everything above; a plain product.
+    Source: arXiv 2602.21321, table 6; arXiv 2502.06309, appendix K, table 4; order of steps as aihwkit 1.2.0.
+    """
+
+    inp_bound: Annotated[float, Positive] = 1.0
+    inp_res: Annotated[float, NonNegative] = 1 / 126
+    sigma_inp: Annotated[float, NonNegative] = 0.0
+    out_bound: Annotated[float, Positive] = 12.0
+    out_res: Annotated[float, NonNegative] = 1 / 510
+    sigma_out: Annotated[float, NonNegative] = 0.06
+    noise_management: Literal["abs_max", "none"] = "abs_max"
+    bound_management: Literal["iterative", "none"] = "iterative"
+    max_bm_factor: Annotated[float, Positive] = 1000.0
+    perfect: bool = False
+
+    @functools.cached_property
+    def unmanaged(self) -> "IO":
+        """The same converters without bound management."""
+        return self.replace(bound_management="none")
+
+    @functools.cached_property
+    def retries(self) -> int:
+        """How often bound management may halve the input: up to max_bm_factor, and while a quarter of the
+        DAC's range is still finer than its step (aihwkit's max_bm_res = 0.25)."""
+        if self.bound_management == "none" or self.perfect:
+            return 0
+        limit = self.max_bm_factor if self.inp_res == 0 else min(self.max_bm_factor, 0.25 / self.inp_res)
+        return max(int(limit).bit_length() - 1, 0)
+
+    @functools.cached_property
+    def numbers(self) -> tuple[np.ndarray, np.ndarray]:
+        """For kernels: (bound, step, sigma, abs_max) of the inputs, (bound, step, sigma) of the outputs."""
+        inward = (
+            self.inp_bound,
+            2 * self.inp_bound * self.inp_res,
+            self.sigma_inp,
+            self.noise_management == "abs_max",
+        )
+        outward = self.out_bound, 2 * self.out_bound * self.out_res, self.sigma_out
+        return np.array(inward, np.float32), np.array(outward, np.float32)
+
+
+PERFECT = IO(perfect=True)
+DIRECTIONS = ("forward", "backward", "transfer")
+
+
+def by_direction(io: "IO | Mapping[str, IO] | None") -> dict[str, IO]:
+    """{"forward", "backward", "transfer"} -> IO.
+
+    None means perfect. One `IO` is used forward; backward it loses bound management, transfers lose both
+    managements, as in the papers (arXiv 2602.21321, table 6) and in aihwkit. A mapping is taken as it is,
+    its missing directions filled from its "forward", or from the default `IO()`.
+    """
+    if not (io is None or isinstance(io, (IO, Mapping))):
+        raise wrong_type("io=...", "io", io, "an mho.IO, a mapping by direction, or None")
+    given = dict(io) if isinstance(io, Mapping) else {}
+    for direction, part in given.items():
+        if direction not in DIRECTIONS:
+            where = f"io={{{direction!r}: ...}}"
+            raise complaint(where, "there is no such direction", fix=did_you_mean(direction, DIRECTIONS))
+        if not isinstance(part, IO):
+            raise wrong_type(f"io={{{direction!r}: ...}}", "it", part, "an mho.IO")
+    base = PERFECT if io is None else io if isinstance(io, IO) else given.get("forward", IO())
+    derived = {
+        "forward": base,
+        "backward": base.replace(bound_management="none"),
+        "transfer": base.replace(bound_management="none", noise_management="none"),
+    }
+    return derived | given

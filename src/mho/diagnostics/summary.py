@@ -1,0 +1,220 @@
+"""What a model is made of: a line for each analog layer and each digital module, as data and as a table."""
+
+import io
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+from mho.crossbar import Crossbar
+from mho.device.device import Device
+from mho.nn.conversion.convert import ANALOG_OF
+from mho.nn.conversion.selection import Analog, walk
+from mho.nn.core.block import Block
+from mho.nn.core.matrix import AnalogMatrix
+from mho.tile.composed import Cell
+
+WHOLE = (Analog, AnalogMatrix, Block)
+
+
+class Line(NamedTuple):
+    """An analog layer of a model, or a digital module with parameters of its own.
+
+    Args:
+        name: in the model, "" for the model itself; kind: its class.
+        shapes: (out, in) of each matrix of an analog layer, an analog bias being the last column; of a digital
+            module the shapes of its parameters.
+        tiles: sub-tiles of all matrices; arrays: names of those that each sub-tile has, such as ("W", "P").
+        cells: devices in all arrays.
+        hardware: what the layer is made of; None for a digital module.
+        memory: bytes of its tensors, without those of a line before it; saved: bytes of these in a checkpoint.
+        parameters: digital numbers that can be trained: biases, output scales, a digital module's weights.
+        place: where the tensors are, such as "cpu".
+    """
+
+    name: str
+    kind: str
+    shapes: tuple[tuple[int, ...], ...]
+    tiles: int
+    arrays: tuple[str, ...]
+    cells: int
+    hardware: Crossbar | None
+    memory: int
+    saved: int
+    parameters: int
+    place: str
+
+    @property
+    def algorithm(self) -> str:
+        """Its name, "" for a digital module."""
+        return "" if self.hardware is None else type(self.hardware.algorithm).__name__
+
+    @property
+    def device(self) -> str:
+        """Law and dw_min, for each array if they differ; "digital" if there are no arrays of devices."""
+        if self.hardware is None or self.algorithm == "DigitalSGD":
+            return "digital"
+        if not isinstance(self.hardware.device, Mapping):
+            return _in_short(self.hardware.device)
+        return ", ".join(
+            f"{array}: {_in_short(self.hardware.device[array])}"
+            for array in self.arrays
+            if array in self.hardware.device
+        )
+
+
+class Summary(Sequence[Line]):
+    """The lines that `mho.summary` gives; printed, it is a table.
+
+    Args:
+        lines: analog layers and digital modules in the order of the model.
+        left: {name: class} of subclasses of convertible layers, which `convert_` leaves digital.
+    """
+
+    def __init__(self, lines: Sequence[Line], left: Mapping[str, str]) -> None:
+        self.lines, self.left = list(lines), dict(left)
+
+    @property
+    def total(self) -> Line:
+        """The sums of all lines, under the name "total"."""
+        tiles, cells, memory, saved, parameters = (
+            sum(getattr(line, name) for line in self.lines)
+            for name in ("tiles", "cells", "memory", "saved", "parameters")
+        )
+        places = ", ".join(sorted({line.place for line in self.lines}))
+        return Line("total", "", (), tiles, (), cells, None, memory, saved, parameters, places)
+
+    def __getitem__(self, at: Any) -> Any:
+        return self.lines[at]
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    def __repr__(self) -> str:
+        return _as_text(self)
+
+
+def summary(model: nn.Module) -> Summary:
+    """Layers, sub-tiles, arrays, cells, devices, algorithms, and bytes of a model in memory and in a checkpoint.
+
+    A module, and memory, that is used in several places counts once. Bytes are those of tensors: what a step needs
+    besides them (factors, workspace) is not counted.
+
+    Args:
+        model: any module.
+    """
+    lines: list[Line] = []
+    seen: set[nn.Module] = set()
+    storages: tuple[set[tuple], set[tuple]] = (set(), set())
+    kinds, left = tuple(ANALOG_OF), {}
+    for name, module in walk(model, WHOLE):
+        if module in seen:
+            continue
+        seen.add(module)
+        line = _line(name, module, *storages)
+        if line is not None:
+            lines.append(line)
+        if isinstance(module, kinds) and type(module) not in kinds:
+            left[name] = type(module).__name__
+    return Summary(lines, left)
+
+
+def _line(name: str, module: nn.Module, in_memory: set[tuple], in_file: set[tuple]) -> Line | None:
+    blocks = [part for part in module.modules() if isinstance(part, Block)]
+    whole = isinstance(module, WHOLE) and bool(blocks)
+    parameters = dict(module.named_parameters(recurse=whole))
+    buffers = dict(module.named_buffers(recurse=whole))
+    shapes: tuple[tuple[int, ...], ...]
+    if whole:
+        saved = {n: t for n, t in module.state_dict().items() if isinstance(t, torch.Tensor)}
+        matrices = [part for part in module.modules() if isinstance(part, AnalogMatrix)]
+        shapes = tuple((m.rows[-1][1], m.columns[-1][1]) for m in matrices) or (blocks[0].shape,)
+        analog = {id(block.weight) for block in blocks}
+    elif parameters or buffers:
+        saved = parameters | {n: t for n, t in buffers.items() if n not in module._non_persistent_buffers_set}
+        shapes, analog = tuple(tuple(p.shape) for p in parameters.values()), set()
+    else:
+        return None
+    tensors = [*parameters.values(), *buffers.values()]
+    memory = _bytes(tensors, in_memory)
+    tiles = [tile for block in blocks for tile in block.state.tiles().values()] if whole else []
+    return Line(
+        name,
+        type(module).__name__,
+        shapes,
+        len(blocks) if whole else 0,
+        tuple(blocks[0].state.tiles()) if whole else (),
+        sum(tile.cells.numel() for tile in tiles),
+        blocks[0].hardware if whole else None,
+        memory,
+        _bytes(saved.values(), in_file, in_memory),
+        sum(p.numel() for p in parameters.values() if id(p) not in analog),
+        ", ".join(sorted({str(p.device) for p in parameters.values()})) or str(tensors[0].device),
+    )
+
+
+def _bytes(tensors: Iterable[torch.Tensor], seen: set[tuple], kept: set[tuple] | None = None) -> int:
+    """Of the memory behind the tensors, but for what has been seen; which is added to that.
+
+    kept: memory that stays where it is; others are made for a checkpoint, and their addresses are used again.
+    """
+    sizes = {}
+    for t in tensors:
+        storage = t.untyped_storage()
+        sizes[str(t.device), storage.data_ptr() or id(t)] = storage.nbytes()
+    total = sum(n for where, n in sizes.items() if where not in seen)
+    seen.update(where for where in sizes if kept is None or where in kept)
+    return total
+
+
+def _in_short(device: Device | Cell) -> str:
+    if isinstance(device, Device):
+        return f"{type(device.response).__name__}, dw_min {device.dw_min:g}"
+    return type(device).__name__
+
+
+def _shapes(line: Line) -> str:
+    counts = Counter("x".join(map(str, shape)) for shape in line.shapes)
+    return ", ".join(shape if n == 1 else f"{n} of {shape}" for shape, n in counts.items())
+
+
+def _size(n: int) -> str:
+    size, units = float(n), ["B", "kB", "MB", "GB", "TB"]
+    while size >= 999.5 and len(units) > 1:
+        size, units = size / 1000, units[1:]
+    return f"{size:.3g} {units[0]}"
+
+
+def _as_text(of: Summary) -> str:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=SIMPLE_HEAD)
+    for column in ("layer", "type", "shape"):
+        table.add_column(column, no_wrap=column == "layer")
+    for column in ("tiles", "arrays", "cells"):
+        table.add_column(column, justify="right")
+    for column in ("device", "algorithm"):
+        table.add_column(column)
+    for column in ("memory", "checkpoint", "digital"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for line in [*of.lines, of.total]:
+        if line.name == "total" and not line.kind:
+            table.add_section()
+        cells = f"{line.cells:,}" if line.cells else "", line.device if line.kind else "", line.algorithm
+        head = line.name or "(model)", line.kind, _shapes(line), str(line.tiles or ""), " ".join(line.arrays)
+        numbers = _size(line.memory), _size(line.saved), f"{line.parameters:,}"
+        table.add_row(*map(Text, (*head, *cells, *numbers)))
+    out = io.StringIO()
+    Console(file=out, width=200).print(table)
+    text = "\n".join(row.rstrip() for row in out.getvalue().splitlines()).strip("\n")
+    if of.total.cells:
+        text += f"\n{of.total.memory / of.total.cells:.3g} bytes a cell in memory"
+        text += f", {of.total.saved / of.total.cells:.3g} in a checkpoint; on {of.total.place}"
+    for name, kind in of.left.items():
+        text += f"\n{name!r} is a {kind}: convert_ leaves subclasses of torch's layers digital"
+    return text

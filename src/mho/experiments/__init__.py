@@ -1,0 +1,1 @@
+"""The machinery that runs, keeps and judges the cells of an experiment."""

@@ -1,0 +1,58 @@
+"""A tile of mean steps in float64: what `Tile(pulses=Expected())` computes, for problems of a few hundred cells,
+where the checks and conversions of a tile take ten times as long as the arithmetic.
+"""
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from mho.device.device import Device
+from mho.responses.base import DOUBLE
+
+
+class MeanTile(nn.Module):
+    """Cells that follow w + dw F(w) - |dw| G(w), with the verbs of a `Tile` that algorithms use.
+
+    Args:
+        w: apparent weights at the start (out, in) [weight units].
+        device: what a cell is; its granularity and noise do not matter, nor does its reference.
+        key: of the drawn cells, as of a `Tile`.
+        calibrated: the weights are read against the cells' true symmetric points.
+    Source: arXiv 2502.06309, eq. (5).
+    """
+
+    def __init__(self, w: torch.Tensor, device: Device, key: int = 0, calibrated: bool = False) -> None:
+        super().__init__()
+        cells = device.draw((w.shape[0], w.shape[1]), key)
+        fields = {n: torch.as_tensor(v, dtype=DOUBLE) for n, v in cells.fields.items()}
+        self.law: Any = device.response.with_fields(**fields)
+        self.up, self.down, self.lower, self.upper = (
+            torch.as_tensor(v, dtype=DOUBLE)
+            for v in (cells.gain_up, cells.gain_down, cells.lower, cells.upper)
+        )
+        gains = (torch.as_tensor(v, dtype=DOUBLE) for v in cells.gains)
+        self.sp = torch.as_tensor(self.law.central_sp(*gains), dtype=DOUBLE).expand(w.shape)
+        self.reference: torch.Tensor | float = self.sp if calibrated else 0.0
+        self.shape, self.granularity = (w.shape[0], w.shape[1]), device.dw_min
+        self.cells = torch.clamp(w.double() + self.reference, self.lower, self.upper)
+
+    @property
+    def w(self) -> torch.Tensor:
+        """Apparent weights (out, in)."""
+        return self.cells - self.reference
+
+    def read(self) -> torch.Tensor:
+        """All of them, exactly."""
+        return self.w
+
+    def update(self, x: torch.Tensor, d: torch.Tensor, lr: float) -> None:
+        """w + lr d x^T on average: x (samples, in), d (samples, out)."""
+        dw = lr * (d.double().reshape(-1, self.shape[0]).mT @ x.double().reshape(-1, self.shape[1]))
+        w = self.cells
+        size = torch.where(dw > 0, self.up * self.law.up(w), self.down * self.law.down(w))
+        self.cells = torch.clamp(w + dw * size, self.lower, self.upper)
+
+    def G(self) -> torch.Tensor:
+        """The cells' asymmetry at their weights, gains included."""
+        return (self.down * self.law.down(self.cells) - self.up * self.law.up(self.cells)) / 2

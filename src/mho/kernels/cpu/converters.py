@@ -1,0 +1,128 @@
+"""The periphery as two passes over the data: `encode` before the product, `decode` after it.
+
+Samples are given by the address of a contiguous float32 matrix (see `kernels.address`), everything that is kept
+between calls as an array. Noise: Philox counter (column // 8, 2 * attempt (+ 1 at the output), row of the call,
+0), under the call's key.
+"""
+
+import numpy as np
+
+from mho.numerics.address import floats_at
+from mho.numerics.compile import lean_kernel, loop, part
+from mho.numerics.math32 import largest32
+from mho.numerics.normal import fill_normals
+from mho.numerics.philox import call_words
+
+_ZERO = np.uint32(0)
+
+
+@part
+def _words(key, stream, event):
+    """`call_words` of a 64-bit key that came as a signed integer."""
+    return call_words((np.uint32(key & 0xFFFFFFFF), np.uint32((key >> 32) & 0xFFFFFFFF)), stream, event)
+
+
+@lean_kernel
+def encode(x, sign, out, scale, numbers, key, stream, event, rows, attempt, z, words):
+    """DAC: out = clip(round(sign * x / scale)) + noise, for the samples in `rows`.
+
+    Args:
+        x: address of (samples, in) float32; sign: 1.0 or -1.0.
+        out: (len(rows), in) float32, one row for each of `rows`.
+        scale: (len(rows),) float32, set to max |x| if `abs_max`, else 1; times 2^attempt. A zero sample scaled
+            by its maximum gets scale 0: nothing is applied, and nothing, not even noise, comes back.
+        numbers: (bound, step, sigma, abs_max), a float32 array; step 0 does not quantise.
+        key: of the tile, as a signed integer; stream, event: see `philox.call_words`.
+        rows: int64 indices of the samples to encode; attempt: of bound management.
+        z, words: scratch, float32 and uint32 of length in + 8 or more.
+    Returns: the index of a sample with NaN or infinity, or -1.
+    """
+    bound, step, sigma, abs_max = numbers[0], numbers[1], numbers[2], numbers[3] != 0
+    key = _words(key, stream, event)
+    n = out.shape[1]
+    one, sign = np.float32(1.0), np.float32(sign)
+    for i in range(len(rows)):
+        r = rows[i]
+        line = floats_at(x + 4 * n * r, n)
+        top = largest32(line)
+        if not np.isfinite(top):
+            return r
+        size = (top if abs_max and top > 0 else one) * np.float32(2.0**attempt)
+        scale[i] = size if top > 0 or not abs_max else np.float32(0.0)
+        if step > 0:
+            for j in range(n):
+                v = np.rint(sign * line[j] / size / step) * step
+                out[i, j] = min(max(v, -bound), bound)
+        else:
+            for j in range(n):
+                out[i, j] = min(max(sign * line[j] / size, -bound), bound)
+        if sigma > 0:
+            fill_normals(z, words, 0, n, key[0], key[1], np.uint32(2 * attempt), np.uint32(r), _ZERO)
+            for j in range(n):
+                out[i, j] += sigma * z[j]
+    return -1
+
+
+@loop
+def _convert(line, size, numbers, key, row, attempt, z, words):
+    """One sample's outputs through the ADC, in place; returns whether one of them reached the bound."""
+    bound, step, sigma = numbers[0], numbers[1], numbers[2]
+    n = len(line)
+    if sigma > 0:
+        fill_normals(z, words, 0, n, key[0], key[1], np.uint32(2 * attempt + 1), np.uint32(row), _ZERO)
+        for j in range(n):
+            line[j] += sigma * z[j]
+    if step > 0:
+        for j in range(n):
+            line[j] = np.rint(line[j] / step) * step
+    top = largest32(line)
+    for j in range(n):
+        line[j] = min(max(line[j], -bound), bound) * size
+    return top >= bound
+
+
+@lean_kernel
+def decode(y, n, scale, numbers, key, stream, event, rows, attempt, over, z, words):
+    """ADC, in place: y = scale * clip(round(y + noise)).
+
+    Args:
+        y: address of (len(rows), n) float32; scale: (len(rows),) float32 of `encode`.
+        numbers: (bound, step, sigma), a float32 array; key, stream, event, rows, attempt: as in `encode`.
+        over: (samples,) int64, filled from the front with those of `rows` that reached the bound.
+        z, words: scratch, of length n + 8 or more.
+    Returns: how many did.
+    """
+    key = _words(key, stream, event)
+    n_over = 0
+    for i in range(len(rows)):
+        r = rows[i]
+        if _convert(floats_at(y + 4 * n * i, n), scale[i], numbers, key, r, attempt, z, words):
+            over[n_over] = r
+            n_over += 1
+    return n_over
+
+
+@lean_kernel
+def read(source, stride, y, n, numbers, converted, key, stream, event, z, words):
+    """y (n,) = every `stride`-th number from address `source`, through the ADC if `converted`."""
+    line = floats_at(y, n)
+    column = floats_at(source, (n - 1) * stride + 1)
+    for j in range(n):
+        line[j] = column[j * stride]
+    if converted:
+        _convert(line, np.float32(1.0), numbers, _words(key, stream, event), 0, 0, z, words)
+
+
+@lean_kernel
+def first_bad(x, samples, n):
+    """Index of the first row with NaN or infinity of the (samples, n) float32 at address x, or -1."""
+    for r in range(samples):
+        if not np.isfinite(largest32(floats_at(x + 4 * n * r, n))):
+            return r
+    return -1
+
+
+@lean_kernel
+def bad_factors(x, d, samples, n_in, n_out):
+    """`first_bad` of x and of d: (sample of x or -1, sample of d or -1)."""
+    return first_bad(x, samples, n_in), first_bad(d, samples, n_out)

@@ -1,0 +1,258 @@
+"""The pulsed update of a range of rows. `kernels/law/build.py` joins this text to each law's `step_up` and
+`step_down`; as it stands, with the ideal cell, it is an ordinary module.
+
+Every pulse sees the weight that the one before it left. The pulses of one update on one row are numbered in
+the order in which they are sent (sample by sample, slot by slot; within a slot the columns with x > 0, then
+those with x < 0). Pulse p takes its cycle-to-cycle noise from Philox counter (p // 8, row, 0, 0): no random
+number is made that no pulse needs. Rows are independent, so any division of the rows among threads gives
+the same bits.
+"""
+
+import numpy as np
+from numba.cpython.unsafe.numbers import trailing_zeros
+
+from mho.kernels.cpu.finish import finish_columns, finish_row, touch_column
+from mho.kernels.cpu.ideal import CHEAP, NOISY, shared, step_down, step_up  # build.py: the law's own
+from mho.kernels.cpu.lines import X_BITS
+from mho.kernels.cpu.memory import NOISE, arrays_at, lines_at, request_at, scratch_at
+from mho.numerics.compile import lean_kernel, part
+from mho.numerics.math32 import select32
+from mho.numerics.normal import fill_normals
+from mho.numerics.philox import call_words, philox
+from mho.numerics.rng import Stream
+from mho.numerics.vector import LANES, spread, wide
+
+C2C = int(Stream.C2C)
+_ONE = np.uint64(1)
+_ZERO = np.uint32(0)
+_NONE = np.uint64(0)
+_LANES = np.uint64(LANES)
+
+
+@part
+def pulse_columns(arrays, i, columns, a, b, down, at, scal, scratch):
+    """One pulse on each of the cells columns[a:b] of row i, all up or all down; noise z[at], z[at + 1], ...
+
+    All positions are uint64: Numba then spares the test for negative indices. A cheap law is applied cell by
+    cell; one with exponentials is worth gathering the cells first, so that it vectorises. Both give the same
+    bits.
+    """
+    cells, planes, z, par, new = arrays.cells, arrays.planes, scratch.z, scratch.par, scratch.new
+    if CHEAP:
+        if down:
+            for q in range(a, b):
+                j = columns[q]
+                cells[i, j] = step_down(cells[i, j], z[at + (q - a) if NOISY else _NONE], planes, i, j, scal)
+        else:
+            for q in range(a, b):
+                j = columns[q]
+                cells[i, j] = step_up(cells[i, j], z[at + (q - a) if NOISY else _NONE], planes, i, j, scal)
+        return
+    n = b - a
+    for q in range(n):
+        new[q] = cells[i, columns[a + q]]
+    for c in range(planes.shape[0]):
+        for q in range(n):
+            par[c, _NONE, q] = planes[c, i, columns[a + q]]
+    if down:
+        for q in range(n):
+            new[q] = step_down(new[q], z[at + q if NOISY else _NONE], par, _NONE, q, scal)
+    else:
+        for q in range(n):
+            new[q] = step_up(new[q], z[at + q if NOISY else _NONE], par, _NONE, q, scal)
+    for q in range(n):
+        cells[i, columns[a + q]] = new[q]
+
+
+@part
+def pulse_marked(cells, planes, i, marks, mark, down, z, scal):
+    """The same for the cells of row i with marks[j] == mark, noise z[j]: all cells are computed, those kept."""
+    n = np.uint64(cells.shape[1])
+    if down:
+        for j in range(n):
+            new = step_down(cells[i, j], z[j if NOISY else _NONE], planes, i, j, scal)
+            cells[i, j] = select32(marks[j] == mark, new, cells[i, j])
+    else:
+        for j in range(n):
+            new = step_up(cells[i, j], z[j if NOISY else _NONE], planes, i, j, scal)
+            cells[i, j] = select32(marks[j] == mark, new, cells[i, j])
+
+
+@part
+def spread_noise(scratch, at, lines, s, k, mark):
+    """scratch.wide[j] = the noise, from scratch.z[at] on, of the columns with this mark in slot k of sample s."""
+    width = np.uint64(lines.marks.shape[2])
+    start = (s * np.uint64(lines.marks.shape[1]) + k) * width
+    for j in range(_NONE, width, _LANES):
+        at += spread(scratch.z, at, lines.marks, start + j, mark, scratch.wide, j)
+
+
+@part
+def count_columns(arrays, i, columns, a, b, down):
+    """Adds the pulses to the counters of the cells, where there are any."""
+    if arrays.counts.shape[0] > 0:
+        for q in range(a, b):
+            arrays.counts[down, i, columns[q]] += 1
+
+
+@part
+def count_marked(arrays, i, marks, mark, down):
+    """The same for marked columns."""
+    if arrays.counts.shape[0] > 0:
+        for j in range(np.uint64(arrays.cells.shape[1])):
+            arrays.counts[down, i, j] += marks[j] == mark
+
+
+@part
+def noise_for(p, n, limit, start, end, scratch, i, key):
+    """Makes sure that scratch.z holds the noise of pulses p to p + n; returns the range that it holds.
+
+    limit: number of the row's last pulse plus one, beyond which nothing is made.
+    """
+    if not NOISY or p + n <= end:
+        return start, end
+    start = p - p % 8
+    end = min(start + max(n + 8, NOISE), limit)
+    n_new = end - start
+    fill_normals(scratch.z, scratch.words, start // 8, n_new, key[0], key[1], np.uint32(i), _ZERO, _ZERO)
+    return start, end
+
+
+@lean_kernel
+def trains_rows(first, last, arrays, numbers, lines, sent, scratch, *call):
+    """Applies the pulses of a block of samples to rows first <= i < last.
+
+    Args:
+        arrays: table of `Arrays`, changed in place; numbers: those that all cells share, float32.
+        lines: table of the block's `Lines`; scratch: table of the `Scratch` of this thread.
+        sent: (out,) int64, pulses that each row got from earlier blocks of this update; brought up to date.
+        call: the block, see `memory.request_at`.
+    Returns: (up pulses, down pulses, a row with a weight that is not finite or -1).
+    """
+    arrays, scal, ask = arrays_at(arrays), shared(numbers), request_at(call)
+    lines, scratch = lines_at(lines), scratch_at(scratch)
+    wide()
+    samples, slots, words_a_line = lines.marks.shape[0], lines.marks.shape[1], lines.row_words.shape[1]
+    n_in, list_below = arrays.cells.shape[1], ask.list_below
+    noise_key = call_words(ask.key, C2C, ask.event)
+    whole_rows = not touch_column(arrays, ask.x)
+    total, downs, bad = 0, 0, -1
+    for i in range(np.uint64(first), np.uint64(last)):
+        due = np.int64(0)
+        for s in range(samples):
+            due += lines.row_pulses[s, i]
+        if due == 0:
+            continue
+        arrays.touched[i] |= whole_rows
+        p = sent[i]
+        limit = p + due
+        start, end = p, p
+        check_all, fine = 4 * due >= n_in, True
+        for s in range(np.uint64(samples)):
+            row_down = np.int64(lines.row_down[s, i])
+            for word in range(np.uint64(words_a_line)):
+                bits = np.uint64(lines.row_words[s, word, i])
+                while bits != _NONE:
+                    k = np.uint64(32) * word + trailing_zeros(bits)
+                    bits &= bits - _ONE
+                    a = (s * np.uint64(slots) + k) * np.uint64(n_in)
+                    for group in range(2):
+                        n = np.int64(lines.fired[s, k, group])
+                        if n == 0:
+                            continue
+                        down = row_down ^ group
+                        start, end = noise_for(p, n, limit, start, end, scratch, i, noise_key)
+                        at = np.uint64(p - start)
+                        if n < list_below:
+                            b = a + np.uint64(n)
+                            pulse_columns(arrays, i, lines.columns, a, b, down, at, scal, scratch)
+                            count_columns(arrays, i, lines.columns, a, b, down)
+                            if not check_all:
+                                fine &= finish_columns(arrays, i, lines.columns, a, b)
+                            a = b
+                        else:
+                            mark = np.uint8(1 + group)
+                            if NOISY:
+                                spread_noise(scratch, at, lines, s, k, mark)
+                            pulse_marked(
+                                arrays.cells,
+                                arrays.planes,
+                                i,
+                                lines.marks[s, k],
+                                mark,
+                                down,
+                                scratch.wide,
+                                scal,
+                            )
+                            count_marked(arrays, i, lines.marks[s, k], mark, down)
+                            check_all = True
+                            a += np.uint64(n)
+                        p += n
+                        downs += n * down
+        total += due
+        sent[i] = p
+        if not (finish_row(arrays, i) if check_all else fine):
+            bad = np.int64(i)
+    return total - downs, downs, bad
+
+
+@lean_kernel
+def rounded_rows(first, last, arrays, numbers, scratch, *call):
+    """Stochastic rounding instead of trains: each cell gets |lr x d| / dw_min pulses, rounded up or down at
+    random so that the mean is right, bl at most; the cells' k-th pulses are sent together, k = 0, 1, ...
+
+    Rounding uses Philox counter (column // 4, row, sample, 0) of stream X_BITS; noise is numbered as above,
+    with rounds in place of slots. Arguments as in `trains_rows`.
+    Returns: (up pulses, down pulses, a row that is not finite or -1, cells whose number of pulses was clipped).
+    """
+    arrays, scal, ask = arrays_at(arrays), shared(numbers), request_at(call)
+    scratch = scratch_at(scratch)
+    wide()
+    n_in = ask.x.shape[1]
+    n_pulses, columns = scratch.n_pulses, scratch.columns
+    round_key, noise_key = call_words(ask.key, X_BITS, ask.event), call_words(ask.key, C2C, ask.event)
+    total, down, clipped, bad = 0, 0, 0, -1
+    for i in range(np.uint64(first), np.uint64(last)):
+        p, start, end = 0, 0, 0
+        for s in range(ask.x.shape[0]):
+            scale = abs(ask.lr) * abs(np.float64(ask.d[s, i])) / ask.granularity
+            if scale == 0.0:
+                continue
+            d_down = np.int64((ask.d[s, i] < 0) != (ask.lr < 0))
+            most, fired = 0, 0
+            for q in range((n_in + 3) // 4):
+                lanes = philox(round_key[0], round_key[1], np.uint32(q), np.uint32(i), np.uint32(s), _ZERO)
+                for lane in range(min(4, n_in - 4 * q)):
+                    want = scale * abs(np.float64(ask.x[s, 4 * q + lane]))
+                    if want > ask.bl:
+                        clipped += 1
+                        want = np.float64(ask.bl)
+                    n = np.int64(want)
+                    n += np.float64(lanes[lane]) < (want - n) * 4294967296.0
+                    n_pulses[4 * q + lane] = n
+                    fired += n
+                    most = max(most, n)
+            limit = p + fired
+            for k in range(most):
+                m = 0
+                for j in range(n_in):
+                    columns[m] = j
+                    m += n_pulses[j] > k and ask.x[s, j] > 0
+                b = m
+                for j in range(n_in):
+                    columns[b] = j
+                    b += n_pulses[j] > k and ask.x[s, j] < 0
+                start, end = noise_for(p, b, limit, start, end, scratch, i, noise_key)
+                at, middle, last = np.uint64(p - start), np.uint64(m), np.uint64(b)
+                pulse_columns(arrays, i, columns, _NONE, middle, d_down, at, scal, scratch)
+                pulse_columns(arrays, i, columns, middle, last, 1 - d_down, at + middle, scal, scratch)
+                count_columns(arrays, i, columns, _NONE, middle, d_down)
+                count_columns(arrays, i, columns, middle, last, 1 - d_down)
+                down += m if d_down else b - m
+                p += b
+        total += p
+        if p > 0:
+            arrays.touched[i] = 1
+            if not finish_row(arrays, i):
+                bad = np.int64(i)
+    return total - down, down, bad, clipped

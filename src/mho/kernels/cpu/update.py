@@ -1,0 +1,225 @@
+"""Pulsed updates on the CPU: draws the bit lines of a block of samples, then sends the rows to the threads."""
+
+import threading
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from mho.device.device import Cells, Device
+from mho.device.pulses import Pulses
+from mho.kernels.cpu.lines import bit_lines, slots_of
+from mho.kernels.cpu.memory import Arrays, new_drawing, new_lines, new_scratch, table_of
+from mho.kernels.law.build import Layout, kernels_for
+from mho.numerics.rng import split
+from mho.numerics.threads import over_rows
+from mho.numerics.vector import can_spread
+
+_BLOCK = 1 << 20  # most column marks of a block of samples (1 MiB)
+_WORTH_DRAWS = 100_000  # slots of lines, pulses, cell-samples below which waking a second thread costs more
+_WORTH_PULSES = 30_000
+_WORTH_COUNTS = 500_000
+_MOST_ROOMS = 256  # kept by a thread
+_local = threading.local()
+
+
+class Sent(NamedTuple):
+    """What one update did; `bad` is a row that now holds a weight that is not finite, or -1."""
+
+    up: int
+    down: int
+    bad: int
+    clipped: int
+    lines: int
+
+
+class _Room(NamedTuple):
+    """Kept arrays and their table. Whoever uses the table holds the room: the cache may forget it meanwhile."""
+
+    table: np.ndarray
+    arrays: tuple
+
+
+class _Call(NamedTuple):
+    """The arguments `call` of all kernels, see `memory.request_at`."""
+
+    plan: np.ndarray
+    granularity: float
+    x: int
+    d: int
+    samples: int
+    lr: float
+    event: int
+
+
+class CpuKernels:
+    """The compiled update of one tile: its law's module, its memory, and its key."""
+
+    def __init__(self, device: Device, cells: Cells, arrays: Arrays, key: int) -> None:
+        self.device, self.layout, self.key = device, Layout(device, cells), key
+        self.module = kernels_for(device, self.layout)
+        self.flow: ModuleType | None = None
+        self.counting: ModuleType | None = None
+        self.arrays, self.table = arrays, table_of(arrays)
+        self.scal = self.layout.scal(device)
+        self.numbers = np.array(self.scal, np.float32)
+        self.granularity = float(device.dw_min)
+        self.n_out, self.n_in = arrays.cells.shape
+        self._planned: tuple[Pulses, np.ndarray] | None = None
+        self._key = split(key)
+        self._below = 0
+
+    def update(self, x: torch.Tensor, d: torch.Tensor, lr: float, pulses: Pulses, event: int) -> Sent:
+        """Adds lr d x^T to the cells by pulses; x (samples, in), d (samples, out) float32, contiguous, finite."""
+        if self._planned is None or self._planned[0] is not pulses:
+            self._planned = pulses, self._plan(pulses)
+        samples = x.numel() // self.n_in
+        call = _Call(self._planned[1], self.granularity, x.data_ptr(), d.data_ptr(), samples, lr, event)
+        if pulses.rounding == "stochastic":
+            return self._rounded(call)
+        if pulses.aggregate:
+            return self._aggregated(call, pulses.bl, pulses.aggregate)
+        return self._trains(call, pulses.bl, pulses.bl_management)
+
+    def _plan(self, pulses: Pulses) -> np.ndarray:
+        managed = int(pulses.update_management), int(pulses.bl_management)
+        row = self.n_in, self.n_out, pulses.bl, *managed, *split(self.key), self._list_below(self.n_in)
+        return np.array(row, np.int64)
+
+    def _list_below(self, n_in: int) -> int:
+        """How many columns must fire in a slot before it is quicker to go over all of them."""
+        if self.module.NOISY and not can_spread():
+            return n_in + 1
+        return max(8, int(n_in * self.module.SHARE * (1 if can_spread() else 2)))
+
+    def _trains(self, call: _Call, bl: int, bl_management: bool) -> Sent:
+        """Sends every pulse, and each sees the weight that the one before it left."""
+        trains_rows, sent = self.module.trains_rows, np.zeros(self.n_out, np.int64)
+
+        def send(lines: np.ndarray, part: _Call, work: int) -> tuple[int, int, int]:
+            def rows(span):
+                scratch = self._scratch()
+                return trains_rows(*span, self.table, self.numbers, lines, sent, scratch.table, *part)
+
+            return self._on_threads(rows, work > _WORTH_PULSES)
+
+        slots = call.samples * bl
+        if slots * (self.n_in + self.n_out) > _WORTH_DRAWS and bl_management and slots * self.n_in <= _BLOCK:
+            slots = slots_of(*call)
+        if slots * (self.n_in + self.n_out) > _WORTH_DRAWS:
+            return self._blocks(call, bl, send)
+        lines, drawing, scratch = self._lines(call.samples, bl), self._drawing(), self._scratch()
+        work, clipped, n_lines = bit_lines(0, 0, call.samples, lines.table, drawing.table, *call)
+        if work == 0:
+            return Sent(0, 0, -1, clipped, n_lines)
+        if work > _WORTH_PULSES:
+            return Sent(*send(lines.table, call, work), clipped, n_lines)
+        fixed = self.table, self.numbers, lines.table, sent, scratch.table
+        done = trains_rows(0, self.n_out, *fixed, *call)
+        return Sent(*done, clipped, n_lines)
+
+    def _aggregated(self, call: _Call, bl: int, together: int) -> Sent:
+        """Counts the pulses of some samples at a time, then lets every cell follow its law's flow."""
+        self.flow = self.flow or kernels_for(self.device, self.layout, "flow.py")
+        flow_rows, sent = self.flow.flow_rows, np.zeros(self.n_out, np.int64)
+
+        def send(lines: np.ndarray, part: _Call, work: int) -> tuple[int, int, int]:
+            def rows(span):
+                scratch = self._scratch()
+                fixed = self.table, self.numbers, lines, sent, scratch.table
+                return flow_rows(*span, together, *fixed, *part)
+
+            return self._on_threads(rows, self.n_out * self.n_in * part.samples > _WORTH_COUNTS)
+
+        return self._blocks(call, bl, send, together)
+
+    def _rounded(self, call: _Call) -> Sent:
+        def rows(span):
+            scratch = self._scratch()
+            return self.module.rounded_rows(*span, self.table, self.numbers, scratch.table, *call)
+
+        work = self.n_out * self.n_in * call.samples
+        up, down, bad, clipped = zip(*over_rows(rows, self.n_out, work > _WORTH_PULSES), strict=True)
+        return Sent(sum(up), sum(down), max(bad), sum(clipped), work)
+
+    def send_counted(self, n: torch.Tensor, row: int, column: int, total: int, event: int) -> Sent:
+        """Sends |n| pulses, `total` in all, down where n < 0, to the rectangle of cells that begins at
+        (row, column); n (rows, columns) float32, contiguous, whole numbers."""
+        if self.counting is None:
+            self.counting = kernels_for(self.device, self.layout, "counted.py")
+            self._below = self._list_below(self.n_in)
+        name, tables = (*self._key, event), (self.table, self.numbers)
+        if n.shape[1] < self.n_in:
+            room = self._scratch()
+            return Sent(*self.counting.counted_column(*tables, room.table, n.data_ptr(), column, *name), 0, 0)
+        counted_rows, rows = self.counting.counted_rows, len(n)
+
+        def send(span):
+            scratch, marks = self._scratch(), _kept(_new_marks, self.n_in)
+            first, last = row + span[0], row + span[1]
+            fixed = *tables, scratch.table, *marks.arrays, self._below
+            return counted_rows(first, last, *fixed, n.data_ptr(), row, *name)
+
+        if total <= (_WORTH_PULSES if self.module.NOISY else _WORTH_COUNTS):
+            return Sent(*send((0, rows)), 0, 0)
+        up, down, bad = zip(*over_rows(send, rows, True), strict=True)
+        return Sent(sum(up), sum(down), max(bad), 0, 0)
+
+    def _blocks(self, call: _Call, bl: int, send: Callable, together: int = 0) -> Sent:
+        """Many bit lines: drawn by all threads, block by block so that they stay in the cache, then sent."""
+        up = down = clipped = n_lines = 0
+        bad, step = -1, max(together, 1)
+        worth_it = call.samples * bl * (self.n_in + self.n_out) > _WORTH_DRAWS
+        block = max(1, min(call.samples, _BLOCK // (bl * self.n_in)) // step) * step
+        for first in range(0, call.samples, block):
+            part = call._replace(
+                x=call.x + 4 * first * self.n_in,
+                d=call.d + 4 * first * self.n_out,
+                samples=min(block, call.samples - first),
+            )
+            lines = self._lines(part.samples, bl, not together)
+
+            def draw(span, part=part, first=first, lines=lines):
+                drawing = self._drawing()
+                return bit_lines(first, *span, lines.table, drawing.table, *part)
+
+            work, more_clipped, more_lines = map(
+                sum, zip(*over_rows(draw, part.samples, worth_it), strict=True)
+            )
+            more_up, more_down, bad_row = send(lines.table, part, work)
+            up, down, bad = up + more_up, down + more_down, max(bad, bad_row)
+            clipped, n_lines = clipped + more_clipped, n_lines + more_lines
+        return Sent(up, down, bad, clipped, n_lines)
+
+    def _on_threads(self, rows: Callable, worth_it: bool) -> tuple[int, int, int]:
+        if not worth_it:
+            return rows((0, self.n_out))
+        up, down, bad = zip(*over_rows(rows, self.n_out, True), strict=True)
+        return sum(up), sum(down), max(bad)
+
+    def _lines(self, samples: int, bl: int, by_slot: bool = True) -> _Room:
+        return _kept(new_lines, samples, bl, self.n_in, self.n_out, by_slot)
+
+    def _drawing(self) -> _Room:
+        return _kept(new_drawing, self.n_in, self.n_out)
+
+    def _scratch(self) -> _Room:
+        return _kept(new_scratch, self.n_in, len(self.arrays.planes))
+
+
+def _kept(make: Callable[..., Any], *shape: int) -> _Room:
+    """make(*shape) and its table, kept by the calling thread: nothing is allocated in a warm step."""
+    kept: dict[Any, _Room] = _local.__dict__
+    if (make, shape) not in kept:
+        if len(kept) > _MOST_ROOMS:
+            kept.clear()
+        arrays = make(*shape)
+        kept[make, shape] = _Room(table_of(arrays), arrays)
+    return kept[make, shape]
+
+
+def _new_marks(n_in: int) -> tuple[np.ndarray]:
+    """Marks for the columns of one row, in whole vectors of 16."""
+    return (np.zeros((n_in + 15) // 16 * 16, np.uint8),)

@@ -1,0 +1,122 @@
+"""What a layer keeps when it becomes analog or digital: hooks, mode, frozen weights, dtype and device."""
+
+import copy
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from mho.base.errors import MhoError, complaint
+from mho.crossbar import Crossbar
+from mho.nn.core.block import Block
+
+HOOKS = (
+    "_forward_hooks",
+    "_forward_hooks_with_kwargs",
+    "_forward_hooks_always_called",
+    "_forward_pre_hooks",
+    "_forward_pre_hooks_with_kwargs",
+    "_backward_hooks",
+    "_backward_pre_hooks",
+    "_is_full_backward_hook",
+)
+"""What torch.nn.Module keeps of hooks on products; the dictionaries themselves move, so that handles work."""
+HOOKS_OF_STATES = (
+    "_state_dict_hooks",
+    "_state_dict_pre_hooks",
+    "_load_state_dict_pre_hooks",
+    "_load_state_dict_post_hooks",
+)
+
+PART = 1 << 22  # numbers that are compared at a time
+
+
+def check(layer: nn.Module, name: str, hardware: Crossbar) -> None:
+    """Raises: MhoError if something of a digital layer would be lost in its conversion."""
+    where = f"convert_(model): layer {name!r}"
+    weights, biases = _frozen(layer)
+    for hook in layer._forward_pre_hooks.values():
+        if type(hook).__module__.startswith("torch.nn.utils"):  # weight_norm, spectral_norm, pruning
+            what = f"a {type(hook).__name__} of torch.nn.utils computes its weight anew in each forward"
+            raise complaint(where, what, fix="remove it first, which leaves its last weight")
+    if any(getattr(layer, hooks) for hooks in HOOKS_OF_STATES):
+        what = "it has hooks on its state_dict, whose entries will have other names"
+        raise complaint(where, what, fix="remove them, or convert before they are registered")
+    if "forward" in vars(layer):
+        what = "its forward was replaced on the instance"
+        raise complaint(where, what, fix="convert before others wrap it (accelerate, FSDP)")
+    if len(weights) > 1 or len(biases) > 1:
+        fix = "freeze all or none, convert, and then freeze blocks of the analog layer"
+        raise complaint(
+            where, "some of its weights, or of its biases, are frozen and others are not", fix=fix
+        )
+    if hardware.mapping.bias == "analog" and biases and biases != weights:
+        fix = 'use Mapping(bias="digital"), or freeze both'
+        raise complaint(
+            where, "one of its weight and its bias is frozen, and an analog bias is a column", fix=fix
+        )
+
+
+def to_analog(
+    layer: nn.Module, hardware: Crossbar, key: int, name: str, make: Callable[..., nn.Module]
+) -> nn.Module:
+    """The analog layer that `make` makes of a digital one."""
+    device = next(layer.parameters()).device
+    source = layer if device.type in ("cpu", "meta") else copy.deepcopy(layer).cpu()  # cells are drawn there
+    try:
+        analog = make(source, hardware, key).to(device)
+    except MhoError as error:
+        raise MhoError(f"`convert_(model)`: layer {name!r}: {error}") from None
+    frozen = [True in flags for flags in _frozen(layer)]
+    if any(frozen):
+        in_blocks = {id(p) for block in analog.modules() if isinstance(block, Block) for p in block.trained}
+        for p in analog.parameters():
+            p.requires_grad_(not frozen[id(p) not in in_blocks])
+    analog.dtype_of_digital = next(layer.parameters()).dtype  # type: ignore[assignment]
+    _pass_on(layer, analog)
+    return analog
+
+
+def to_digital(analog: nn.Module) -> nn.Module:
+    """The digital layer of an analog one."""
+    digital = analog.to_digital()  # type: ignore[operator]
+    digital.to(getattr(analog, "dtype_of_digital", torch.float32))
+    blocks = [block for block in analog.modules() if isinstance(block, Block)]
+    own = {id(p) for block in blocks for p in block.trained}
+    biases = [p for p in analog.parameters() if id(p) not in own]
+    trained = any(block.weight.requires_grad for block in blocks)
+    bias_trained = any(p.requires_grad for p in biases) if biases else trained
+    for p in digital.parameters():
+        p.requires_grad_(trained if p.ndim > 1 else bias_trained)
+    _pass_on(analog, digital)
+    return digital
+
+
+def error_of(layer: nn.Module, analog: nn.Module) -> float:
+    """How far the weights that an analog layer computes with are from those it was given: the norm of the
+    difference, relative to theirs."""
+    missed, norm = 0.0, 0.0
+    given = {name: w.detach() for name, w in layer.named_parameters() if w.ndim > 1 and not w.is_meta}
+    held = dict(analog.to_digital().named_parameters()) if given else {}  # type: ignore[operator]
+    for name, w in given.items():
+        if name in held:
+            for one, other in zip(
+                held[name].detach().flatten().split(PART), w.flatten().split(PART), strict=True
+            ):
+                missed += float((one - other).square().sum())
+                norm += float(other.square().sum())
+    return (missed / norm) ** 0.5 if norm else 0.0
+
+
+def _pass_on(old: nn.Module, new: nn.Module) -> None:
+    new.train(old.training)
+    for hooks in HOOKS:
+        setattr(new, hooks, getattr(old, hooks))
+
+
+def _frozen(layer: nn.Module) -> tuple[set[bool], set[bool]]:
+    """Whether its weights are frozen, and its biases: sets of what occurs."""
+    flags: tuple[set[bool], set[bool]] = (set(), set())
+    for p in layer.parameters():
+        flags[p.ndim < 2].add(not p.requires_grad)
+    return flags

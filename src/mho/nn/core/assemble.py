@@ -1,0 +1,114 @@
+"""The digital side of a matrix of blocks: cutting inputs, scaling and adding up outputs, and the way back.
+
+On the CPU each is one compiled call instead of several torch operations, which on some thousand numbers take
+longer to start than to run; elsewhere it is those operations.
+"""
+
+import functools
+from types import ModuleType
+
+import torch
+
+from mho.tile.composed import ComposedTile
+from mho.tile.plane import Plane
+from mho.tile.tile import Tile
+
+Cut = tuple[int, int]
+
+
+@functools.cache
+def _compiled() -> ModuleType:
+    """Numba is loaded with the first product, not by `import mho`."""
+    import mho.kernels.cpu.assemble
+
+    return mho.kernels.cpu.assemble
+
+
+Array = Tile | ComposedTile | Plane
+
+
+def add_terms(weight: torch.Tensor, first: Array, second: Array, factor: float) -> None:
+    """weight = first.w + factor * second.w, on the rows and columns that were touched since the last call."""
+    out, n_in = weight.shape
+    marks, more = first.touched, second.touched
+    if weight.is_cpu:
+        arrays = weight.data_ptr(), first.w.data_ptr(), second.w.data_ptr()
+        _compiled().add_touched(*arrays, factor, out, n_in, marks.data_ptr(), more.data_ptr())
+        return
+    torch.mul(second.w, factor, out=weight)  # `add` with a factor would not round the product
+    weight.add_(first.w)
+    marks.zero_()
+    more.zero_()
+
+
+def columns_of(x: torch.Tensor, cuts: list[Cut]) -> list[torch.Tensor]:
+    """The parts x[:, first:last] of x (samples, in) contiguous float32, contiguous themselves."""
+    if len(cuts) == 1:
+        return [x]
+    if not x.is_cpu:
+        return [x[:, first:last].contiguous() for first, last in cuts]
+    samples, width = x.shape
+    parts = [torch.empty(samples, last - first, dtype=torch.float32) for first, last in cuts]
+    for part, (first, last) in zip(parts, cuts, strict=True):
+        _compiled().copy_lines(x.data_ptr() + 4 * first, width, samples, last - first, part.data_ptr())
+    return parts
+
+
+def add_output(
+    y: torch.Tensor,
+    scale: torch.Tensor | None,
+    out: torch.Tensor,
+    cut: Cut,
+    first: bool,
+    bias: torch.Tensor | None,
+) -> None:
+    """out[:, cut] = scale * y, or += unless it is the `first` block there; then += bias[cut], if one is given."""
+    (top, bottom), (samples, width) = cut, out.shape
+    if y.is_cpu:
+        scale, bias = _plain(scale), _plain(bias)
+        offset = 0 if bias is None else bias.data_ptr() + 4 * top
+        to = out.data_ptr() + 4 * top
+        _compiled().add_output(
+            y.data_ptr(), samples, bottom - top, *_address(scale), offset, first, to, width
+        )
+        return
+    part = out[:, top:bottom]
+    y = y if scale is None else y * scale
+    part.copy_(y) if first else part.add_(y)
+    if bias is not None:
+        part.add_(bias[top:bottom])
+
+
+def error_of_block(
+    g: torch.Tensor, cut: Cut, scale: torch.Tensor | None, y: torch.Tensor | None
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """d = -scale * g[:, cut], what a block has to learn, and g[:, cut] * y, whose sum is its scale's gradient.
+
+    g: (samples, out) contiguous float32; y: the block's outputs before the scale, or None.
+    """
+    (top, bottom), (samples, width) = cut, g.shape
+    if g.is_cpu:
+        scale = _plain(scale)
+        d = torch.empty(samples, bottom - top, dtype=torch.float32)
+        gy, more = None, (0, 0)
+        if y is not None:
+            gy = torch.empty_like(d)
+            more = y.data_ptr(), gy.data_ptr()
+        start, factor = g.data_ptr() + 4 * top, _address(scale)
+        _compiled().error_of_block(start, width, samples, bottom - top, *factor, d.data_ptr(), *more)
+        return d, gy
+    part = g[:, top:bottom]
+    d = -part if scale is None else part * -scale
+    return d.contiguous(), None if y is None else part * y
+
+
+def _plain(numbers: torch.Tensor | None) -> torch.Tensor | None:
+    """A parameter as the compiled code takes it."""
+    if numbers is None or (numbers.dtype is torch.float32 and numbers.is_cpu):
+        return numbers
+    return numbers.detach().to("cpu", torch.float32)
+
+
+def _address(numbers: torch.Tensor | None) -> tuple[int, int]:
+    """Where the numbers of a scale are, and how many."""
+    return (0, 0) if numbers is None else (numbers.data_ptr(), numbers.shape[0])

@@ -1,0 +1,164 @@
+"""What a block has to learn: the factors recorded since the last step, in order, and their sum on request."""
+
+import bisect
+
+import torch
+
+from mho.algorithms.base import Factors
+from mho.base.errors import complaint
+from mho.nn.core.calls import order
+from mho.tile.checks import is_finite
+from mho.tile.patches import Patches, concatenated
+
+Place = tuple[int, int]
+"""Of a call among the others: its pass and its number there, see `mho.nn.core.calls.order`."""
+
+
+class Learning:
+    """The factors of one block between two steps.
+
+    They are kept in the order of their calls (micro-batch, time step, sample), whatever the order in which backward
+    comes by.
+    """
+
+    def __init__(self) -> None:
+        self.factors: list[Factors] = []
+        self._order: list[Place] = []
+        self._versions: list[int] = []  # of the inputs, when they were recorded
+        self._dense: torch.Tensor | None = None  # what `weight.grad` is, once someone has asked for it
+        self._computed: torch.Tensor | None = None  # and was then
+        self.is_shared = False
+
+    def record(self, factors: Factors, event: int) -> None:
+        """Adds the factors of one call. Raises: MhoError if those of all processes are here already."""
+        if self.is_shared:
+            raise complaint(
+                "loss.backward",
+                "the factors of all ranks have been gathered already",
+                "A step begins with them",
+                "call backward for all micro-batches of a step, then gather, then step",
+            )
+        if self._dense is not None:
+            self.settle()
+        place = order(event)
+        at = bisect.bisect_right(self._order, place) if self._order else 0
+        self._order.insert(at, place)
+        self.factors.insert(at, factors)
+        self._versions.insert(at, _versions(factors))
+
+    def calls(self) -> list[tuple[Place, Factors]]:
+        """The factors of each call and its place among the calls, in order."""
+        self.settle()
+        return list(zip(self._order, self.factors, strict=True))
+
+    def share(self, calls: list[tuple[Place, Factors]]) -> None:
+        """Puts the calls of all processes, which it orders, in the place of those of this one."""
+        calls = sorted(calls, key=lambda call: call[0])
+        self.clear()
+        self._order, self.factors = [place for place, _ in calls], [factors for _, factors in calls]
+        self._versions = [_versions(factors) for factors in self.factors]
+        self.is_shared = True
+
+    def take(self) -> Factors | None:
+        """All factors as one, or None; none are left."""
+        self.settle()
+        factors = self.factors
+        self.clear()
+        if not factors:
+            return None
+        if len(factors) == 1:
+            return factors[0]
+        return Factors(concatenated([f.x for f in factors]), torch.cat([f.d for f in factors]))
+
+    def check(self) -> None:
+        """Raises an MhoError if a recorded error is not finite."""
+        for f in self.factors:
+            if not is_finite(f.d):
+                raise complaint(
+                    "AnalogOptimizer.step",
+                    "a gradient at the output of an analog layer holds NaN or infinity",
+                    "Nothing has been changed",
+                    "lower the learning rate or the scale of the loss; call zero_grad to go on without this batch",
+                )
+
+    def clear(self) -> None:
+        """Forgets everything."""
+        self._forget()
+        self._dense = self._computed = None
+        self.is_shared = False
+
+    def _forget(self) -> None:
+        self.factors, self._order, self._versions = [], [], []
+
+    def gradient(self) -> torch.Tensor | None:
+        """dL/dW (out, in), see `AnalogParameter`; None if nothing was recorded."""
+        if self._dense is None and self.factors:
+            with torch.inference_mode(False):
+                self._dense = self._sum()
+                self._computed = self._dense.clone()
+        return self._dense
+
+    def replace(self, gradient: torch.Tensor) -> None:
+        """Takes another matrix for the gradient."""
+        if self.gradient() is None:
+            self._computed = torch.zeros_like(gradient, dtype=torch.float32)
+        self._dense = gradient
+
+    def settle(self) -> None:
+        """Multiplies d by what someone has multiplied the gradient by; by zero, and there are no factors any more.
+
+        Raises: MhoError if it was changed in any other way, or the inputs were.
+        """
+        if self._versions != [_versions(f) for f in self.factors]:
+            raise complaint(
+                "AnalogOptimizer.step",
+                "an input of an analog layer was changed in place after the backward pass",
+                "It is a factor of the update, which is still to come",
+                "pass a copy to the layer: layer(x.clone())",
+            )
+        now, was = self._dense, self._computed
+        if now is None or was is None:
+            return
+        factor = _factor(now, was)
+        if factor == 0:
+            self._forget()
+        elif factor != 1:
+            self.factors = [Factors(f.x, f.d * factor) for f in self.factors]
+        self._dense = self._computed = None
+
+    def _sum(self) -> torch.Tensor:
+        total = self.factors[0].outer()
+        for f in self.factors[1:]:
+            total = total + f.outer()
+        return total.neg_()
+
+
+def _factor(now: torch.Tensor, was: torch.Tensor) -> float:
+    """What a gradient was multiplied by. Raises: MhoError if that was not one number."""
+    now = now.detach().to(was)
+    if torch.equal(now.view(torch.int32), was.view(torch.int32)):  # also where it holds NaN
+        return 1.0
+    if not now.isfinite().all():
+        raise complaint(
+            "weight.grad",
+            "the gradient of an analog weight was made NaN or infinite, such as by clipping with such a norm",
+            "Nothing has been changed",
+            "call zero_grad to go on without this batch",
+        )
+    at = was.abs().argmax()
+    top = was.flatten()[at]
+    factor = float(now.flatten()[at] / top) if top else 1.0
+    if not torch.allclose(now, factor * was, rtol=1e-4, atol=1e-6 * abs(factor * float(top))):
+        raise complaint(
+            "weight.grad",
+            "the gradient of an analog weight was changed by more than one common factor",
+            "Pulses are made of x and d, whose sum of d x^T it no longer is",
+            "clip by norm, or change the gradients of digital parameters only",
+        )
+    return factor
+
+
+def _versions(factors: Factors) -> int:
+    """How often torch has written to the inputs."""
+    x = factors.x
+    return sum(image._version for image in x.images) if isinstance(x, Patches) else x._version

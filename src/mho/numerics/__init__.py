@@ -1,0 +1,1 @@
+"""Numbers: random streams, threads, and the scalar functions that compiled code is made of."""

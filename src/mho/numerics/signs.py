@@ -1,0 +1,26 @@
+"""Random signs, +1 or -1 with probability 1/2 each: 128 from one call of Philox."""
+
+import numpy as np
+
+from mho.numerics.address import floats_at
+from mho.numerics.compile import lean_kernel
+from mho.numerics.philox import philox
+from mho.numerics.vector import wide
+
+_ZERO, _ONE = np.uint32(0), np.uint32(1)
+
+
+@lean_kernel
+def random_signs(address, n, k0, k1):
+    """Fills the n float32 at an address: -1.0 where bit q % 32 of word q % 128 // 32 of counter (q // 128, 0, 0, 0)
+    is set, else 1.0; low and high words k0, k1 of the key."""
+    wide()
+    signs = floats_at(address, n)
+    k0, k1 = np.uint32(k0), np.uint32(k1)
+    for block in range((n + 127) // 128):
+        words = philox(k0, k1, np.uint32(block), _ZERO, _ZERO, _ZERO)
+        for lane in range(4):
+            word, first = words[lane], 128 * block + 32 * lane
+            for bit in range(min(32, n - first)):
+                down = np.float32((word >> np.uint32(bit)) & _ONE)
+                signs[first + bit] = np.float32(1.0) - np.float32(2.0) * down

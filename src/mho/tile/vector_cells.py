@@ -1,0 +1,145 @@
+"""Several devices a weight, whose conductances add up."""
+
+import math
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import torch
+
+from mho.base.errors import complaint
+from mho.device.device import Device
+from mho.device.pulses import PulseScheme
+from mho.numerics.rng import Stream, call_key, child_key, next_event
+from mho.tile.composed import Cell, ComposedTile, check_device, new_tile, total
+from mho.tile.tally import UpdateInfo
+from mho.tile.tile import Tile
+
+Policy = Literal["all", "first", "sequential", "random"]
+
+
+class Vector(Cell):
+    """w = sum of gammas[k] w_k: several devices hold one weight.
+
+    Each device that `policy` chooses for an update is asked for lr d x^T, or its opposite where its gamma is
+    negative, by pulses of its own lines; w then changes by |gamma| of it, or by the sum of their |gammas|.
+
+    Args:
+        devices: one or more, each a `Device` or another cell.
+        gammas: as many numbers; () for 1/n each.
+        policy: which devices an update goes to: "all", the "first", one after the other ("sequential"), or one
+            at "random".
+    Source: aihwkit 1.2.0, VectorUnitCell (gamma_vec, update_policy), which does not look at a gamma's sign.
+    """
+
+    devices: tuple[Device | Cell, ...]
+    gammas: tuple[float, ...] = ()
+    policy: Policy = "all"
+
+    def validate(self) -> None:
+        for name in ("devices", "gammas"):
+            value = getattr(self, name)
+            if not isinstance(value, Sequence) or isinstance(value, str):
+                raise complaint(f"Vector({name}={value!r})", f"{name} must be a tuple")
+            object.__setattr__(self, name, tuple(value))
+        if not self.devices:
+            raise complaint("Vector(devices=())", "a cell has at least one device")
+        for device in self.devices:
+            check_device("Vector(devices=...)", device)
+        where, n = f"Vector(gammas={self.gammas})", len(self.devices)
+        if self.gammas and len(self.gammas) != n:
+            raise complaint(where, f"there are {len(self.gammas)} gammas and {n} devices", "They must agree")
+        if not all(isinstance(g, (int, float)) and math.isfinite(g) and g != 0 for g in self.gammas):
+            raise complaint(where, "gammas must be finite and not zero")
+
+    def tile(
+        self, w: torch.Tensor, io: Any, pulses: PulseScheme, key: int, count_cells: bool
+    ) -> "VectorTile":
+        gammas = self.gammas or (1 / len(self.devices),) * len(self.devices)
+        return VectorTile(w, self.devices, gammas, self.policy, io, pulses, key, count_cells)
+
+
+class Reference(Cell):
+    """w = w_0 - w_1, where only w_0 is updated: each cell has another one for its zero.
+
+    The reference starts at 0; `tile.parts[1].program(...)` writes it, and it ages as its device does. A
+    `Device(reference_mean=...)` is a reference that costs no second array and never changes.
+
+    Args:
+        device: gets the updates.
+        reference_device: holds the reference; None for the same.
+    Source: aihwkit 1.2.0, ReferenceUnitCell.
+    """
+
+    device: Device | Cell = Device()
+    reference_device: Device | Cell | None = None
+
+    def validate(self) -> None:
+        for name in ("device", "reference_device"):
+            if name == "device" or self.reference_device is not None:
+                check_device(f"Reference({name}=...)", getattr(self, name))
+
+    def tile(
+        self, w: torch.Tensor, io: Any, pulses: PulseScheme, key: int, count_cells: bool
+    ) -> "VectorTile":
+        devices = self.device, self.reference_device or self.device
+        return VectorTile(w, devices, (1.0, -1.0), "first", io, pulses, key, count_cells)
+
+
+class VectorTile(ComposedTile):
+    """A tile of `Vector` or `Reference` cells; `parts[k]` is the tile of the k-th devices."""
+
+    def __init__(
+        self,
+        w: torch.Tensor,
+        devices: Sequence[Device | Cell],
+        gammas: Sequence[float],
+        policy: Policy,
+        io: Any,
+        pulses: PulseScheme,
+        key: int,
+        count_cells: bool,
+    ) -> None:
+        self.policy = policy
+        whole = sum(map(abs, gammas))
+        shares = [w * math.copysign(1 / whole, gamma) for gamma in gammas]
+        if policy == "first":
+            shares = [w / gammas[0], *(torch.zeros_like(w) for _ in gammas[1:])]
+        parts = {
+            str(k): new_tile(share, device, io, pulses, child_key(key, k), count_cells=count_cells)
+            for k, (device, share) in enumerate(zip(devices, shares, strict=True))
+        }
+        super().__init__(parts, gammas, io, pulses, key)
+
+    @property
+    def granularity(self) -> float:
+        """Change of the weight by one pulse at q = 1 to each of the devices that get it; the mean, where they
+        take turns [weight units]."""
+        steps = [abs(gamma) * part.granularity for gamma, part in zip(self.weights, self.parts, strict=True)]
+        return {"all": sum(steps), "first": steps[0]}.get(self.policy, sum(steps) / len(steps))
+
+    # -- inside
+
+    def _chosen(self) -> list[tuple["Tile | ComposedTile", float]]:
+        """The parts whose turn it is, and the direction in which a pulse has to go to raise the weight."""
+        parts = [(part, math.copysign(1.0, g)) for g, part in zip(self.weights, self.parts, strict=True)]
+        event = next_event(self.counters("events"), Stream.C2C)
+        if self.policy == "all":
+            return parts
+        turn = {"first": 0, "sequential": event}.get(self.policy)
+        return [parts[(call_key(self.key, Stream.C2C, event) if turn is None else turn) % len(parts)]]
+
+    def _update(self, x: torch.Tensor, d: torch.Tensor, lr: float) -> UpdateInfo:
+        return total(part.update(x, d, sign * lr) for part, sign in self._chosen())
+
+    def _pulse(self, n: torch.Tensor, at: dict[str, int]) -> UpdateInfo:
+        return total(part.pulse(n if sign > 0 else -n, **at) for part, sign in self._chosen())  # type: ignore[arg-type]
+
+    def _program(self, w: torch.Tensor) -> None:
+        """All devices to one weight or its opposite; with policy "first" only that one, the others hold theirs."""
+        if self.policy == "first":
+            rest = [gamma * part.w for gamma, part in zip(self.weights[1:], self.parts[1:], strict=True)]
+            self.parts[0].program((w - sum(rest)) / self.weights[0])
+            return
+        whole = sum(map(abs, self.weights))
+        for gamma, part in zip(self.weights, self.parts, strict=True):
+            part.program(w * math.copysign(1 / whole, gamma))

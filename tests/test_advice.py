@@ -7,6 +7,8 @@ import pytest
 import torch
 
 import mho
+import mho.testing
+from mho.base.roles import Roles
 from mho.diagnostics.advice import Setup, advise
 from mho.diagnostics.advice.formula import Rule, evaluate, parse, short
 from mho.nn.core.matrix import AnalogMatrix
@@ -149,6 +151,9 @@ class Filtered(mho.Algorithm):
     tiles: int = 3
     units: str = "sample"
     transfer: str = "all"
+
+    def roles(self):
+        return Roles(gradient="P", weights="W", chain=("W", "P"), buffer="H", forgets=True)
 
 
 def test_fields_that_change_the_rules():

@@ -5,6 +5,7 @@ from typing import Annotated
 import pytest
 
 import mho
+import mho.testing
 from mho.base.records import Positive
 from mho.cli.catalogue import algorithms, describe, first_clause, gaps, parse, sentences
 

@@ -1,8 +1,9 @@
 """Cells made of several devices, which `Crossbar(device=...)` takes in place of one `Device`.
 
-`Vector` adds up several devices, `Reference` subtracts a second one, `OneSided` pairs two that are only pulsed upwards.
-A cell of your own is a record and a tile: a subclass of `ComposedCell`, whose method `tile` makes a subclass of
-`ComposedTile` that says which device receives which pulses. `new_tile` makes an array of any of them, or of a `Device`.
+`Vector` adds up several devices, `Reference` subtracts a second one, `OneSided` pairs two that are only pulsed
+upwards. A cell of your own is a record and a tile: a subclass of `ComposedCell`, whose method `tile` makes a
+subclass of `ComposedTile` that says which device receives which pulses. `new_tile` makes an array of any of
+them, or of a `Device`.
 """
 
 from mho.device.composed import ComposedCell

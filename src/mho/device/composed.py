@@ -1,9 +1,9 @@
 """Cells made of several devices, as records: the part of `mho.cells` that a `Crossbar` has to know.
 
-`Crossbar(device=...)` and `new_tile` take such a record in place of a `Device`. The record says which devices hold one
-weight together; its method `tile` makes the array of such cells (`mho.tile.composed.ComposedTile`). The records
-themselves stand beside their tiles, in `mho.tile.vector_cells` and `mho.tile.one_sided`: a record that knows its tile
-cannot lie below it, and this base class can.
+`Crossbar(device=...)` and `new_tile` take such a record in place of a `Device`. The record says which devices
+hold one weight together; its method `tile` makes the array of such cells (`mho.tile.composed.ComposedTile`).
+The records themselves stand beside their tiles, in `mho.tile.vector_cells` and `mho.tile.one_sided`: a record
+that knows its tile cannot lie below it, and this base class can.
 """
 
 from typing import Any

@@ -14,8 +14,8 @@ from mho.base.records import NonNegative, Positive, Record
 class Wires(Record):
     """The wires of an array: their resistance, their leakage, all that lies between a driver and a converter.
 
-    Passive wires with ideal drivers are a linear network: the currents are those of an array without wires that holds
-    another matrix. A subclass computes that matrix in `currents`, from what the cells hold:
+    Passive wires with ideal drivers are a linear network: the currents are those of an array without wires that
+    holds another matrix. A subclass computes that matrix in `currents`, from what the cells hold:
 
         class Series(mho.Wires):
             r: Annotated[float, NonNegative] = 0.0  # of a line from end to end [1 / weight units]
@@ -23,13 +23,13 @@ class Wires(Record):
             def currents(self, matrix):
                 return matrix / (1 + self.r * matrix.abs())
 
-    `IO(wires=...)` takes it, for all directions or for each its own, and every array of every layer is seen through
-    it. Each array has wires of its own: the parts of a composed cell and the terms of an algorithm are mapped one by
-    one, then added. The result is kept until the array is written again.
+    `IO(wires=...)` takes it, for all directions or for each its own, and every array of every layer is seen
+    through it. Each array has wires of its own: the parts of a composed cell and the terms of an algorithm are
+    mapped one by one, then added. The result is kept until the array is written again.
     """
 
     def currents(self, matrix: torch.Tensor) -> torch.Tensor:
-        """Return the matrix that the currents add up to, of the same shape, dtype and device; `matrix` is read-only.
+        """Return the matrix that the currents add up to, of the same shape, dtype and device, in new memory.
 
         matrix: (driven, sensed) float32; element (i, j) is the weight between driven line i and sensed line j
             [weight units]. Forward, inputs are driven; backward, and to read a row, outputs are. Drivers are at
@@ -80,7 +80,7 @@ class IO(Record):
 
     @functools.cached_property
     def retries(self) -> int:
-        """The number of times that bound management may halve the input: up to max_bm_factor, and while a quarter of
+        """The number of times that bound management may halve the input: up to max_bm_factor, while a quarter of
         the DAC's range is still finer than its step (aihwkit's max_bm_res = 0.25)."""
         if self.bound_management == "none" or self.perfect:
             return 0

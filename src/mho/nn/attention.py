@@ -23,7 +23,8 @@ class AnalogMultiheadAttention(AnalogLayer):
     Args:
         embed_dim, num_heads, dropout, bias, add_bias_kv, add_zero_attn, kdim, vdim, batch_first: as in
             torch.nn.MultiheadAttention; initial weights too.
-        hardware: of the projections, see `mho.Crossbar`; key: 64-bit name of their randomness; `mho.convert_` gives each
+        hardware: of the projections, see `mho.Crossbar`; key: 64-bit name of their randomness; `mho.convert_`
+        gives each
             layer its own.
     Raises: MhoError for inputs and masks of other shapes.
     """

@@ -72,7 +72,7 @@ class Deal(torch.autograd.Function):
 
 
 def swap(parts: list[torch.Tensor], shapes: Sequence[tuple[int, ...]], group: Group) -> torch.Tensor:
-    """Send the k-th part to rank k; return the numbers that the ranks have sent, one after the other, as a flat tensor.
+    """Send the k-th part to rank k; return the numbers of all ranks, one after the other, as a flat tensor.
 
     shapes: of each rank's part.
     """

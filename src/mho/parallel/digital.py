@@ -11,8 +11,8 @@ class DigitalGradients:
     """The gradients of each micro-batch, kept apart because sums of floating-point numbers depend on their order.
 
     One process that has the ranks' micro-batches one after the other adds ((g00 + g01) + g10) + g11, the first
-    number being the micro-batch and the second the rank. Ranks that accumulate send all parts. A `grad` that was changed
-    since, such as by clipping, is sent whole.
+    number being the micro-batch and the second the rank. Ranks that accumulate send all parts. A `grad` that
+    was changed since, such as by clipping, is sent whole.
     """
 
     def __init__(self, params: dict[str, nn.Parameter]) -> None:

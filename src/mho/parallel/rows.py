@@ -27,9 +27,9 @@ class Share(nn.ModuleDict):
 class RowShard(nn.Module):
     """The share of one rank of an `AnalogMatrix`: some of its rows of blocks, each unchanged, key included.
 
-    All ranks multiply together: each collects the inputs of all, multiplies its rows with them, and deals out the
-    outputs; errors travel the opposite way. So a block sees all samples, rank after rank, like a block of one process
-    that has the whole mini-batch, and learns from them without an exchange.
+    All ranks multiply together: each collects the inputs of all, multiplies its rows with them, and deals out
+    the outputs; errors travel the opposite way. So a block sees all samples, rank after rank, like a block of
+    one process that has the whole mini-batch, and learns from them without an exchange.
 
     Args:
         matrix: the whole one; it must have a row of blocks for each rank. Its blocks are shared, not copied.
@@ -79,7 +79,7 @@ class RowShard(nn.Module):
     def weight(self) -> torch.Tensor:
         """(out, in): the whole matrix that the network sees; a copy. Every rank has to ask for it."""
         width = len(self.layout.columns)
-        parts = [block.scaled_weight() for block in self.layout.blocks]
+        parts = [block.scaled_weight() for block in self.blocks.children() if isinstance(block, Block)]
         lines = [torch.cat(parts[n : n + width], dim=1) for n in range(0, len(parts), width)]
         own = torch.cat(lines)
         shapes = [(n, own.shape[1]) for n in self.widths]

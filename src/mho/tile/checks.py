@@ -92,7 +92,7 @@ def numbers(x: torch.Tensor) -> torch.Tensor:
 
 
 def wrong_shape(verb: str, value: torch.Tensor, line: str, shape: tuple[int, int]) -> MhoError:
-    """Return the complaint about a vector whose last dimension is not the number of `line` ("in" or "out") lines."""
+    """Return the complaint about a vector whose last dimension does not fit the "in" or "out" lines."""
     out, n_in = shape
     n = n_in if line == "in" else out
     letter = "x" if line == "in" else "d"

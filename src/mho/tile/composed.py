@@ -18,9 +18,9 @@ from mho.tile.tile import Tile
 class ComposedTile(Readable):
     """A crossbar of shape (out, in) whose apparent weight is the sum of `weights[k]` times that of `parts[k]`.
 
-    The parts' currents add up before one converter: forward, backward and read see the sum. Pulses reach the parts by
-    their own verbs. Subclasses decide in `_update`, `_pulse` and `_program` which part receives which pulses. After a
-    write to a part the sum is brought up to date on the lines that the part says changed.
+    The parts' currents add up before one converter: forward, backward and read see the sum. Pulses reach the
+    parts by their own verbs. Subclasses decide in `_update`, `_pulse` and `_program` which part receives which
+    pulses. After a write to a part the sum is brought up to date on the lines that the part says changed.
 
     Args:
         parts: tiles of one shape, by name, on one device.

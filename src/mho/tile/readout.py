@@ -2,10 +2,10 @@
 
     y = x M    lines that are driven times a matrix (driven, sensed), between the input and the output converters
 
-`Visible.through` gives the matrix M: the weights as they are, or as the wires let them be seen (`mho.device.io.Wires`).
-`Visible.drive` multiplies with it, and `Readable` adds the verbs of a tile: forward, backward and read. A `Tile`, a
-composed tile, a `Plane` and the block of a layer are all `Visible`. So a model of wires, of read noise or of drift
-that is added here is seen by every layer.
+`Visible.through` gives the matrix M: the weights as they are, or as the wires let them be seen
+(`mho.device.io.Wires`). `Visible.drive` multiplies with it, and `Readable` adds the verbs of a tile: forward,
+backward and read. A `Tile`, a composed tile, a `Plane` and the block of a layer are all `Visible`. So a model
+of wires, of read noise or of drift that is added here is seen by every layer.
 """
 
 import functools
@@ -37,12 +37,17 @@ class _Wired(NamedTuple):
 
 
 class Visible(Viewed):
-    """Weights (out, in) that lines can be multiplied with. A subclass has a property `w`.
+    """Weights (out, in) that lines can be multiplied with.
 
     `version` rises with every write. Whoever keeps something that follows from the weights compares it before use.
     """
 
     shape: tuple[int, int]
+
+    @property
+    def w(self) -> torch.Tensor:
+        """Apparent weight (out, in). Not a copy: do not write to it."""
+        raise NotImplementedError
 
     def __init__(self) -> None:
         super().__init__()

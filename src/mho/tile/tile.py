@@ -1,4 +1,4 @@
-"""A crossbar of cells and its verbs: update, pulse, program and subtract; `Readable` has forward, backward and read."""
+"""A crossbar of cells and the verbs that write to it; `mho.tile.readout` has those that read it."""
 
 import functools
 from collections.abc import Iterable

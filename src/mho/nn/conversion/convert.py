@@ -37,8 +37,8 @@ def convert_(
     afterwards.
 
     Args:
-        model: any module; if it is itself a layer, its counterpart is returned.
-        hardware: for all layers, or {name or pattern: hardware}. Then only named layers are converted, and the first
+        model: any module; if it is itself a layer, its counterpart is returned. hardware: for all layers, or
+        {name or pattern: hardware}. Then only named layers are converted, and the first
             entry that fits a layer's name counts. Patterns are those of a shell, "*" also spans dots. None for the
             hardware leaves a layer digital.
         filter_fn: (module, name) -> bool chooses among them; None means all.
@@ -75,8 +75,8 @@ def convert_(
 def to_digital_(model: nn.Module) -> nn.Module:
     """Replace, in place, each analog layer by the torch layer that computes with its weights; return the model.
 
-    It is the inverse of `convert_` and keeps the same things. Weights get the dtype that they had before. Converters,
-    response and noise are no part of a digital layer.
+    It is the inverse of `convert_` and keeps the same things. Weights get the dtype that they had before.
+    Converters, response and noise are no part of a digital layer.
 
     Args:
         model: any module; if it is itself an analog layer, its counterpart is returned.

@@ -1,4 +1,4 @@
-"""The properties that a layer keeps when it becomes analog or digital: hooks, mode, frozen weights, dtype, device."""
+"""The properties that a conversion keeps: hooks, train or eval mode, frozen weights, dtype and device."""
 
 import copy
 from collections.abc import Callable

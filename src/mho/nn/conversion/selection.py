@@ -34,7 +34,7 @@ class ChosenLayer(NamedTuple):
 
 
 def layers_of(model: nn.Module, kinds: tuple[type, ...]) -> Layers:
-    """Find modules of exactly these types, but not those inside of them, of their subclasses or of analog layers."""
+    """Find modules of exactly these types, but none inside of them, of their subclasses or of analog layers."""
     found: Layers = {}
     for name, module in walk(model, (*kinds, Analog)):
         if type(module) in kinds:

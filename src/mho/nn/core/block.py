@@ -27,11 +27,11 @@ from mho.tile.tile import Tile, new_tile
 class Block(Visible):
     """An (out, in) analog matrix on one set of arrays: y = scale * out_scale * (x W^T).
 
-    `weight` is the matrix that the network sees: the sum of the algorithm's visible terms. After a write to an array it
-    is brought up to date before the next product, or by `refresh`. It shares the array's memory where there is one
-    term. It is a parameter, so that optimizers group it and `requires_grad_(False)` freezes it. Its gradient leaves the
-    backward pass as the factors (x, d), which `learning` keeps, see design/001. As a matrix the gradient exists only if
-    it is read, see `AnalogParameter`.
+    `weight` is the matrix that the network sees: the sum of the algorithm's visible terms. After a write to an
+    array it is brought up to date before the next product, or by `refresh`. It shares the array's memory where
+    there is one term. It is a parameter, so that optimizers group it and `requires_grad_(False)` freezes it.
+    Its gradient leaves the backward pass as the factors (x, d), which `learning` keeps, see design/001. As a
+    matrix the gradient exists only if it is read, see `AnalogParameter`.
 
     Args:
         w0: (out, in) initial weights, before `Mapping.omega` divides them by `scale`.
@@ -260,7 +260,7 @@ def _fused(terms: list[Term]) -> torch.Tensor:
 
 
 def _scaled(w: torch.Tensor, mapping: Mapping) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return initial weights with largest |w| = omega, and the digital scale (out,), (1,) or empty that undoes it."""
+    """Return weights with largest |w| = omega, and the digital scale (out,), (1,) or empty that undoes it."""
     if mapping.omega == 0:
         return w, w.new_empty(0)
     largest = w.abs().amax(dim=1) if mapping.columnwise else w.abs().max().reshape(1)

@@ -1,4 +1,4 @@
-"""The calls of a layer: their numbers name the noise of a product and put the factors in order (`mho.tile.noise`)."""
+"""The calls of a layer, whose numbers name the noise of products (`mho.tile.noise`) and order the factors."""
 
 import zlib
 from enum import IntEnum
@@ -23,10 +23,10 @@ _PASS, _CALL, _EVALUATED = map(int, Count)  # an index as int costs a tenth of a
 class Calls(Viewed):
     """The counter of the calls of one layer. The event of a call is its pass plus 2^32 times its place in the pass.
 
-    A pass is one forward and backward, a micro-batch: the first call after a backward begins the next pass. The number
-    of a pass does not depend on the number of its calls (time steps). So the k-th of n processes that take part in a
-    step numbers its micro-batches as one process would that has them one after the other: the m-th is number m n + k.
-    Between two steps `count` is the same in all processes, see `mho.parallel`.
+    A pass is one forward and backward, a micro-batch: the first call after a backward begins the next pass. The
+    number of a pass does not depend on the number of its calls (time steps). So the k-th of n processes that
+    take part in a step numbers its micro-batches as one process would that has them one after the other: the
+    m-th is number m n + k. Between two steps `count` is the same in all processes, see `mho.parallel`.
 
     A forward that runs inside of a backward is the recomputation of an activation checkpoint: it gets the event
     that the same input got before.

@@ -76,7 +76,7 @@ def _backward(
     number: int,
     needed: list[bool],
 ) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor], torch.Tensor]:
-    """Return gradients of x, bias (empty if not needed) and scales, and the recording: a zero, the tap's gradient."""
+    """Return gradients of x, bias (empty if not needed), scales, and the recording: a zero, the tap's gradient."""
     layout = _LAYOUTS[number].layout
     of_x, of_bias, of_scales, of_weights = needed
     weights = [of_weights and block.trained[0].requires_grad for block in layout.blocks]

@@ -1,7 +1,7 @@
 """An analog layer as torch knows it: the counterpart of a digital layer, among torch's own modules.
 
-Each layer's file ends with its entry in `ANALOG_OF`. `mho.convert_` goes by that table and imports no layer, so a new
-layer is one file and one export:
+Each layer's file ends with its entry in `ANALOG_OF`. `mho.convert_` goes by that table and imports no layer, so
+a new layer is one file and one export:
 
     class AnalogBilinear(AnalogLayer):
         def _begin(self, digital, hardware, key): ...
@@ -51,9 +51,10 @@ def checked(layer: nn.Module, hardware: object) -> Crossbar:
     return hardware
 
 
-# Torch's transformers have a fused inference for eval mode without gradients. It reads `linear1.weight` and the like
-# and multiplies itself, past the hardware. `nn.TransformerEncoderLayer` does not take it if a module inside has a hook.
-# `nn.TransformerEncoder` packs padded sequences into a nested tensor for it, which nothing else understands.
+# Torch's transformers have a fused inference for eval mode without gradients. It reads `linear1.weight` and the
+# like and multiplies itself, past the hardware. `nn.TransformerEncoderLayer` does not take it if a module
+# inside has a hook. `nn.TransformerEncoder` packs padded sequences into a nested tensor for it, which nothing
+# else understands.
 
 
 def close_fused_inference(module: nn.Module) -> None:

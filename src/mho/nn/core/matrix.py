@@ -1,4 +1,4 @@
-"""A weight matrix of any size on sub-tiles, and a matrix with a bias: the base of the layers that have one matrix."""
+"""A weight matrix of any size on sub-tiles; a matrix with a bias, the base of layers that have one matrix."""
 
 import itertools
 
@@ -20,8 +20,8 @@ from mho.tile.tile import Tile
 class AnalogMatrix(checkpoint.Labelled):
     """y = x W^T for W (out, in), cut into blocks that work side by side; the heart of every analog layer.
 
-    Each block has its own arrays, converters and digital scales; blocks in one row add up digitally. Cuts are as even
-    as possible, and no block has more than `max_in` x `max_out` cells.
+    Each block has its own arrays, converters and digital scales; blocks in one row add up digitally. Cuts are
+    as even as possible, and no block has more than `max_in` x `max_out` cells.
 
     Args:
         w0: (out, in) initial weights; hardware: see `mho.Crossbar`; key: 64-bit name of its randomness.

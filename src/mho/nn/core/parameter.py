@@ -18,13 +18,14 @@ class Owner(Protocol):
 class AnalogParameter(nn.Parameter):
     """A weight whose `grad` is computed from the recorded factors when it is read.
 
-    Training never reads `grad`. Code that does, such as clipping, a GradScaler or a logger, receives dL/dW (out, in):
-    minus the sum of d x^T over all samples since `zero_grad`, of the weight as the array holds it, before digital
-    scales. Multiplying `grad` by one number multiplies d of all these samples by that number, and so the pulses that
-    the step asks for. Setting it to zero, or to None, forgets the samples: no step. Any other change is an error at the
-    step, because pulses are made of x and d, and no x and d have such a sum. After a step `grad` is None, for a step
-    uses up the factors. A copy of the weight alone is an ordinary parameter. (With omega and `Mapping(rates="layer")`
-    the step itself divides d by the square of the digital scale.)
+    Training never reads `grad`. Code that does, such as clipping, a GradScaler or a logger, receives dL/dW
+    (out, in): minus the sum of d x^T over all samples since `zero_grad`, of the weight as the array holds it,
+    before digital scales. Multiplying `grad` by one number multiplies d of all these samples by that number,
+    and so the pulses that the step asks for. Setting it to zero, or to None, forgets the samples: no step. Any
+    other change is an error at the step, because pulses are made of x and d, and no x and d have such a sum.
+    After a step `grad` is None, for a step uses up the factors. A copy of the weight alone is an ordinary
+    parameter. (With omega and `Mapping(rates="layer")` the step itself divides d by the square of the digital
+    scale.)
     """
 
     block: "weakref.ref[Any] | None"

@@ -52,7 +52,7 @@ class Direction(nn.Module):
         return found
 
     def forward(self, x: torch.Tensor, sizes: Sequence[int], state: Tensors) -> tuple[torch.Tensor, Tensors]:
-        """Run x (samples of the first time step, then of the second, ..., in) -> the same with h, and the last state.
+        """Run x (samples of the first time step, of the second, ..., in) -> the same with h, and the last state.
 
         Args:
             sizes: number of samples in each time step, never more than in the one before.

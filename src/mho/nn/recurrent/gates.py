@@ -1,8 +1,8 @@
 """The gates of a recurrent layer in one time step, and the way back; digital, in torch operations.
 
-Forward takes a = W_ih x + b_ih, b = W_hh h + b_hh and the last state. Both a and b are (samples, gates * hidden_size)
-with the gates side by side as in torch.nn. Forward returns the next state, whose first part is the output h (samples,
-hidden_size), and the tensors for the way back.
+Forward takes a = W_ih x + b_ih, b = W_hh h + b_hh and the last state. Both a and b are (samples, gates *
+hidden_size) with the gates side by side as in torch.nn. Forward returns the next state, whose first part is the
+output h (samples, hidden_size), and the tensors for the way back.
 
 Backward takes the gradient of the next state and those tensors. It returns the gradients of a, of b and of the last
 state, the last without the part that goes through b.

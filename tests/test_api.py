@@ -146,7 +146,7 @@ def test_every_module_says_what_it_is():
 
 
 def test_no_docstring_opens_with_a_question_word():
-    """The first sentence is a verb and its object, or a noun phrase for a module and a property; see CONTRIBUTING."""
+    """First sentences are a verb and its object; of modules and properties, a noun phrase (CONTRIBUTING)."""
     found = [
         f"{place}: {doc.splitlines()[0]}"
         for file in FILES

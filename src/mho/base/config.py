@@ -24,7 +24,7 @@ from mho.base.records import Record, field_rules
 
 __all__ = ["from_dict", "kebab", "override", "public_types", "read", "to_dict"]
 
-ABSTRACT = ("Algorithm", "Response")
+ABSTRACT = ("Algorithm", "Response", "Wires")
 NAMESPACES = ("mho.responses", "mho.algorithms", "mho", "mho.training")
 
 

@@ -78,7 +78,7 @@ def test_public_names():
     assert set(mho.__all__) == {
         "IO", "Absolute", "Algorithm", "AnalogOptimizer", "Crossbar", "Device", "Exact", "Expected",
         "LogNormal", "Mapping", "MhoError", "OneSided", "PulseCount", "Pulses", "Reference", "Response",
-        "Retention", "State", "SymmetricPoint", "Term", "Tile", "UpdateInfo", "Vector", "advise",
+        "Retention", "State", "SymmetricPoint", "Term", "Tile", "UpdateInfo", "Vector", "Wires", "advise",
         "aihwkit", "algorithms", "calibration", "cells", "convert_", "data", "datasheet", "deterministic",
         "diagnose", "fit", "get_threads", "nn", "parallel", "presets", "pulse_report", "responses", "retention",
         "set_threads", "summary", "testing", "theory", "to_digital_", "training",

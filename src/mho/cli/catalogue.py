@@ -4,11 +4,13 @@ import dataclasses
 import inspect
 import re
 import textwrap
-from typing import Any, Literal, NamedTuple, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args, get_origin
 
-from mho.algorithms.base import Algorithm
 from mho.base.config import kebab, public_types
 from mho.base.records import Domain, Record, field_rules
+
+if TYPE_CHECKING:
+    from mho.algorithms.base import Algorithm
 
 __all__ = ["Entry", "Field", "algorithms", "describe", "first_clause", "gaps"]
 
@@ -62,8 +64,10 @@ class Parts(NamedTuple):
     source: str
 
 
-def algorithms() -> dict[str, type[Algorithm]]:
+def algorithms() -> dict[str, type["Algorithm"]]:
     """{name as --algorithm takes it: class} of every algorithm of the package, by name."""
+    from mho.algorithms.base import Algorithm  # torch: `mho train --help` does not wait for it
+
     known = public_types().items()
     return dict(sorted((kebab(name), cls) for name, cls in known if issubclass(cls, Algorithm)))
 

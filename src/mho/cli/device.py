@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer import Argument, Option
 
-from mho.cli.advise import AsJson, print_json
 from mho.cli.fit import fit
+from mho.cli.options import AsJson, print_json
 
 if TYPE_CHECKING:
     from mho.datasheet.lookup import Chosen

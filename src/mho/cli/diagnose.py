@@ -7,7 +7,7 @@ import typer
 from typer import Argument, Option
 
 from mho.base.errors import MhoError, complaint
-from mho.cli.advise import AsJson, print_json
+from mho.cli.options import AsJson, print_json
 
 if TYPE_CHECKING:
     from mho.diagnostics.finding import Diagnosis

@@ -15,7 +15,7 @@ from typer import Context, Option
 
 from mho.base.errors import complaint
 from mho.base.records import Record, field_rules
-from mho.cli.catalogue import parse
+from mho.cli.catalogue import describe
 
 AsJson = Annotated[bool, Option("--json", help="Print JSON, for scripts.")]
 
@@ -40,8 +40,9 @@ def with_fields(
     def decorate(verb: Callable[..., None]) -> Callable[..., None]:
         own = inspect.signature(verb)
         of_field = {name: title for title, names in panels.items() for name in names}
+        texts = {field.name: field.text for field in describe(record).fields}
         options = [
-            _option(record, field, of_field.get(field.name, rest))
+            _option(record, field, texts[field.name], of_field.get(field.name, rest))
             for field in dataclasses.fields(record)  # type: ignore[arg-type]
             if field.name not in without
         ]
@@ -70,10 +71,10 @@ def print_json(data: Any) -> None:
     typer.echo(json.dumps(data, indent=2, ensure_ascii=False))
 
 
-def _option(record: type[Record], field: dataclasses.Field, panel: str) -> inspect.Parameter:
+def _option(record: type[Record], field: dataclasses.Field, text: str, panel: str) -> inspect.Parameter:
     """Return the parameter that typer makes the option of a field from."""
     kind, domains = field_rules(record)[field.name]
-    text, _, absent = parse(record.__doc__ or "").arguments[field.name].partition(" None: ")
+    text, _, absent = text.partition(" None: ")
     flag = f"--{field.name.replace('_', '-')}"
     shown: Any = field.default
     look: dict[str, Any] = {"rich_help_panel": panel}

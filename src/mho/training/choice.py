@@ -1,21 +1,19 @@
 """Runs by the names of their parts: an algorithm, a response, a file of a device, settings of any field."""
 
-import inspect
 import os
 from collections.abc import Sequence
-from typing import Any
 
-import mho.algorithms
-import mho.responses
 from mho.algorithms.base import Algorithm
 from mho.algorithms.residual_learning import ResidualLearning
-from mho.base.config import from_dict, kebab, override, read, to_dict
-from mho.base.errors import MhoError, complaint, did_you_mean
+from mho.base.config import from_dict, override, read, to_dict
+from mho.base.errors import MhoError, complaint
+from mho.base.records import field_rules
+from mho.base.registry import find, kebab, member
 from mho.crossbar import Crossbar
 from mho.device.device import Device
 from mho.responses.base import Response
 from mho.responses.power import Power
-from mho.training.spec import DIGITAL, RunSpec
+from mho.training.spec import DIGITAL, RunSpec, algorithm_name
 
 
 def choose(
@@ -32,9 +30,8 @@ def choose(
         algorithm: a name of `mho.algorithms`, such as `residual-learning`, or `digital` for plain torch.
         response: a name of `mho.responses`, such as `soft-bounds`, with that law's defaults.
         settings: assignments such as `device.dw_min=1e-3`, relative to the hardware.
-        device: a .json or .toml file of a Device, such as `mho device fit` writes. The device comes first,
-        then the
-            response, then the settings.
+        device: a .json or .toml file of a Device, such as `mho device fit` writes; it comes before the response,
+            and both before the settings.
     Raises: MhoError for a name that is unknown, a file that holds no device, and a setting that does not fit.
     """
     if algorithm is not None and kebab(algorithm) == DIGITAL:
@@ -42,12 +39,16 @@ def choose(
             raise complaint(f"choose(algorithm={DIGITAL!r})", "this is plain torch; no hardware can be set")
         return base.replace(hardware=None)
     hardware = to_dict(base.hardware or default_hardware())
-    if algorithm is not None and kebab(hardware["algorithm"]["type"]) != kebab(algorithm):
-        hardware["algorithm"] = to_dict(_named(algorithm, mho.algorithms, Algorithm)())
+    if algorithm is not None:
+        where, present = f"choose(algorithm={algorithm!r})", hardware["algorithm"]["type"]
+        asked = member(where, algorithm, Algorithm, "no such algorithm")
+        if asked is not find(where, present, Algorithm):
+            hardware["algorithm"] = to_dict(asked())
     if device is not None:
         hardware["device"] = to_dict(device_of(device))
     if response is not None:
-        law = to_dict(_named(response, mho.responses, Response)())
+        where = f"choose(response={response!r})"
+        law = to_dict(member(where, response, Response, "no such response")())
         devices = hardware["device"]
         for one in [devices] if "type" in devices else devices.values():
             one["response"] = law
@@ -75,7 +76,7 @@ def choose_several(
         plain = choose(base, name, response, device=device)
         fitting = [s for s in settings if _concerns(plain.hardware, s)]
         unused -= set(fitting)
-        specs[kebab(name)] = choose(plain, settings=fitting)
+        specs[algorithm_name(plain)] = choose(plain, settings=fitting)
     if unused:
         wrong = f"none of {', '.join(algorithms)} has this field"
         raise complaint(f"choose_several(settings={min(unused)!r})", wrong)
@@ -96,8 +97,7 @@ def default_hardware() -> Crossbar:
 def device_of(file: str | os.PathLike[str]) -> Device:
     """Return the device that a file describes.
 
-    Raises:
-        MhoError: the file cannot be read, holds something else, or a field is wrong.
+    Raises: MhoError for a file that cannot be read or holds something else, and for a wrong field.
     """
     data = read(file)
     where = f"choose(device={str(file)!r})"
@@ -111,15 +111,8 @@ def device_of(file: str | os.PathLike[str]) -> Device:
 
 
 def _concerns(hardware: Crossbar | None, setting: str) -> bool:
+    """Return whether a setting of the algorithm names a field that this algorithm has; others always do."""
     path = setting.partition("=")[0].split(".")
-    return hardware is not None and (path[0] != "algorithm" or hasattr(hardware.algorithm, path[-1]))
-
-
-def _named(name: str, module: Any, base: type) -> Any:
-    """Return the subclass of `base` in a module, by its name in any spelling."""
-    public = {kebab(n): getattr(module, n) for n in module.__all__}
-    known = {n: c for n, c in public.items() if inspect.isclass(c) and issubclass(c, base) and c is not base}
-    if kebab(name) not in known:
-        kind = base.__name__.lower()
-        raise complaint(f"choose({kind}={name!r})", f"no such {kind}", did_you_mean(kebab(name), known))
-    return known[kebab(name)]
+    return hardware is not None and (
+        path[0] != "algorithm" or path[-1] in field_rules(type(hardware.algorithm))
+    )

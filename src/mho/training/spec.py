@@ -2,8 +2,11 @@
 
 import torch
 
-from mho.base.config import kebab
+import mho.algorithms
+import mho.cells
+import mho.responses  # noqa: F401  all three register what a file may name
 from mho.base.errors import complaint, did_you_mean
+from mho.base.registry import kebab
 from mho.crossbar import Crossbar
 from mho.data.dataset import NAMES
 from mho.training.networks import ACTIVATIONS

@@ -80,8 +80,8 @@ def test_public_names():
         "LogNormal", "Mapping", "MhoError", "OneSided", "PulseCount", "Pulses", "Reference", "Response",
         "Retention", "State", "SymmetricPoint", "Term", "Tile", "UpdateInfo", "Vector", "advise",
         "aihwkit", "algorithms", "calibration", "cells", "complaint", "convert_", "data", "datasheet",
-        "deterministic", "diagnose", "fit", "get_threads", "nn", "parallel", "presets", "pulse_report", "responses", "retention",
-        "set_threads", "summary", "testing", "theory", "to_digital_", "training",
+        "deterministic", "diagnose", "fit", "get_threads", "nn", "parallel", "presets", "pulse_report", "responses",
+        "retention", "set_threads", "summary", "testing", "theory", "to_digital_", "training",
     }  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from mho import algorithms
 from mho.base.config import read
 from mho.base.errors import MhoError, complaint, did_you_mean
 from mho.data import base_folder
-from mho.figures import curves
+from mho.figures.style import COLOURS, in_style, save
 from mho.training.loop import Interrupted
 
 
@@ -114,16 +114,17 @@ def train_all(
             "curve": rows,
         }
         write_results(results, about | {"algorithms": found})
-    curves.save(drawn({name: run["curve"] for name, run in found.items()}), results.with_name("curves"))
+    save(drawn({name: run["curve"] for name, run in found.items()}), results.with_name("curves"))
     Console().print(f"Results: {results}, {results.with_name('curves.png')}", highlight=False, soft_wrap=True)
     return found
 
 
+@in_style
 def drawn(curves: dict[str, list[dict[str, Any]]]) -> Figure:
     """The loss on held-out text by step."""
     figure = Figure(figsize=(4.6, 3.2), layout="constrained")
     axes = figure.subplots()
-    for (name, rows), colour in zip(curves.items(), curves.COLOURS, strict=False):
+    for (name, rows), colour in zip(curves.items(), COLOURS, strict=False):
         steps, losses = [row["step"] for row in rows], [row["held_out_loss"] for row in rows]
         axes.plot(steps, losses, color=colour, label=name)
     axes.set(xlabel="steps", ylabel="cross-entropy per character [nats], held-out text")

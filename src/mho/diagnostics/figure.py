@@ -1,21 +1,21 @@
-"""Where the cells of each array are between their bounds, as a figure for print."""
+"""The figure of a diagnosis: the places of the cells of each array between their bounds."""
 
 from collections.abc import Sequence
 from math import ceil
 
-import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
 from mho.base.errors import complaint
 from mho.diagnostics.arrays import BINS, ArrayState
-from mho.figures.curves import COLOURS, STYLE
+from mho.figures.style import COLOURS, in_style
 
 COLUMNS = 4
 
 
+@in_style
 def histograms(arrays: Sequence[ArrayState]) -> Figure:
-    """A panel an array: share of the cells by their place between the lower (0) and the upper bound (1).
+    """Draw a panel an array: share of the cells by their place between the lower (0) and the upper bound (1).
 
     The symmetric points' mean is a dashed line if it lies in between.
     Raises: MhoError if there are no arrays.
@@ -25,26 +25,25 @@ def histograms(arrays: Sequence[ArrayState]) -> Figure:
     columns = min(len(arrays), COLUMNS)
     rows = ceil(len(arrays) / columns)
     edges = np.linspace(0, 1, BINS + 1)
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(1.8 * columns + 0.4, 1.5 * rows + 0.3), layout="constrained")
-        panels = figure.subplots(rows, columns, squeeze=False, sharex=True).flat
-        for axes, array in zip(panels, arrays, strict=False):
-            shares = np.array(array.counts) / max(sum(array.counts), 1)
-            axes.stairs(shares, edges, fill=True, color=COLOURS[0], alpha=0.7)
-            zero = _place(array, array.sp_mean)
-            if zero is not None:
-                axes.axvline(zero, color=COLOURS[1], linestyle="--", linewidth=1)
-            axes.set_title(array.name, fontsize=7)
-            axes.set_xlim(0, 1)
-        for axes in list(panels):
-            axes.remove()
-        figure.supxlabel("place between the bounds", fontsize=9)
-        figure.supylabel("share of cells", fontsize=9)
+    figure = Figure(figsize=(1.8 * columns + 0.4, 1.5 * rows + 0.3), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False, sharex=True).flat
+    for axes, array in zip(panels, arrays, strict=False):
+        shares = np.array(array.counts) / max(sum(array.counts), 1)
+        axes.stairs(shares, edges, fill=True, color=COLOURS[0], alpha=0.7)
+        zero = _place(array, array.sp_mean)
+        if zero is not None:
+            axes.axvline(zero, color=COLOURS[1], linestyle="--", linewidth=1)
+        axes.set_title(array.name, loc="center", fontsize=7)
+        axes.set_xlim(0, 1)
+    for axes in list(panels):
+        axes.remove()
+    figure.supxlabel("place between the bounds", fontsize=9)
+    figure.supylabel("share of cells", fontsize=9)
     return figure
 
 
 def _place(array: ArrayState, w: float | None) -> float | None:
-    """Where an apparent weight is between the mean bounds, if it is."""
+    """Return the place of an apparent weight between the mean bounds, or None if it lies outside."""
     width = array.upper - array.lower
     if w is None or not 0 < width < 1e30:
         return None

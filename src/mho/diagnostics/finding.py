@@ -54,7 +54,7 @@ class Diagnosis(Sequence[Finding]):
         return {finding.rule for finding in self.findings}
 
     def plot(self) -> Any:
-        """A figure: where the cells of each array are between their bounds; `mho.figures.curves.save` writes it."""
+        """A figure: where the cells of each array are between their bounds; `mho.figures.style.save` writes it."""
         from mho.diagnostics.figure import histograms  # matplotlib takes a second to import
 
         return histograms(self.arrays)

@@ -180,7 +180,7 @@ def write(result: Fit, folder: str | os.PathLike[str]) -> Path:
     import json
 
     from mho.base.config import to_dict
-    from mho.figures.curves import save
+    from mho.figures.style import save
     from mho.fit.figure import figure
     from mho.fit.report_text import as_dict
 

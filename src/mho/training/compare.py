@@ -34,7 +34,8 @@ def compare(
         watch: makes the watcher of a run from its title.
         checkpoint_every: epochs between two checkpoints; where: "cpu" or "cuda".
     """
-    from mho.figures import curves  # matplotlib takes a second to import
+    from mho.figures.curves import comparison  # matplotlib takes a second to import
+    from mho.figures.style import save
 
     files = RunFolder(folder)
     jobs = [(name, seed) for seed in seeds for name in specs]
@@ -56,7 +57,7 @@ def compare(
     files.write_json("compare.json", summary)
     files.write_csv("compare.csv", [_line(name, r) for name, runs in results.items() for r in runs])
     histories = {name: [_history(files.path / name / f"seed{s}") for s in seeds] for name in specs}
-    curves.save(curves.comparison(histories), files.path / "compare")
+    save(comparison(histories), files.path / "compare")
     return summary
 
 

@@ -2,8 +2,6 @@
 
 import contextlib
 import os
-import signal
-import threading
 from collections.abc import Iterator
 from typing import Any, Protocol
 
@@ -13,6 +11,7 @@ import mho
 from mho.base.config import kebab
 from mho.base.errors import complaint
 from mho.base.provenance import provenance
+from mho.base.signals import Interrupted, stop_signals
 from mho.data import load
 from mho.training.folder import RunFolder
 from mho.training.session import Row, Session
@@ -25,14 +24,6 @@ class Watch(Protocol):
     def batch(self, session: Session) -> None: ...
     def epoch(self, session: Session, row: Row) -> None: ...
     def close(self) -> None: ...
-
-
-class Interrupted(Exception):
-    """A signal stopped the run after a batch; `folder` holds a checkpoint of that moment."""
-
-    def __init__(self, folder: os.PathLike[str], number: int) -> None:
-        super().__init__(f"stopped by {signal.Signals(number).name}; `--resume --out {folder}` goes on")
-        self.folder, self.number = folder, number
 
 
 def train(
@@ -119,7 +110,8 @@ def _save(files: RunFolder, session: Session) -> None:
 
 
 def _finish(files: RunFolder, session: Session) -> dict[str, Any]:
-    from mho.figures import curves  # matplotlib takes a second to import
+    from mho.figures.curves import curves  # matplotlib takes a second to import
+    from mho.figures.style import save
 
     spec, last = session.spec, session.rows[-1]
     best = max(session.rows, key=lambda row: row["test_accuracy"])
@@ -143,10 +135,8 @@ def _finish(files: RunFolder, session: Session) -> dict[str, Any]:
         "seconds": round(sum(row["seconds"] for row in session.rows), 3),
         "where": "cpu" if session.where == "cpu" else torch.cuda.get_device_name(),
     } | provenance()
-    curves.save(
-        curves.curves(session.rows, f"{result['algorithm']}, {spec.data}, seed {spec.seed}"),
-        files.path / "curves",
-    )
+    title = f"{result['algorithm']}, {spec.data}, seed {spec.seed}"
+    save(curves(session.rows, title), files.path / "curves")
     files.write_json("result.json", result)
     return result
 
@@ -154,25 +144,3 @@ def _finish(files: RunFolder, session: Session) -> dict[str, Any]:
 def algorithm_name(spec: RunSpec) -> str:
     """`digital`, or the algorithm's name as the command line spells it."""
     return "digital" if spec.hardware is None else kebab(type(spec.hardware.algorithm).__name__)
-
-
-@contextlib.contextmanager
-def stop_signals() -> Iterator[list[int]]:
-    """A list that gets the number of the first SIGINT or SIGTERM; the second one acts as usual."""
-    caught: list[int] = []
-    if threading.current_thread() is not threading.main_thread():  # Python handles signals there only
-        yield caught
-        return
-    usual: dict[int, Any] = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def note(number: int, frame: Any) -> None:
-        caught.append(number)
-        signal.signal(number, usual[number])
-
-    for number in usual:
-        signal.signal(number, note)
-    try:
-        yield caught
-    finally:
-        for number, handler in usual.items():
-            signal.signal(number, handler)

@@ -18,6 +18,7 @@ from mho.base.errors import MhoError
 from mho.base.files import whole, write_json
 from mho.data import Dataset, load
 from mho.figures import curves
+from mho.figures.style import save
 from mho.training import (
     Interrupted,
     RunFolder,
@@ -308,8 +309,8 @@ def test_figures_are_reproducible(tmp_path):
     figure = curves.comparison({"a": [[0.1, 0.5], [0.2, 0.6]], "b": [[0.3, 0.4]]})
     line = figure.axes[0].lines[0]
     assert np.allclose(line.get_ydata(), [15, 55]) and line.get_label() == "a"
-    first = [path.read_bytes() for path in curves.save(figure, tmp_path / "a")]
-    assert first == [path.read_bytes() for path in curves.save(figure, tmp_path / "b")]
+    first = [path.read_bytes() for path in save(figure, tmp_path / "a")]
+    assert first == [path.read_bytes() for path in save(figure, tmp_path / "b")]
     assert first[0].startswith(b"\x89PNG") and first[1].startswith(b"%PDF")
 
 

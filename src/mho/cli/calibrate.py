@@ -104,8 +104,8 @@ def _write(folder: Path, asked: dict[str, Any], found: Any) -> dict[str, Any]:
     from mho.base.config import to_dict
     from mho.base.files import write_json
     from mho.base.provenance import provenance
-    from mho.datasheet.figure import save
     from mho.figures.calibration import draw
+    from mho.figures.style import save
 
     data = {
         "settings": asked | {"device": to_dict(asked["device"])},
@@ -119,9 +119,7 @@ def _write(folder: Path, asked: dict[str, Any], found: Any) -> dict[str, Any]:
         write_json(folder / "calibrate.json", data | provenance(), indent=1)
     except OSError as error:
         raise complaint(f"--out {folder}", f"cannot be written ({error.strerror})") from None
-    figure = draw(found, asked["tolerance"])
-    for end in (".png", ".pdf"):
-        save(figure, folder / f"calibrate{end}")
+    save(draw(found, asked["tolerance"]), folder / "calibrate")
     return data
 
 

@@ -52,7 +52,7 @@ def diagnose(
     session = _session(folder, data_dir)
     found = _next_step(session, folder)
     if plot is not None:
-        from mho.figures.curves import save
+        from mho.figures.style import save
 
         for path in save(found.plot(), plot):
             typer.echo(f"written: {path}", err=True)

@@ -179,7 +179,7 @@ def write(result: Fit, folder: str | os.PathLike[str]) -> Path:
     """Writes device.json, report.json, fit.png and fit.pdf, and returns the folder."""
     from mho.base.config import to_dict
     from mho.base.files import write_json
-    from mho.figures.curves import save
+    from mho.figures.style import save
     from mho.fit.figure import figure
     from mho.fit.report_text import as_dict
 

@@ -37,7 +37,8 @@ def compare(
         where: "cpu", or "cuda" for a GPU.
     Raises: as `train`.
     """
-    from mho.figures import curves  # matplotlib takes a second to import
+    from mho.figures.curves import comparison  # matplotlib takes a second to import
+    from mho.figures.style import save
 
     files = RunFolder(folder)
     jobs = [(name, seed) for seed in seeds for name in specs]
@@ -59,7 +60,7 @@ def compare(
     files.write_json("compare.json", summary)
     files.write_csv("compare.csv", [_line(name, r) for name, runs in results.items() for r in runs])
     histories = {name: [_history(files.path / name / f"seed{seed}") for seed in seeds] for name in specs}
-    curves.save(curves.comparison(histories), files.path / "compare")
+    save(comparison(histories), files.path / "compare")
     return summary
 
 

@@ -109,7 +109,8 @@ def _save(files: RunFolder, session: Session) -> None:
 
 
 def _finish(files: RunFolder, session: Session) -> dict[str, Any]:
-    from mho.figures import curves  # matplotlib takes a second to import
+    from mho.figures.curves import curves  # matplotlib takes a second to import
+    from mho.figures.style import save
 
     spec, last = session.spec, session.rows[-1]
     best = max(session.rows, key=lambda row: row["test_accuracy"])
@@ -133,9 +134,7 @@ def _finish(files: RunFolder, session: Session) -> dict[str, Any]:
         "seconds": round(sum(row["seconds"] for row in session.rows), 3),
         "where": "cpu" if session.where == "cpu" else torch.cuda.get_device_name(),
     } | provenance()
-    curves.save(
-        curves.curves(session.rows, f"{result['algorithm']}, {spec.data}, seed {spec.seed}"),
-        files.path / "curves",
-    )
+    title = f"{result['algorithm']}, {spec.data}, seed {spec.seed}"
+    save(curves(session.rows, title), files.path / "curves")
     files.write_json("result.json", result)
     return result

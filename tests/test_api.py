@@ -129,9 +129,43 @@ def test_what_modules_export_exists(module):
         assert name.isupper() or inspect.getdoc(getattr(module, name)), f"{module.__name__}.{name}"
 
 
+QUESTION_WORDS = {"what", "how", "where", "which", "who", "whom", "whose", "why", "when", "whether"}
+
+
+def docstrings(file):
+    """(place, docstring) of the module, and of the classes and functions in it that have one."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)):
+            doc = ast.get_docstring(node)
+            if doc is not None:
+                yield f"{name_of(file)}: {getattr(node, 'name', 'module')}", doc
+
+
 def test_every_module_says_what_it_is():
     for file in FILES:
         assert ast.get_docstring(ast.parse(file.read_text())), f"{name_of(file)} has no docstring"
+
+
+def test_no_docstring_opens_with_a_question_word():
+    """First sentences are a verb and its object; of modules and properties, a noun phrase (CONTRIBUTING)."""
+    found = [
+        f"{place}: {doc.splitlines()[0]}"
+        for file in FILES
+        for place, doc in docstrings(file)
+        if doc.split()[0].lower().strip(",.:;") in QUESTION_WORDS
+    ]
+    assert found == []
+
+
+def test_numbers_below_one_have_a_leading_zero():
+    """0.05, not .05."""
+    found = [
+        f"{place}: {match[0]!r}"
+        for file in FILES
+        for place, doc in docstrings(file)
+        for match in re.finditer(r"(?<=[\s(=+-])\.\d+", doc)
+    ]
+    assert found == []
 
 
 # What it costs.

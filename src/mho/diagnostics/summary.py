@@ -9,12 +9,12 @@ import torch
 from torch import nn
 
 from mho.crossbar import Crossbar
+from mho.device.composed import ComposedCell
 from mho.device.device import Device
-from mho.nn.conversion.convert import ANALOG_OF
 from mho.nn.conversion.selection import Analog, walk
 from mho.nn.core.block import Block
+from mho.nn.core.layer import ANALOG_OF
 from mho.nn.core.matrix import AnalogMatrix
-from mho.tile.composed import Cell
 
 WHOLE = (Analog, AnalogMatrix, Block)
 
@@ -169,7 +169,7 @@ def _bytes(tensors: Iterable[torch.Tensor], seen: set[tuple], kept: set[tuple] |
     return total
 
 
-def _in_short(device: Device | Cell) -> str:
+def _in_short(device: Device | ComposedCell) -> str:
     if isinstance(device, Device):
         return f"{type(device.response).__name__}, dw_min {device.dw_min:g}"
     return type(device).__name__

@@ -56,6 +56,14 @@ class Array(Pulsed, Protocol):
     def saturated(self) -> int:
         """Return the number of devices that sit at one of their bounds."""
 
+    def through(self, wires: Any, backward: bool) -> torch.Tensor:
+        """Return the matrix (driven, sensed) that lines are multiplied with, see `mho.tile.readout`."""
+
+    def drive(
+        self, x: torch.Tensor, direction: str, io: Any, use: Any, where: str, sign: float = 1.0
+    ) -> torch.Tensor:
+        """Return sign * x (samples, driven) times the weights, through the given converters."""
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return x (..., in) times the weights, through the forward converters."""
 

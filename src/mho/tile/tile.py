@@ -1,20 +1,20 @@
-"""A crossbar of cells, and what one can do to it: forward, backward, read, update, pulse, program."""
+"""A crossbar of cells and the verbs that write to it; `mho.tile.readout` has those that read it."""
 
 import functools
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from mho.base.errors import complaint, wrong_type
+from mho.device.composed import ComposedCell
 from mho.device.device import Cells, Device
 from mho.device.io import IO, by_direction
 from mho.device.pulses import Exact, Expected, Pulses, PulseScheme
-from mho.numerics.rng import STREAMS, Stream, Use, next_event
-from mho.numerics.views import Viewed
+from mho.numerics.rng import STREAMS, Stream, next_event
 from mho.tile import arithmetic, checks, write_noise
 from mho.tile.patches import Patches
-from mho.tile.readout import multiply, read_line
+from mho.tile.readout import Readable, factors, patches
 from mho.tile.tally import Tally, UpdateInfo, total
 
 if TYPE_CHECKING:
@@ -22,12 +22,10 @@ if TYPE_CHECKING:
     from mho.kernels.gpu.update import GpuKernels
 
 
-_UP, _DOWN, _READS, _CLIPPED, _LINES = map(
-    int, list(Tally)[:5]
-)  # an index as int costs a tenth of an IntEnum's
+_UP, _DOWN, _, _CLIPPED, _LINES, _ = map(int, Tally)  # an index as int costs a tenth of an IntEnum's
 
 
-class Tile(Viewed):
+class Tile(Readable):
     """A crossbar of shape (out, in); row i is an output line, column j an input line.
 
     Args:
@@ -116,18 +114,15 @@ class Tile(Viewed):
 
     @property
     def w(self) -> torch.Tensor:
-        """Apparent weight (out, in): hidden weight less the reference, plus write noise, if any. Not a copy: do not
-        write to it."""
+        """Apparent weight (out, in): hidden weight less the reference, plus write noise, if any.
+
+        Not a copy: do not write to it. After writing to `cells`, call `refresh`.
+        """
         return self._buffers["_apparent" if self._is_apparent else "cells"]  # type: ignore[return-value]
 
     @property
-    def touched(self) -> torch.Tensor:
-        """(out + in,) uint8: 1 for rows and columns that changed since whoever follows them cleared this."""
-        return self._buffers["_touched"]  # type: ignore[return-value]
-
-    @property
     def granularity(self) -> float:
-        """dw_min of the device: what scales an update and a transfer's threshold [weight units]."""
+        """dw_min of the device, which scales an update and a transfer's threshold [weight units]."""
         return float(self.device.dw_min)
 
     @property
@@ -143,7 +138,7 @@ class Tile(Viewed):
         return Cells.of(values, self._fields, self.reference if self.reference.numel() else 0.0)
 
     def saturated(self) -> int:
-        """How many cells sit at one of their bounds."""
+        """Count the cells that sit at one of their bounds."""
         p = self.parameters_of_cells
         return int(
             (
@@ -152,32 +147,14 @@ class Tile(Viewed):
             ).sum()
         )
 
-    # -- reading
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """x (..., in) -> y (..., out), through the forward converters."""
-        return self._product(self.w.mT, x, "forward", Stream.FORWARD)
-
-    def backward(self, d: torch.Tensor) -> torch.Tensor:
-        """d (..., out) -> (..., in), through the backward converters."""
-        return self._product(self.w, d, "backward", Stream.BACKWARD)
-
-    def read(self, column: int | None = None, *, row: int | None = None) -> torch.Tensor:
-        """One column (out,), one row (in,), or without arguments all columns (out, in), through the transfer
-        converters: one output conversion a line."""
-        out, n_in = self.shape
-        if row is None and column is not None and -n_in <= column < n_in:
-            return self._read(1, column % n_in)
-        if column is None and row is not None and -out <= row < out:
-            return self._read(0, row % out)
-        if column is None and row is None:
-            return torch.stack([self._read(1, j) for j in range(n_in)], dim=1)
-        raise checks.no_such_line("read", column, row, self.shape)
+    def leaves(self) -> list["Tile"]:
+        """Return the arrays of single devices that this array consists of: itself."""
+        return [self]
 
     # -- writing
 
     def update(self, x: torch.Tensor | Patches, d: torch.Tensor, lr: float) -> UpdateInfo:
-        """Asks the cells for w + lr d x^T, summed over the samples, in order.
+        """Ask the cells for w + lr d x^T, summed over the samples, in order.
 
         Args:
             x: (in,) or (samples, in), input lines; d: (out,) or (samples, out), the error, minus dL/dy. The
@@ -188,9 +165,9 @@ class Tile(Viewed):
         """
         lr = float(lr)
         if isinstance(x, Patches):
-            checks.patches(x, d, self.shape)
+            patches(x, d, self.shape)
             return total(self.update(*pair, lr) for pair in self._parts(x, d))
-        x, d = checks.factors(x, d, lr, self.shape)
+        x, d = factors(x, d, lr, self.shape)
         if x.device != self._buffers["cells"].device:  # type: ignore[union-attr]
             what = f"x and d are on {x.device} and the tile on {self.cells.device}"
             raise complaint("Tile.update", what, "They must agree", "move one of them")
@@ -202,8 +179,9 @@ class Tile(Viewed):
         return self._calculated(before)
 
     def pulse(self, n: torch.Tensor, *, column: int | None = None, row: int | None = None) -> UpdateInfo:
-        """Sends exactly |n| pulses, up where n > 0 and down where n < 0, whatever `pulses` says about updates;
-        a tile whose `pulses` is `Expected` or `Exact` changes as they do for dw = n dw_min.
+        """Send exactly |n| pulses, up where n > 0 and down where n < 0, whatever `pulses` says about updates.
+
+        A tile whose `pulses` is `Expected` or `Exact` changes as they do for dw = n dw_min.
 
         Args:
             n: numbers of pulses, float or int, whole and less than 2^24: (out, in), or (out,) for one column,
@@ -225,14 +203,15 @@ class Tile(Viewed):
         return self._counted(sent, before, (row, column))
 
     def program(self, w: torch.Tensor) -> None:
-        """Writes the apparent weight (out, in), exactly but clipped to the bounds of the cells."""
+        """Write the apparent weight (out, in), exactly but clipped to the bounds of the cells."""
         checks.matrix("program", "w", w, self.shape)
         self.tally[Tally.PROGRAMS] += 1
         self._write(w)
 
     def subtract(self, reference: torch.Tensor) -> None:
-        """From now on the apparent weight is the present one less `reference` (out, in) [weight units]: the
-        tile's reference array is programmed with it, on top of what it holds. Hidden weights stay.
+        """Subtract `reference` (out, in) [weight units] from the apparent weight, from now on.
+
+        The tile's reference array is programmed with it, on top of what it holds. Hidden weights stay.
 
         A state of this tile fits only into tiles that have a reference too: call `subtract` before loading it.
         Raises: MhoError if the reference has another shape or is not finite; nothing changes then.
@@ -255,27 +234,16 @@ class Tile(Viewed):
         self.refresh()
 
     def refresh(self) -> None:
-        """Recomputes the apparent weight after the hidden one was written other than by pulses; its noise stays."""
+        """Recompute the apparent weight after the hidden one was written other than by pulses; its noise stays."""
+        self.wrote()
         self.touched.fill_(1)
         if self._is_noisy:
             write_noise.combine(self)
         elif self.reference.numel():
             torch.sub(self.cells, self.reference, out=self._apparent)
 
-    def _read(self, dim: int, where: int) -> torch.Tensor:
-        self.counters("tally")[_READS] += 1
-        use = Use(self.key, Stream.READ, next_event(self.counters("events"), Stream.READ))
-        return read_line(self.w, dim, where, self.io["transfer"], use)
-
-    def _product(self, matrix: torch.Tensor, x: torch.Tensor, direction: str, stream: Stream) -> torch.Tensor:
-        if x.shape[-1:] != matrix.shape[:1]:
-            raise checks.wrong_shape(direction, x, "in" if direction == "forward" else "out", self.shape)
-        use = Use(self.key, stream, next_event(self.counters("events"), stream))
-        y = multiply(matrix, checks.lines(x), self.io[direction], use, f"Tile.{direction}")
-        return y.reshape(*x.shape[:-1], matrix.shape[1])
-
     def _parts(self, x: Patches, d: torch.Tensor) -> Iterable[tuple[torch.Tensor, torch.Tensor]]:
-        """x and d as tensors, some samples at a time; as one matrix where their sum is what counts."""
+        """Return x and d as tensors, some samples at a time; as one matrix where only their sum counts."""
         if isinstance(self.pulses, Exact) or (
             isinstance(self.pulses, Expected) and not self.pulses.per_sample
         ):
@@ -298,6 +266,7 @@ class Tile(Viewed):
     def _counted(
         self, sent: "Sent", before: torch.Tensor | None = None, at: tuple[int, int] = (0, 0)
     ) -> UpdateInfo:
+        self.wrote()
         if sent.bad >= 0:
             raise checks.runaway(self.cells, self.device.response)
         if before is not None:
@@ -310,7 +279,8 @@ class Tile(Viewed):
         return UpdateInfo(sent.up, sent.down, sent.clipped, sent.lines)
 
     def _calculated(self, before: torch.Tensor | None, at: tuple[int, int] = (0, 0)) -> UpdateInfo:
-        """What ends a change of the cells without pulses."""
+        """Finish a change of the cells without pulses."""
+        self.wrote()
         if isinstance(self.pulses, Expected) and not torch.isfinite(self.cells).all():
             raise checks.runaway(self.cells, self.device.response)
         self.refresh()
@@ -319,7 +289,7 @@ class Tile(Viewed):
         return UpdateInfo(0, 0, 0, 0)
 
     def _ready(self) -> "CpuKernels | GpuKernels":
-        """The compiled update for where the cells are: sending a state_dict to another process moves them."""
+        """Return the compiled update for the cells' memory: sending a state_dict to another process moves it."""
         kernels, address = self._kernels, self._buffers["cells"].data_ptr()  # type: ignore[union-attr]
         if kernels is None or self._address != address:
             kernels, self._address = self._load(), address
@@ -344,3 +314,18 @@ class Tile(Viewed):
 
     def extra_repr(self) -> str:
         return f"out={self.shape[0]}, in={self.shape[1]}, device={self.device}"
+
+
+def new_tile(
+    w: torch.Tensor,
+    device: Device | ComposedCell,
+    io: Any = None,
+    pulses: PulseScheme | None = None,
+    key: int = 0,
+    *,
+    count_cells: bool = False,
+) -> Any:
+    """Make `Tile(...)` of a device, or the tile of a composed cell; the arguments are those of `Tile`."""
+    if isinstance(device, ComposedCell):
+        return device.tile(w, io, Pulses() if pulses is None else pulses, key, count_cells)
+    return Tile(w, device, io, pulses, key, count_cells=count_cells)

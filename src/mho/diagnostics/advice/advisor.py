@@ -11,12 +11,12 @@ from mho.base.errors import complaint
 from mho.base.records import field_rules
 from mho.base.roles import FIELDS, Roles
 from mho.crossbar import Crossbar
+from mho.device.composed import ComposedCell
 from mho.device.device import Device
 from mho.device.io import by_direction
 from mho.device.pulses import Pulses
 from mho.diagnostics.advice.formula import Advice, evaluate
 from mho.diagnostics.advice.rules import rules
-from mho.tile.composed import Cell
 
 FEW = 10  # the residual that a transfer should notice [pulses of the array that gets the gradient]
 
@@ -66,7 +66,8 @@ def advise(
     own: dict[str, str] = {}
     if algorithm is not None:
         algorithm = algorithm.replace(**{n: v for n, v in fixed.items() if n in field_rules(type(algorithm))})
-        own = {role: name for role in FIELDS if (name := algorithm.field_of(role))}
+        played = {role: algorithm.field_of(role) for role in FIELDS}
+        own = {role: name for role, name in played.items() if name}
     chosen = {role: fixed[name] for role, name in ({n: n for n in fixed} | own).items() if name in fixed}
     fast, slow = _devices(hardware, Roles("P") if algorithm is None else algorithm.roles())
     w_sp, kind = _symmetric_point(fast)
@@ -144,15 +145,15 @@ def _devices(hardware: Crossbar, roles: Roles) -> tuple[Device, Device]:
     """Return the devices of the array that gets the gradient, and of the one that holds the weights."""
     if isinstance(hardware.device, Device):
         return hardware.device, hardware.device
-    by_array = {"": hardware.device} if isinstance(hardware.device, Cell) else hardware.device
+    by_array = {"": hardware.device} if isinstance(hardware.device, ComposedCell) else hardware.device
     devices = {name: _single(device) for name, device in by_array.items()}
     first, *_, last = [*devices.values()] * 2
     slow = devices.get(roles.weights, last)
     return (devices.get(roles.gradient or "", first) if roles.has_residual else slow), slow
 
 
-def _single(device: Device | Cell) -> Device:
-    if isinstance(device, Cell):
+def _single(device: Device | ComposedCell) -> Device:
+    if isinstance(device, ComposedCell):
         what = f"{type(device).__name__} is a cell of several devices"
         raise complaint("advise(hardware)", what, "The formulas are for one", "pass the device inside")
     return device

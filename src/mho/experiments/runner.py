@@ -1,6 +1,5 @@
 """The runner of cells: it runs what has not been run, in this process or in several, trainings among them."""
 
-import json
 import time
 import warnings
 from collections.abc import Mapping, Sequence

@@ -139,11 +139,11 @@ def test_override_sets_one_field_of_a_copy():
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ("device.dw_mn=1", "`--set device.dw_mn=1`: Device has no 'dw_mn'. did you mean 'dw_min'?"),
-        ("devise.dw_min=1", "`--set devise.dw_min=1`: Crossbar has no 'devise'. did you mean 'device'?"),
-        ("device.dw_min.x=1", "`--set device.dw_min.x=1`: device.dw_min is 0.001 and has no fields."),
-        ("device.spread.a.b=1", "`--set device.spread.a.b=1`: the table has no 'a'."),
-        ("device.dw_min", "`--set device.dw_min`: this is no assignment."),
+        ("device.dw_mn=1", "`settings='device.dw_mn=1'`: Device has no 'dw_mn'. did you mean 'dw_min'?"),
+        ("devise.dw_min=1", "`settings='devise.dw_min=1'`: Crossbar has no 'devise'. did you mean 'device'?"),
+        ("device.dw_min.x=1", "`settings='device.dw_min.x=1'`: device.dw_min is 0.001 and has no fields."),
+        ("device.spread.a.b=1", "`settings='device.spread.a.b=1'`: the table has no 'a'."),
+        ("device.dw_min", "`settings='device.dw_min'`: this is no assignment."),
     ],
 )
 def test_override_errors(setting, message):

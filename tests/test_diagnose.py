@@ -366,7 +366,7 @@ def test_the_figure_has_a_panel_an_array(tmp_path):
     assert [axes.get_title() for axes in figure.axes] == [a.name for a in found.arrays]
     [line] = figure.axes[0].lines
     assert line.get_xdata()[0] == pytest.approx(0.5), "the symmetric point, half way between the bounds"
-    from mho.figures.curves import save
+    from mho.figures.style import save
 
     for path in save(figure, tmp_path / "cells"):
         assert path.stat().st_size > 1000

@@ -7,8 +7,9 @@ import pytest
 
 from mho.base.errors import MhoError
 from mho.cli import main
-from mho.experiments.experiment import Experiment, Line
+from mho.experiments.experiment import Experiment
 from mho.experiments.runner import run_cells
+from mho.experiments.verdict import Comparison
 from mho.papers import EXPERIMENTS
 
 QUADRATIC = EXPERIMENTS["quadratic"]
@@ -38,12 +39,15 @@ def test_finished_cells_are_not_run_again(tmp_path):
         return {"error": (2.0 * settings["steps"] + seed, 0.5)}
 
     cells = {"a": {"steps": 10}, "b": {"steps": 20}}
-    tiny = Experiment("tiny", "Tiny", "none", cells, run, {("a", "error"): 22.0}, published_spread=2.0)
+    tiny = Experiment("tiny", "Tiny", "none", cells, {("a", "error"): 22.0}, run, published_spread=2.0)
     watched = []
     lines = run_cells(tiny, ["a", "b"], tmp_path, [3], watch=lambda *what: watched.append(what))
-    assert lines == [Line("a", "error", 23.0, 0.5, 22.0, 1.0), Line("b", "error", 43.0, 0.5, None, 1.0)]
-    assert lines[0].distance == pytest.approx(1.0 / 1.25**0.5)
-    assert lines[1].distance is None
+    assert lines == [
+        Comparison("a", "error", 22.0, 1.0, 23.0, 0.5, 1),
+        Comparison("b", "error", None, None, 43.0, 0.5, 1),
+    ]
+    assert lines[0].away == pytest.approx(1.0 / 1.25**0.5)
+    assert (lines[1].away, lines[1].kind) == (None, "")
     assert watched == [("a, seed 3", 1, 2), ("b, seed 3", 1, 2)]
     assert run_cells(tiny, ["b", "a"], tmp_path, [3]) == lines[::-1]
     assert calls == [(10, 3), (20, 3)]

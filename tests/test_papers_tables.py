@@ -2,6 +2,8 @@
 
 import json
 import math
+import re
+import shutil
 import subprocess
 import sys
 import time
@@ -9,11 +11,13 @@ from pathlib import Path
 
 import pytest
 
+import mho
 from mho.base.errors import MhoError
 from mho.cli import main
-from mho.experiments import page, trainings
-from mho.experiments.experiment import Experiment, Tick
+from mho.experiments import page, runner
+from mho.experiments.experiment import Experiment, training
 from mho.experiments.runner import run_cells
+from mho.experiments.store import folder_of
 from mho.papers import EXPERIMENTS
 from mho.training.spec import RunSpec
 
@@ -21,42 +25,79 @@ ROOT = Path(__file__).parent.parent
 SMALL = RunSpec(hidden=(8,), epochs=3, batch_size=50)
 
 
-def tick_of(store, tell=lambda done, total: None):
-    return Tick(tell, store)
+def table(published=(), cells=None, **fields):
+    cells = cells or {"small": training(SMALL)}
+    return Experiment("tiny", "Tiny", "none", cells, dict(published), **fields)
 
 
-def table(published=(), cells=None, run=trainings.run, **fields):
-    cells = cells or {"small": trainings.cell(SMALL)}
-    return Experiment("tiny", "Tiny", "none", cells, run, dict(published), **fields)
+def train(settings, seed, store, tell=lambda done, total: None):
+    """The numbers of a cell that is a training, and the rest of its file."""
+    found = runner.training(settings, seed, tell, store)
+    return found.pop("numbers"), found
 
 
 # Trainings.
 
 
 def test_equal_runs_share_a_folder(tmp_path):
-    folder = trainings.folder_of(SMALL, tmp_path)
-    assert folder == trainings.folder_of(SMALL.replace(epochs=9, threads=1, data_dir="/x"), tmp_path)
+    folder = folder_of(SMALL, tmp_path)
+    assert folder == folder_of(SMALL.replace(epochs=9, threads=1, data_dir="/x"), tmp_path)
     for other in (SMALL.replace(seed=1), SMALL.replace(lr=0.2)):
-        assert folder != trainings.folder_of(other, tmp_path)
+        assert folder != folder_of(other, tmp_path)
+
+
+@pytest.fixture
+def key(tmp_path):
+    """The key of an E-RIDER run in a copy of the package's sources, one file of which is changed."""
+    spec = SMALL.replace(hardware=mho.Crossbar(mho.algorithms.ERIDER()))
+    package = Path(mho.__file__).parent
+
+    def of(file="__init__.py", change=str):
+        copy = tmp_path / f"copy{len([*tmp_path.iterdir()])}" / "mho"
+        shutil.copytree(package, copy, ignore=shutil.ignore_patterns("__pycache__", "*.npz"))
+        (copy / file).write_text(change((copy / file).read_text()))
+        return folder_of(spec, Path("store"), copy).name
+
+    return of
+
+
+def one_more(text):
+    return text + "\nX = 1\n"
+
+
+def test_an_edit_of_what_takes_part_in_a_training_makes_a_new_folder(key):
+    files = ("kernels/cpu/update.py", "numerics/philox.py", "nn/linear.py", "algorithms/erider.py")
+    assert len({key(), *(key(file, one_more) for file in files)}) == 1 + len(files)
+
+
+def test_an_edit_of_anything_else_keeps_the_folder(key):
+    papers = ("papers/quadratic.py", "papers/arxiv_2502_06309/tables_7_8.py", "experiments/page.py")
+    others = ("figures/curves.py", "cli/train.py", "fit/fitting.py", "__init__.py")
+    another_algorithm = ("algorithms/agad.py",)
+    assert {key(file, one_more) for file in papers + others + another_algorithm} == {key()}
+
+
+def test_an_edit_of_prose_keeps_the_folder(key):
+    def other_words(text):
+        return text.replace('"""', '"""Another word. ', 1) + "\n# another comment\n"
+
+    assert key("kernels/cpu/update.py", other_words) == key()
 
 
 def test_a_training_goes_on_from_its_last_epoch(tmp_path):
-    settings, batches = trainings.cell(SMALL), []
+    settings, other, batches = training(SMALL), training(SMALL.replace(batch_size=20)), []
 
     def stops(done, total):  # told every 50 batches; an epoch has 29
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        trainings.run(trainings.cell(SMALL.replace(batch_size=20)), 5, tick_of(tmp_path / "other", stops))
-    whole = trainings.run(settings, 5, tick_of(tmp_path / "whole"))
-    first = trainings.run(settings | {"steps": 2}, 5, tick_of(tmp_path / "parts"))
+        train(other, 5, tmp_path / "other", stops)
+    whole, _ = train(settings, 5, tmp_path / "whole")
+    first, _ = train(settings | {"steps": 2}, 5, tmp_path / "parts")
     assert first != whole
-    assert (
-        trainings.run(settings, 5, tick_of(tmp_path / "parts", lambda *what: batches.append(what))) == whole
-    )
-    rest = trainings.run(trainings.cell(SMALL.replace(batch_size=20)), 5, tick_of(tmp_path / "other"))
-    assert rest == trainings.run(trainings.cell(SMALL.replace(batch_size=20)), 5, tick_of(tmp_path / "new"))
-    kept = trainings.record(settings, 5, tmp_path / "parts")
+    again, kept = train(settings, 5, tmp_path / "parts", lambda *what: batches.append(what))
+    assert again == whole
+    assert train(other, 5, tmp_path / "other")[0] == train(other, 5, tmp_path / "new")[0]
     assert len(kept["test accuracy by epoch"]) == 3
     assert kept["test accuracy by epoch"][-1] == pytest.approx(whole["test accuracy"][0], abs=1e-3)
     assert whole["best accuracy"][0] == pytest.approx(max(kept["test accuracy by epoch"]), abs=1e-3)
@@ -65,15 +106,12 @@ def test_a_training_goes_on_from_its_last_epoch(tmp_path):
 
 
 def test_seeds_are_files_of_their_own_and_means(tmp_path):
-    run = table().run
     lines = run_cells(table(), ["small"], tmp_path / "results", range(2), store=tmp_path / "store")
     assert sorted(p.name for p in (tmp_path / "results").iterdir()) == ["small-seed1.json", "small.json"]
-    of_seed = [
-        run(trainings.cell(SMALL), k, tick_of(tmp_path / "store"))["test accuracy"][0] for k in range(2)
-    ]
+    of_seed = [train(training(SMALL), k, tmp_path / "store")[0]["test accuracy"][0] for k in range(2)]
     [line] = [one for one in lines if one.quantity == "test accuracy"]
     assert line.ours == pytest.approx(sum(of_seed) / 2)
-    assert line.error == pytest.approx(abs(of_seed[0] - of_seed[1]) / 2)  # s / sqrt(2), s = |a - b| / sqrt(2)
+    assert line.spread == pytest.approx(abs(of_seed[0] - of_seed[1]) / 2**0.5)
 
 
 # Processes.
@@ -142,12 +180,11 @@ def write(folder, name, seed, numbers, settings):
 
 
 @pytest.fixture
-def tiny(tmp_path, monkeypatch):
+def tiny(tmp_path):
     cells = {name: {"steps": 1} for name in ("two", "one", "none", "short")}
     published = {(name, "test accuracy"): (96.5, 0.5) for name in cells}
     curves = {"tiny-curves": ("two", "one", "none"), "nothing": ("none",)}
     experiment = table(published, cells, causes={"one": "a test"}, notes="A note.")._replace(curves=curves)
-    monkeypatch.setattr(page, "EXPERIMENTS", {"tiny": experiment})
     folder = tmp_path / "results" / "tiny"
     for seed, value in ((0, 95.0), (1, 97.0)):
         write(folder, "two", seed, {"test accuracy": [value, 0.0]}, cells["two"])
@@ -167,16 +204,34 @@ def test_verdicts_by_hand(tiny):
     assert one.verdict == "differs: a test"
     assert (none.verdict, none.away, none.ours) == ("not run", None, None)
     assert (short.verdict, short.seeds) == ("differs: not known", 1)
-    assert none._replace(seeds=1, ours=96.0, paper_spread=None).verdict == "no spread"
+    assert none._replace(seeds=1, ours=96.0, published_spread=None).verdict == "no spread"
     for ours, verdict in ((96.5, "agrees"), (96.0, "no spread: a test")):
-        assert one._replace(ours=ours, paper_spread=None).verdict == verdict
+        assert one._replace(ours=ours, published_spread=None).verdict == verdict
+
+
+def test_the_command_and_the_page_tell_the_same(capsys):
+    """One cell of which three seeds are committed, 0.29 of spread against the paper's 0.05."""
+    cell, results = "power-0.5-0.7-residual-learning", ROOT / "results" / "a-table-8"
+    [row] = [one for one in page.rows(EXPERIMENTS["a-table-8"], results) if one.cell == cell]
+    words = ["papers", "run", "a-table-8", "--cells", cell, "--seeds", "3", "--out", str(results)]
+    with pytest.raises(SystemExit) as done:
+        main(words)
+    assert done.value.code == 0
+    [line] = [line for line in capsys.readouterr().out.splitlines() if f"{cell}  " in line and "test" in line]
+    name, _, ours, spread, paper, away, verdict = re.split(r"\s{2,}", line.strip())
+    assert name == cell
+    assert (ours, spread, paper) == (f"{row.ours:.4g}", f"{row.spread:.1g}", f"{row.published:.4g}")
+    assert (away, verdict) == (f"{row.away:.1f}", row.kind)
+    told = f"| {cell} | 97.05 ± 0.05 | 97.10 ± 0.29 | 3 | {away} | {verdict} |"
+    assert told in (ROOT / "docs" / "papers.md").read_text(encoding="utf-8")
+    assert row.away == pytest.approx(abs(row.ours - 97.05) / math.hypot(row.spread, 0.05))
 
 
 def test_the_page_and_the_summary_in_a_readme(tiny):
-    _, root = tiny
+    experiment, root = tiny
     readme, file = root / "README.md", root / "docs" / "papers.md"
     readme.write_text(f"before\n{page.MARK}\nold\n{page.MARK}\nafter\n")
-    written = page.write(root / "results", file, readme)
+    written = page.write({"tiny": experiment}, root / "results", file, readme)
     figures = [root / "docs" / "papers" / f"{name}.png" for name in ("tiny", "tiny-curves")]
     assert written == [file, *figures, readme]
     assert all(figure.stat().st_size > 1000 for figure in figures)
@@ -192,22 +247,22 @@ def test_the_page_and_the_summary_in_a_readme(tiny):
     assert "old" not in readme.read_text()
     readme.write_text("no mark")
     with pytest.raises(MhoError, match="no two marks"):
-        page.write(root / "results", file, readme)
+        page.write({"tiny": experiment}, root / "results", file, readme)
 
 
 def test_many_cells_that_were_not_run_are_counted(tiny, monkeypatch):
-    _, root = tiny
+    experiment, root = tiny
     monkeypatch.setattr(page, "_NAMED", 0)
     file = root / "docs" / "papers.md"
-    page.write(root / "results", file, None)
+    page.write({"tiny": experiment}, root / "results", file, None)
     assert "\nNot run: 1 cells (`mho papers list` names them).\n" in file.read_text()
 
 
 def test_the_committed_page_and_readme_are_of_the_committed_results():
     """`mho papers report --readme README.md` writes them."""
     results = ROOT / "results"
-    assert (ROOT / "docs" / "papers.md").read_text(encoding="utf-8") == page.page(results)
-    assert page.summary(results) in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert (ROOT / "docs" / "papers.md").read_text(encoding="utf-8") == page.page(EXPERIMENTS, results)
+    assert page.summary(EXPERIMENTS, results) in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_report_command(tmp_path, capsys):
@@ -254,7 +309,7 @@ def test_errata_by_hand():
     cells, run = EXPERIMENTS["errata"].cells, EXPERIMENTS["errata"].run
 
     def numbers(name):
-        return {key: value for key, (value, _) in run(cells[name], 0, tick_of(Path("none"))).items()}
+        return {key: value for key, (value, _) in run(cells[name], 0, lambda done, total: None).items()}
 
     assert numbers("a-lemma-3") == {"step / F_max": pytest.approx(1.9), "step / q_max": pytest.approx(1.0)}
     found = numbers("b-equation-104")  # (1.2 - .8) / (1.2 + .8/.8), and with a minus there

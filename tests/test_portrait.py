@@ -12,6 +12,7 @@ import mho
 from mho import datasheet
 from mho.datasheet import figure, lookup, panels, ramps
 from mho.datasheet.nominal import traverse
+from mho.figures.style import save
 from mho.responses import Constant, Exponential, Linear, Power, SoftBounds
 
 SMALL = (20, 30)
@@ -316,7 +317,7 @@ def test_panels_compose():
 @pytest.mark.parametrize("suffix", ["png", "pdf", "svg"])
 def test_files_are_the_same_each_time(suffix, tmp_path):
     found = datasheet.measure(mho.Device(dw_min=0.05), cells=SMALL)
-    one, two = (figure.save(datasheet.draw(found), tmp_path / f"{i}.{suffix}") for i in (1, 2))
+    one, two = (save(datasheet.draw(found), tmp_path / f"{i}.{suffix}")[0] for i in (1, 2))
     assert one.read_bytes() == two.read_bytes() and one.stat().st_size > 10_000
 
 
@@ -329,7 +330,7 @@ def test_files_are_the_same_each_time(suffix, tmp_path):
         (lambda: datasheet.measure(SoftBounds()), "must be an mho.Device"),
         (lambda: datasheet.measure(mho.Device(), cells=(0, 3)), "both at least 1"),
         (lambda: ramps(datasheet.measure(mho.Device(), cells=SMALL), cells=0), "cells must be at least 1"),
-        (lambda: figure.save(Figure(), "a.gif"), "no figure is written as '.gif'"),
+        (lambda: save(Figure(), "a.gif"), "no figure is written as '.gif'"),
         (lambda: lookup.choose("softbound"), "did you mean 'soft-bounds'"),
         (lambda: lookup.choose("power", ["response.tauu=1"]), "did you mean 'tau'"),
         (lambda: lookup.choose("power", ["dw_min=-1"]), "dw_min must be positive"),

@@ -18,6 +18,7 @@ from .algorithms import Algorithm as Algorithm
 from .algorithms import State as State
 from .algorithms import Term as Term
 from .base.errors import MhoError as MhoError
+from .base.errors import complaint as complaint
 from .cells import OneSided as OneSided
 from .cells import Reference as Reference
 from .cells import Vector as Vector

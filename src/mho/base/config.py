@@ -162,7 +162,7 @@ def override(data: dict[str, Any], assignment: str) -> dict[str, Any]:
     A table without a type (`device.spread.gain=0.1`) may get new entries; a record may not.
     """
     path, equals, text = assignment.partition("=")
-    where = f"--set {assignment}"
+    where = f"settings={assignment!r}"
     if not equals or not path:
         raise complaint(
             where, "this is no assignment", "Needed: path.to.field=value", "such as device.dw_min=1e-3"

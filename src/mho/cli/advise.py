@@ -3,12 +3,10 @@
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
 from typer import Option
 
 from mho.base.errors import complaint
-
-AsJson = Annotated[bool, Option("--json", help="Print JSON, for scripts.")]
+from mho.cli.options import AsJson, print_json
 
 
 def advise(
@@ -65,9 +63,9 @@ def advise(
 
     mho algorithms advise --layer 256x784 --device runs/mnist/config.json --json
     """
-    from mho.cli.choose import choose
     from mho.diagnostics.advice.advisor import Setup
     from mho.diagnostics.advice.advisor import advise as advise_on
+    from mho.training.choice import choose
 
     base = _base(device)
     spec = choose(base, algorithm, response, settings or [])
@@ -90,9 +88,9 @@ def advise(
 def _base(device: Path | None):
     """Return the run to start from: the default hardware with the device or crossbar of the file."""
     from mho.base.config import from_dict, read
-    from mho.cli.choose import default_hardware
     from mho.crossbar import Crossbar
     from mho.device.device import Device
+    from mho.training.choice import default_hardware
     from mho.training.spec import RunSpec
 
     if device is None:
@@ -152,10 +150,3 @@ def _print_advice(found: list[Any], algorithm: Any) -> None:
         "\nFor a nominal cell, the largest sub-tile, and the assumptions in --help. ~ is a rule of thumb.",
         highlight=False,
     )
-
-
-def print_json(data: Any) -> None:
-    """Data on stdout, two blanks an indent."""
-    import json
-
-    typer.echo(json.dumps(data, indent=2, ensure_ascii=False))

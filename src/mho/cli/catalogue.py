@@ -4,12 +4,13 @@ import dataclasses
 import inspect
 import re
 import textwrap
-from typing import Any, Literal, NamedTuple, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args, get_origin
 
-import mho.algorithms  # noqa: F401  registers its members
-from mho.algorithms.base import Algorithm
 from mho.base.records import Domain, Record, field_rules
 from mho.base.registry import kebab, names
+
+if TYPE_CHECKING:
+    from mho.algorithms.base import Algorithm
 
 __all__ = ["Entry", "Field", "algorithms", "describe", "first_clause", "gaps"]
 
@@ -63,9 +64,11 @@ class DocParts(NamedTuple):
     source: str
 
 
-def algorithms() -> dict[str, type[Algorithm]]:
+def algorithms() -> dict[str, type["Algorithm"]]:
     """Return {name as --algorithm takes it: class} of every algorithm of the package, by name."""
-    return names(Algorithm)
+    import mho.algorithms  # torch: `mho train --help` does not wait for it
+
+    return names(mho.algorithms.Algorithm)
 
 
 def describe(cls: type[Record]) -> Entry:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer import Argument, Option
 
-from mho.cli.advise import AsJson, print_json
 from mho.cli.fit import fit
+from mho.cli.options import AsJson, print_json
 
 if TYPE_CHECKING:
     from mho.datasheet.lookup import Chosen
@@ -128,9 +128,10 @@ def plot(
     - mho device plot fitted.json --out fitted
     """
     from mho.datasheet import draw
-    from mho.datasheet.figure import check_suffix, save, sketch
+    from mho.datasheet.figure import sketch
     from mho.datasheet.lookup import choose
     from mho.datasheet.numbers import measure
+    from mho.figures.style import check_suffix, save
 
     chosen = choose(name, settings or [])
     for path in (paths := _paths(chosen, out)):
@@ -138,7 +139,8 @@ def plot(
     heading = f"{chosen.name}: {sketch(chosen.device)}" if title is None else title
     figure = draw(measure(chosen.device, seed), heading)
     for path in paths:
-        typer.echo(f"written: {save(figure, path)}")
+        save(figure, path)
+        typer.echo(f"written: {path}")
 
 
 def _paths(chosen: "Chosen", out: Path | None) -> list[Path]:

@@ -5,13 +5,13 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from mho.base.errors import MhoError
 from mho.base.records import Record
+from mho.base.tables import table
 from mho.cli.catalogue import Field, describe
 from mho.datasheet.lookup import Chosen, single
 from mho.datasheet.nominal import NEAR, nominal
@@ -28,16 +28,15 @@ WEIGHT = "weight units"
 
 
 def grid(*columns: str, title: str = "", last: int = 0) -> Table:
-    """An empty table in the style of `mho`; the last column takes the room that is left, or is cut at a width."""
-    table = Table(title=title or None, box=SIMPLE_HEAD, title_justify="left")
-    for i, column in enumerate(columns):
-        look: Any = {"overflow": "fold", "no_wrap": i == 0}  # names stay whole
-        if i == len(columns) - 1:
-            look = (
-                {"overflow": "ellipsis", "no_wrap": True, "max_width": last} if last else look | {"ratio": 1}
-            )
-        table.add_column(column, **look)
-    return table
+    """Return an empty table whose last column takes the room that is left, or is cut at a width."""
+    view = table(*columns, title=title, share={} if last else {columns[-1]: 1})
+    if last:
+        view.columns[-1].overflow, view.columns[-1].no_wrap, view.columns[-1].max_width = (
+            "ellipsis",
+            True,
+            last,
+        )
+    return view
 
 
 def preset_entry(name: str, preset: Preset) -> dict[str, Any]:

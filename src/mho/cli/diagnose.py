@@ -7,7 +7,7 @@ import typer
 from typer import Argument, Option
 
 from mho.base.errors import MhoError, complaint
-from mho.cli.advise import AsJson, print_json
+from mho.cli.options import AsJson, print_json
 
 if TYPE_CHECKING:
     from mho.diagnostics.finding import Diagnosis
@@ -52,7 +52,7 @@ def diagnose(
     session = _session(folder, data_dir)
     found = _next_step(session, folder)
     if plot is not None:
-        from mho.figures.curves import save
+        from mho.figures.style import save
 
         for path in save(found.plot(), plot):
             typer.echo(f"written: {path}", err=True)

@@ -1,16 +1,15 @@
-"""`mho papers`: the experiments of the papers, run again and compared."""
+"""The verb `mho papers`: experiments of the papers, run again and compared."""
 
 import fnmatch
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from typer import Argument, Option
 
 from mho.base.errors import complaint, did_you_mean
-
-if TYPE_CHECKING:
-    from mho.experiments.experiment import Experiment, Line
+from mho.experiments.experiment import Experiment
+from mho.experiments.verdict import DEFINITION, Comparison
 
 app = typer.Typer(help="Run what the papers report, and compare.", no_args_is_help=True)
 
@@ -45,10 +44,10 @@ def run(
         Path | None, Option(help="Folder of the results.", show_default="runs/papers/EXPERIMENT")
     ] = None,
     quick: Annotated[
-        bool, Option("--quick", help="A tenth of the steps: a look at it, not a reproduction.")
+        bool, Option("--quick", help="A tenth of the steps: a first look, not a reproduction.")
     ] = False,
 ) -> None:
-    """Run an experiment and print our numbers beside the published ones.
+    """Run an experiment and print our numbers beside the published ones, with a verdict.
 
     Each finished cell is one JSON file in --out and is not run again. After Ctrl-C the same command goes on: a
     cell that is a training with its last batch (runs/papers/store keeps its checkpoints), another one from its
@@ -63,37 +62,27 @@ def run(
     - mho papers run b-table-2 --cells "e-rider*" --seeds 3 --jobs 2 --out results/b-table-2
     """
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+    from mho.cli.progress import Bars
     from mho.experiments.runner import run_cells
     from mho.training.loop import Interrupted
 
     chosen = _experiment("run", experiment)
     names = _chosen(cells, list(chosen.cells))
     folder = out or Path("runs") / "papers" / (experiment + ("-quick" if quick else ""))
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        tasks: dict[str, Any] = {}
-
-        def watch(title: str, done: int, total: int) -> None:
-            if title not in tasks:
-                for task in tasks.values() if jobs == 1 else ():
-                    bar.update(task, visible=False)
-                tasks[title] = bar.add_task(title)
-            bar.update(tasks[title], completed=done, total=total, visible=done < total)
-
+    with Bars(each=jobs > 1) as bar:
         share = 0.1 if quick else 1.0
         try:
-            lines = run_cells(chosen, names, folder, range(seed, seed + seeds), share, watch, jobs)
+            found = run_cells(chosen, names, folder, range(seed, seed + seeds), share, bar.show, jobs)
         except (Interrupted, KeyboardInterrupt):
-            bar.stop()
+            bar.close()
             Console(stderr=True).print("Stopped; the same command goes on from here.")
             raise SystemExit(130) from None
-    Console().print(_table(chosen.title, lines))
+    Console().print(_table(chosen.title, found))
     if not quick:
         _summary(chosen, folder)
-    note = "± is the standard error; away: distance from the reference in combined standard errors."
-    Console().print(f"{note}\nResults: {folder}/*.json", soft_wrap=True)
+    Console().print(DEFINITION.replace("**", "").replace("\n", " "), highlight=False)
+    Console().print(f"Results: {folder}/*.json", soft_wrap=True)
 
 
 @app.command("plot")
@@ -114,8 +103,8 @@ def plot(
 
     - mho papers plot zero-shifting --results results/zero-shifting --out figures/pulses.svg
     """
-    from mho.datasheet.figure import save
     from mho.experiments.results import numbers_in
+    from mho.figures.style import save
     from mho.papers import EXPERIMENTS
 
     chosen = _experiment("plot", experiment)
@@ -123,8 +112,8 @@ def plot(
         drawn = ", ".join(name for name, known in EXPERIMENTS.items() if known.figure is not None)
         raise complaint(f"mho papers plot {experiment}", "it has no figure", f"These have: {drawn}")
     figure = chosen.figure(numbers_in(chosen, results or Path("runs") / "papers" / experiment))
-    for path in [out] if out else [Path(f"{experiment}.png"), Path(f"{experiment}.pdf")]:
-        typer.echo(f"written: {save(figure, path)}")
+    for path in save(figure, out or Path(experiment)):
+        typer.echo(f"written: {path}")
 
 
 @app.command("report")
@@ -148,12 +137,15 @@ def report(
     - mho papers report --results runs/papers --out report/papers.md
     """
     from mho.experiments.page import write
+    from mho.papers import EXPERIMENTS
 
-    for path in write(results, out, readme):
+    if not results.is_dir():
+        raise complaint(f"--results {results}", "there is no such folder", fix="run `mho papers run` first")
+    for path in write(EXPERIMENTS, results, out, readme):
         typer.echo(f"written: {path}")
 
 
-def _experiment(verb: str, name: str) -> "Experiment":
+def _experiment(verb: str, name: str) -> Experiment:
     from mho.papers import EXPERIMENTS
 
     if name not in EXPERIMENTS:
@@ -163,7 +155,7 @@ def _experiment(verb: str, name: str) -> "Experiment":
 
 
 def _chosen(wanted: str, known: list[str]) -> list[str]:
-    """The cells that names and patterns stand for; a name that is none stays, and is complained about."""
+    """Return the cells that names and patterns stand for; an unknown name stays, and `run_cells` rejects it."""
     if not wanted:
         return known
     found: dict[str, None] = {}
@@ -172,8 +164,8 @@ def _chosen(wanted: str, known: list[str]) -> list[str]:
     return list(found)
 
 
-def _summary(experiment: "Experiment", folder: Path) -> None:
-    """Prints what follows from all cells, if all of them are there."""
+def _summary(experiment: Experiment, folder: Path) -> None:
+    """Print the numbers that follow from all cells together, once all cells have been run."""
     from rich.console import Console
 
     from mho.experiments.results import numbers_in, of_all_seeds
@@ -181,25 +173,25 @@ def _summary(experiment: "Experiment", folder: Path) -> None:
     if experiment.summary is None or not all(of_all_seeds(experiment, folder, c) for c in experiment.cells):
         return
     for name, (value, error) in experiment.summary(numbers_in(experiment, folder)).items():
-        Console().print(f"  {name}: {value:.4g}" + (f" ± {error:.2g}" if error else ""), highlight=False)
+        after = f" (standard error {error:.2g})" if error else ""
+        Console().print(f"  {name}: {value:.4g}{after}", highlight=False)
 
 
-def _table(title: str, lines: "list[Line]") -> Any:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
+def _table(title: str, found: list[Comparison]) -> Any:
+    """Return the table of a run: the distances and verdicts of the page, without causes."""
+    from mho.base.tables import table
 
-    view = Table(title=title, box=SIMPLE_HEAD)
-    for name in ("cell", "quantity"):
-        view.add_column(name, no_wrap=True)
-    for name in ("ours", "±", "reference", "away"):
-        view.add_column(name, justify="right", no_wrap=True)
-    for line in lines:
-        view.add_row(
-            line.cell,
-            line.quantity,
-            f"{line.ours:.4g}",
-            f"{line.error:.1g}" if line.error else "",
-            "" if line.published is None else f"{line.published:.4g}",
-            "" if line.distance is None else f"{line.distance:.1f}",
+    rows = [
+        (
+            one.cell,
+            one.quantity,
+            "not reached" if one.ours is None else f"{one.ours:.4g}",
+            f"{one.spread:.1g}" if one.spread else "",
+            "" if one.published is None else f"{one.published:.4g}",
+            "" if one.away is None else f"{one.away:.1f}",
+            one.kind,
         )
-    return view
+        for one in found
+    ]
+    numbers = (">ours", ">±", ">paper", ">away")
+    return table("cell", "quantity", *numbers, "verdict", rows=rows, title=title)

@@ -1,9 +1,10 @@
 """What a device is, in numbers and in one figure.
 
-    from mho.portrait import draw, figure, measure, panels
+    from mho.datasheet import draw, measure, panels
+    from mho.figures.style import save
 
     portrait = measure(device)
-    figure.save(draw(portrait, "my device"), "device.pdf")
+    save(draw(portrait, "my device"), "device.pdf")
     panels.ratio(axes, portrait)  # one panel, into axes of your own
 
 Matplotlib is loaded with the first figure, not with this module.

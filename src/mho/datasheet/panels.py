@@ -1,4 +1,4 @@
-"""The panels of a device's figure. Each draws a portrait into axes that the caller made."""
+"""The panels of a device's figure; each panel draws a portrait into axes that the caller made."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from mho.datasheet.nominal import parts_at
 from mho.datasheet.numbers import Portrait
 from mho.datasheet.ramps import ramps
-from mho.figures.curves import COLOURS
+from mho.figures.style import COLOURS
 
 __all__ = ["asymmetry", "parts", "points", "pulsing", "ratio", "steps"]
 
@@ -19,7 +19,7 @@ WEIGHT = "hidden weight $w$"
 
 
 def steps(axes: Axes, portrait: Portrait, cells: int = 40) -> None:
-    """q_up and q_down against w, in units of dw_min; thin: drawn cells, their gain included."""
+    """Draw q_up and q_down against w, in units of dw_min; thin lines are drawn cells, their gain included."""
     device, w = portrait.device, _grid(portrait)
     nominal = parts_at(device, w)
     top = max(nominal.up.max().item(), nominal.down.max().item())
@@ -44,7 +44,7 @@ def steps(axes: Axes, portrait: Portrait, cells: int = 40) -> None:
 
 
 def parts(axes: Axes, portrait: Portrait) -> None:
-    """F, the symmetric part, and G, the asymmetric part, of the nominal cell."""
+    """Draw F, the symmetric part, and G, the asymmetric part, of the nominal cell."""
     w = _grid(portrait)
     nominal = parts_at(portrait.device, w)
     axes.axhline(0, color=GREY, linewidth=0.6)
@@ -55,7 +55,7 @@ def parts(axes: Axes, portrait: Portrait) -> None:
 
 
 def ratio(axes: Axes, portrait: Portrait) -> None:
-    """R = G/F of the nominal cell, and its symmetric points: filled if they attract, open if they repel."""
+    """Draw R = G/F of the nominal cell, and its symmetric points: filled if they attract, open if they repel."""
     w = _grid(portrait)
     nominal = parts_at(portrait.device, w)
     axes.axhline(0, color=GREY, linewidth=0.6)
@@ -85,7 +85,7 @@ def ratio(axes: Axes, portrait: Portrait) -> None:
 
 
 def pulsing(axes: Axes, portrait: Portrait, cells: int = 3, cycles: int = 2) -> None:
-    """Drawn cells under ramps of pulses up and down, with noise, and the nominal cell without."""
+    """Draw some cells under ramps of pulses up and down, with noise, and the nominal cell without noise."""
     data = ramps(portrait, cells, cycles)
     drawing: Any = {"drawstyle": "steps-post"} if len(data.pulses) < 150 else {}
     size = 5 if drawing else 2.5
@@ -115,7 +115,7 @@ def pulsing(axes: Axes, portrait: Portrait, cells: int = 3, cycles: int = 2) -> 
 
 
 def asymmetry(axes: Axes, portrait: Portrait, cells: int = 1500) -> None:
-    """A dot a cell: its step up against its step down at w = 0, in units of dw_min."""
+    """Draw a dot a cell: its step up against its step down at w = 0, in units of dw_min."""
     unit = portrait.device.dw_min
     down = portrait.cells.step_down.flatten()[:cells] / unit
     up = portrait.cells.step_up.flatten()[:cells] / unit
@@ -136,7 +136,7 @@ def asymmetry(axes: Axes, portrait: Portrait, cells: int = 1500) -> None:
 
 
 def points(axes: Axes, portrait: Portrait) -> None:
-    """A histogram of the cells' symmetric points, hidden and, where cells have a reference, as read."""
+    """Draw a histogram of the cells' symmetric points: hidden and, for cells with a reference, as read."""
     found = portrait.cells
     if portrait.symmetric == "everywhere" and not found.sp.nan_to_num().any():
         return _empty(axes, "every weight is symmetric")
@@ -176,7 +176,7 @@ def points(axes: Axes, portrait: Portrait) -> None:
 
 
 def _grid(portrait: Portrait) -> torch.Tensor:
-    """Weights to evaluate the nominal law at: bounds included, as a law is defined there."""
+    """Return the weights at which the nominal law is evaluated, the bounds included."""
     return torch.linspace(*portrait.window, 601, dtype=torch.float64)
 
 

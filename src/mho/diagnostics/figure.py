@@ -3,17 +3,17 @@
 from collections.abc import Sequence
 from math import ceil
 
-import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
 from mho.base.errors import complaint
 from mho.diagnostics.arrays import BINS, ArrayState
-from mho.figures.curves import COLOURS, STYLE
+from mho.figures.style import COLOURS, in_style
 
 COLUMNS = 4
 
 
+@in_style
 def histograms(arrays: Sequence[ArrayState]) -> Figure:
     """Draw a panel for each array: share of the cells by their place between lower (0) and upper bound (1).
 
@@ -25,21 +25,20 @@ def histograms(arrays: Sequence[ArrayState]) -> Figure:
     columns = min(len(arrays), COLUMNS)
     rows = ceil(len(arrays) / columns)
     edges = np.linspace(0, 1, BINS + 1)
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(1.8 * columns + 0.4, 1.5 * rows + 0.3), layout="constrained")
-        panels = figure.subplots(rows, columns, squeeze=False, sharex=True).flat
-        for axes, array in zip(panels, arrays, strict=False):
-            shares = np.array(array.counts) / max(sum(array.counts), 1)
-            axes.stairs(shares, edges, fill=True, color=COLOURS[0], alpha=0.7)
-            zero = _place(array, array.sp_mean)
-            if zero is not None:
-                axes.axvline(zero, color=COLOURS[1], linestyle="--", linewidth=1)
-            axes.set_title(array.name, fontsize=7)
-            axes.set_xlim(0, 1)
-        for axes in list(panels):
-            axes.remove()
-        figure.supxlabel("place between the bounds", fontsize=9)
-        figure.supylabel("share of cells", fontsize=9)
+    figure = Figure(figsize=(1.8 * columns + 0.4, 1.5 * rows + 0.3), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False, sharex=True).flat
+    for axes, array in zip(panels, arrays, strict=False):
+        shares = np.array(array.counts) / max(sum(array.counts), 1)
+        axes.stairs(shares, edges, fill=True, color=COLOURS[0], alpha=0.7)
+        zero = _place(array, array.sp_mean)
+        if zero is not None:
+            axes.axvline(zero, color=COLOURS[1], linestyle="--", linewidth=1)
+        axes.set_title(array.name, loc="center", fontsize=7)
+        axes.set_xlim(0, 1)
+    for axes in list(panels):
+        axes.remove()
+    figure.supxlabel("place between the bounds", fontsize=9)
+    figure.supylabel("share of cells", fontsize=9)
     return figure
 
 

@@ -54,7 +54,7 @@ class Diagnosis(Sequence[Finding]):
         return {finding.rule for finding in self.findings}
 
     def plot(self) -> Any:
-        """Draw the cells of each array between their bounds; `mho.figures.curves.save` writes the figure."""
+        """Draw the cells of each array between their bounds; `mho.figures.style.save` writes the figure."""
         from mho.diagnostics.figure import histograms  # matplotlib takes a second to import
 
         return histograms(self.arrays)

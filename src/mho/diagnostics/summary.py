@@ -188,29 +188,21 @@ def _size(n: int) -> str:
 
 
 def _as_text(of: Summary) -> str:
-    from rich.box import SIMPLE_HEAD
     from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
 
-    table = Table(box=SIMPLE_HEAD)
-    for column in ("layer", "type", "shape"):
-        table.add_column(column, no_wrap=column == "layer")
-    for column in ("tiles", "arrays", "cells"):
-        table.add_column(column, justify="right")
-    for column in ("device", "algorithm"):
-        table.add_column(column)
-    for column in ("memory", "checkpoint", "digital"):
-        table.add_column(column, justify="right", no_wrap=True)
+    from mho.base.tables import add_rows, table
+
+    counts, memory = (">tiles", ">arrays", ">cells"), (">memory", ">checkpoint", ">digital")
+    view = table("layer", "type", "shape", *counts, "device", "algorithm", *memory)
     for line in [*of.lines, of.total]:
         if line.name == "total" and not line.kind:
-            table.add_section()
+            view.add_section()
         cells = f"{line.cells:,}" if line.cells else "", line.device if line.kind else "", line.algorithm
         head = line.name or "(model)", line.kind, _shapes(line), str(line.tiles or ""), " ".join(line.arrays)
         numbers = _size(line.memory), _size(line.saved), f"{line.parameters:,}"
-        table.add_row(*map(Text, (*head, *cells, *numbers)))
+        add_rows(view, [(*head, *cells, *numbers)])
     out = io.StringIO()
-    Console(file=out, width=200).print(table)
+    Console(file=out, width=200).print(view)
     text = "\n".join(row.rstrip() for row in out.getvalue().splitlines()).strip("\n")
     if of.total.cells:
         text += f"\n{of.total.memory / of.total.cells:.3g} bytes a cell in memory"

@@ -12,81 +12,83 @@ import mho.cells
 import mho.responses  # noqa: F401  all three register what a file may name
 from mho.base.config import from_dict, to_dict
 from mho.base.errors import complaint
-from mho.experiments.experiment import Experiment, Line, Numbers
+from mho.experiments.experiment import Experiment, Numbers, Pair
 
 
 def file_of(folder: Path, cell: str, seed: int) -> Path:
-    """CELL.json for seed 0, CELL-seedN.json for others."""
+    """Return CELL.json for seed 0, CELL-seedN.json for others."""
     return folder / (f"{cell}-seed{seed}.json" if seed else f"{cell}.json")
 
 
 def asked_for(experiment: Experiment, cell: str, seed: int, share: float = 1.0) -> dict[str, Any]:
-    """What a file must say that it holds: {"settings", "seed"}, as JSON gives it back."""
+    """Return what a file must say that it holds: {"settings", "seed"}, as JSON gives it back."""
     settings = dict(experiment.cells[cell])
     settings["steps"] = int(settings["steps"] * share)
-    return json.loads(json.dumps({"settings": settings, "seed": seed}))
+    return _as_json({"settings": settings, "seed": seed})
 
 
 def kept(file: Path, asked: Mapping[str, Any]) -> dict[str, Any] | None:
-    """A finished cell, or None. Raises: MhoError if the file is of other settings or another seed."""
-    if not file.exists():
-        return None
-    found = json.loads(file.read_text(encoding="utf-8"))
-    if _full({key: found[key] for key in asked}) != asked:
-        fix = "name another folder with --out"
-        raise complaint(str(file), "it holds the result of other settings or another seed", fix=fix)
+    """Return a finished cell, or None. Raises: MhoError if the file is of other settings or another seed."""
+    return _checked(file, _read(file), asked) if file.exists() else None
+
+
+def of_all_seeds(experiment: Experiment, folder: Path, cell: str) -> list[dict[str, Any]]:
+    """Return the finished files of a cell, seed 0 first. Raises: MhoError for a file of other settings."""
+    files = sorted([*folder.glob(f"{cell}.json"), *folder.glob(f"{cell}-seed*.json")])
+    return [
+        _checked(file, found, asked_for(experiment, cell, found["seed"]))
+        for file, found in ((file, _read(file)) for file in files)
+        if file == file_of(folder, cell, found["seed"])
+    ]
+
+
+def _read(file: Path) -> dict[str, Any]:
+    return json.loads(file.read_text(encoding="utf-8"))
+
+
+def _checked(file: Path, found: dict[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the file holds, if it holds what was asked for."""
+    if any(_full(found[key]) != value for key, value in asked.items()):
+        what = "it holds the result of other settings or another seed"
+        raise complaint(str(file), what, fix="take another folder for the results")
     return found
 
 
 def _full(data: Any) -> Any:
-    """Plain data with the fields that its objects have got since it was written, at their defaults."""
+    """Return plain data with the fields that its records have got since it was written, at their defaults."""
+    if isinstance(data, dict) and "type" in data:
+        return _as_json(to_dict(from_dict(data)))
     if isinstance(data, dict):
-        data = {name: _full(value) for name, value in data.items()}
-        return json.loads(json.dumps(to_dict(from_dict(data)))) if "type" in data else data
+        return {name: _full(value) for name, value in data.items()}
     return [_full(value) for value in data] if isinstance(data, list) else data
 
 
-def of_all_seeds(experiment: Experiment, folder: Path, cell: str) -> list[dict[str, Any]]:
-    """The finished files of a cell, seed 0 first. Raises: MhoError for a file of other settings."""
-    found = []
-    for file in sorted([*folder.glob(f"{cell}.json"), *folder.glob(f"{cell}-seed*.json")]):
-        seed = json.loads(file.read_text(encoding="utf-8"))["seed"]
-        if file == file_of(folder, cell, seed):
-            found.append(kept(file, asked_for(experiment, cell, seed)))
-    return [one for one in found if one is not None]
-
-
-def over_seeds(files: Sequence[Mapping[str, Any]]) -> dict[str, tuple[float, float]]:
-    """{quantity: (mean, standard error)} over files of one cell; a single file's own errors."""
-    if len(files) == 1:
-        return {name: (mean, error) for name, (mean, error) in files[0]["numbers"].items()}
-    means = {}
-    for name in {name: None for file in files for name in file["numbers"]}:  # a dict keeps their order
-        values = [file["numbers"][name][0] for file in files if name in file["numbers"]]
-        spread = statistics.stdev(values) if len(values) > 1 else 0.0
-        means[name] = (statistics.fmean(values), spread / math.sqrt(len(values)))
-    return means
+def _as_json(data: Any) -> Any:
+    return json.loads(json.dumps(data))
 
 
 def numbers_in(experiment: Experiment, folder: Path) -> Numbers:
-    """What a folder of finished cells holds. Raises: MhoError if one of the experiment's cells is missing."""
+    """Return the numbers of all cells in a folder, means over seeds.
+
+    Raises: MhoError if one of the experiment's cells is missing.
+    """
     numbers = {}
     for cell in experiment.cells:
         files = of_all_seeds(experiment, folder, cell)
         if not files:
-            where = f"mho papers run {experiment.id} --out {folder}"
-            raise complaint(str(folder), f"the cell {cell} has not been run", fix=f"run it with `{where}`")
-        numbers[cell] = over_seeds(files)
+            fix = f"run the experiment {experiment.id} with its results in that folder"
+            raise complaint(str(folder), f"the cell {cell} has not been run", fix=fix)
+        numbers[cell] = _over_seeds(files)
     return numbers
 
 
-def lines_of(experiment: Experiment, cell: str, files: Sequence[Mapping[str, Any]]) -> list[Line]:
-    """A cell's numbers beside the published ones, all with standard errors."""
-    lines = []
-    for quantity, (mean, error) in over_seeds(files).items():
-        value, spread = experiment.paper(cell, quantity) or (None, None)
-        theirs = (
-            experiment.published_spread * error if spread is None else spread / math.sqrt(experiment.runs)
-        )
-        lines.append(Line(cell, quantity, mean, error, value, theirs))
-    return lines
+def _over_seeds(files: Sequence[Mapping[str, Any]]) -> dict[str, Pair]:
+    """Return {quantity: (mean, standard error)} over files of one cell; of a single file, its own errors."""
+    if len(files) == 1:
+        return {name: (mean, error) for name, (mean, error) in files[0]["numbers"].items()}
+    means = {}
+    for name in dict.fromkeys(name for file in files for name in file["numbers"]):
+        values = [file["numbers"][name][0] for file in files if name in file["numbers"]]
+        spread = statistics.stdev(values) if len(values) > 1 else 0.0
+        means[name] = (statistics.fmean(values), spread / math.sqrt(len(values)))
+    return means

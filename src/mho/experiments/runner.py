@@ -1,27 +1,36 @@
-"""Runs cells that have not been run, in this process or in several at a time."""
+"""The runner of cells: it runs what has not been run, in this process or in several, trainings among them."""
 
-import functools
-import json
-import multiprocessing
-import os
-import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
+import warnings
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from queue import Empty
-from typing import Any
+from typing import Any, NamedTuple
 
-import torch
-
-from mho.base.errors import MhoError, complaint, did_you_mean
+from mho.base.errors import complaint, did_you_mean
+from mho.base.files import write_json
 from mho.base.provenance import provenance
-from mho.experiments.experiment import Experiment, Line, Tick
-from mho.experiments.results import asked_for, file_of, kept, lines_of
-from mho.training.folder import whole
-from mho.training.loop import stop_signals
+from mho.experiments.experiment import Experiment, Tick
+from mho.experiments.processes import Tell, Watch, in_processes
+from mho.experiments.results import asked_for, file_of, kept
+from mho.experiments.store import folder_of, spec_of
+from mho.experiments.verdict import Comparison, comparisons
+from mho.nn.conversion.convert import ConversionWarning
+from mho.training.folder import RunFolder
+from mho.training.loop import train
+from mho.training.session import Row, Session
+from mho.training.spec import RunSpec
 
 STORE = Path("runs") / "papers" / "store"
-Watch = Callable[[str, int, int], None]
+
+
+class _Job(NamedTuple):
+    """A cell to run: its experiment, {"settings", "seed"}, the file of its result, and the store of trainings."""
+
+    experiment: Experiment
+    asked: Mapping[str, Any]
+    file: Path
+    store: Path
 
 
 def run_cells(
@@ -33,126 +42,119 @@ def run_cells(
     watch: Watch = lambda name, done, total: None,
     jobs: int = 1,
     store: Path = STORE,
-) -> list[Line]:
-    """Runs the cells (a `share` of their steps) with each seed, or takes from the folder those that it holds; all
-    cells with the first seed come first. Returns means over the seeds.
+) -> list[Comparison]:
+    """Run cells with each seed, or take from the folder those that it holds, and compare them with the paper.
 
-    Each finished cell is one JSON file with its settings, seed, versions, seconds and numbers. Cells that are
-    trainings keep a checkpoint of each epoch below `store` and go on from it. With `jobs` > 1, that many
-    processes run a cell each, on one thread.
+    All cells with the first seed come first. Each finished cell is one JSON file with its settings, seed, versions,
+    seconds and numbers. Cells that are trainings keep a checkpoint of each epoch below `store` and go on from it.
 
+    Args:
+        experiment: the experiment; names: of its cells.
+        folder: for the files of finished cells.
+        seeds: the seeds of problems, devices and noise.
+        share: of the steps of each cell, 0 to 1.
+        watch: receives (title of a cell, done, total).
+        jobs: processes at a time; more than one run a cell each, on one thread.
+        store: the folder of trainings (`experiments.store`).
     Raises: MhoError for an unknown cell, and for a file that holds other settings or another seed.
     """
     for name in names:
         if name not in experiment.cells:
-            where = f"mho papers run {experiment.id} --cells {name}"
+            where = f"run_cells(cells={name!r})"
             raise complaint(where, "there is no such cell", did_you_mean(name, experiment.cells))
     folder.mkdir(parents=True, exist_ok=True)
-    wanted = {(name, seed): asked_for(experiment, name, seed, share) for seed in seeds for name in names}
-    left = {key: asked for key, asked in wanted.items() if kept(file_of(folder, *key), asked) is None}
+    left: dict[str, _Job] = {}
+    for seed in seeds:
+        for name in names:
+            asked, file = asked_for(experiment, name, seed, share), file_of(folder, name, seed)
+            if kept(file, asked) is None:
+                left[f"{name}, seed {seed}" if seed else name] = _Job(experiment, asked, file, store)
     if jobs == 1:
-        for (name, seed), asked in left.items():
-            tick = Tick(functools.partial(watch, _title(name, seed)), store)
-            finish(experiment, asked, file_of(folder, name, seed), tick)
+        for title, job in left.items():
+            _finish(job, partial(watch, title))
     else:
-        _in_processes(experiment, left, folder, watch, jobs, store)
-    lines = []
+        in_processes(_finish, left, jobs, watch)
+    found = []
     for name in names:
-        files = [kept(file_of(folder, name, seed), wanted[name, seed]) for seed in seeds]
-        lines += lines_of(experiment, name, [file for file in files if file is not None])
-    return lines
+        files = [kept(file_of(folder, name, s), asked_for(experiment, name, s, share)) for s in seeds]
+        found += comparisons(experiment, name, [file for file in files if file is not None])
+    return found
 
 
-def finish(experiment: Experiment, asked: Mapping[str, Any], file: Path, tick: Tick) -> None:
-    """Runs one cell and writes its file."""
-    start = time.monotonic()
-    numbers = experiment.run(asked["settings"], asked["seed"], tick)
-    found = {**asked, "numbers": numbers, "seconds": round(time.monotonic() - start, 1)}
-    if experiment.record is not None:
-        found |= experiment.record(asked["settings"], asked["seed"], tick.store)
-    with whole(file) as part:
-        part.write_text(json.dumps(found | provenance(), indent=1) + "\n", encoding="utf-8")
+def _finish(job: _Job, tell: Tell) -> None:
+    """Run one cell and write its file."""
+    settings, seed = job.asked["settings"], job.asked["seed"]
+    if job.experiment.run is None:
+        found = training(settings, seed, tell, job.store)
+    else:
+        start = time.monotonic()
+        numbers = job.experiment.run(settings, seed, Tick(tell, partial(_trained, job.store, tell)))
+        found = {"numbers": numbers, "seconds": round(time.monotonic() - start, 1)}
+    write_json(job.file, {**job.asked, **found} | provenance(), indent=1)
 
 
-def _title(name: str, seed: int) -> str:
-    return f"{name}, seed {seed}" if seed else name
+def training(settings: Mapping[str, Any], seed: int, tell: Tell, store: Path) -> dict[str, Any]:
+    """Train a cell, or go on with it, and return what its file holds.
+
+    "numbers": "test accuracy" of the last epoch and "best accuracy" [%], "train loss", and "pulses" to a cell, mean
+    of all arrays; it is one run, so the errors are 0. "seconds": of all parts of the run. "test accuracy by epoch"
+    [%]. "pulses sent": by array. A run that was stopped goes on from its last epoch, or from the moment at which a
+    signal stopped it.
+    """
+    spec = spec_of(settings, seed)
+    folder = folder_of(spec, store)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConversionWarning)  # the devices of these tables hold weights badly
+        result = _train(spec, folder, tell)
+    arrays = result["arrays"]
+    numbers = {
+        "test accuracy": 100 * result["test_accuracy"],
+        "best accuracy": 100 * result["best_test_accuracy"],
+        "train loss": result["train_loss"],
+    }
+    if arrays:
+        sent, cells = (
+            sum(a[n] for a in arrays.values() for n in names) for names in (("up", "down"), ("cells",))
+        )
+        numbers["pulses"] = sent / cells
+    return {
+        "numbers": {name: (float(value), 0.0) for name, value in numbers.items()},
+        "seconds": result["seconds"],
+        "test accuracy by epoch": [
+            round(100 * float(row["test_accuracy"]), 4) for row in RunFolder(folder).rows()
+        ],
+        "pulses sent": {name: {way: a[way] for way in ("up", "down")} for name, a in arrays.items()},
+    }
 
 
-def _in_processes(
-    experiment: Experiment,
-    left: Mapping[tuple[str, int], Mapping[str, Any]],
-    folder: Path,
-    watch: Watch,
-    jobs: int,
-    store: Path,
-) -> None:
-    """A process for each cell, `jobs` at a time. An error, Ctrl-C or SIGTERM here stops them with SIGTERM, on which
-    a training writes a checkpoint."""
-    context = multiprocessing.get_context("spawn")
-    news: Any = context.Queue()
-    waiting = list(left.items())
-    running: dict[str, Any] = {}
-    with stop_signals() as stop:
-        try:
-            while waiting or running:
-                if stop:
-                    raise KeyboardInterrupt
-                while waiting and len(running) < jobs:
-                    (name, seed), asked = waiting.pop(0)
-                    title, file = _title(name, seed), file_of(folder, name, seed)
-                    process = context.Process(
-                        target=_work, args=(experiment.id, asked, file, title, store, news)
-                    )
-                    process.start()
-                    running[title] = process
-                try:
-                    title, done, total, problem = news.get(timeout=0.5)
-                except Empty:
-                    _look_for_the_dead(running)
-                    continue
-                if problem is not None:
-                    raise MhoError(problem)
-                if total:
-                    watch(title, done, total)
-                else:
-                    running.pop(title).join()
-                    watch(title, 1, 1)
-        finally:
-            for process in running.values():
-                process.terminate()
-            for process in running.values():
-                process.join()
+def _trained(store: Path, tell: Tell, spec: RunSpec) -> dict[str, Any]:
+    """Return the state_dict of the network of a run, which is trained once."""
+    spec = spec.replace(threads=1)
+    folder = folder_of(spec, store)
+    _train(spec, folder, tell)
+    state = RunFolder(folder).checkpoint()
+    assert state is not None, "a finished run has a checkpoint"
+    return state["model"]
 
 
-def _look_for_the_dead(running: Mapping[str, Any]) -> None:
-    """An error if a process ended without a word, as one that was killed for its memory does."""
-    for title, process in running.items():
-        if process.exitcode not in (None, 0):
-            where = f"mho papers run: {title}"
-            raise complaint(where, f"its process ended with exit code {process.exitcode}")
+def _train(spec: RunSpec, folder: Path, tell: Tell) -> dict[str, Any]:
+    """Return the result of `train`: of a new run, of a run that goes on, or of a finished one."""
+    return train(spec, folder, resume=(folder / "config.json").exists(), watch=_Report(tell))
 
 
-def _work(
-    identity: str, asked: Mapping[str, Any], file: Path, title: str, store: Path, news: Any
-) -> None:  # pragma: no cover - in a process of its own
-    import mho
-    from mho.papers import EXPERIMENTS
-    from mho.training.loop import Interrupted
+class _Report:
+    """The watcher of a training that reports its progress to the runner."""
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which sends SIGTERM
-    torch.set_num_threads(1)
-    mho.set_threads(1)
-    last = [0.0]
+    def __init__(self, tell: Tell) -> None:
+        self.tell = tell
 
-    def tell(done: int, total: int) -> None:
-        if time.monotonic() - last[0] > 0.5:
-            last[0] = time.monotonic()
-            news.put((title, done, total, None))
+    def batch(self, session: Session) -> None:
+        if session.batch % 50 == 0:
+            total = session.spec.epochs * session.batches
+            self.tell(session.epoch * session.batches + session.batch, total)
 
-    try:
-        finish(EXPERIMENTS[identity], asked, file, Tick(tell, store))
-        news.put((title, 0, 0, None))
-    except Interrupted:
-        os._exit(0)  # its checkpoint is written, and nobody reads the queue any more
-    except MhoError as error:
-        news.put((title, 0, 0, str(error)))
+    def epoch(self, session: Session, row: Row) -> None:
+        pass
+
+    def close(self) -> None:
+        pass

@@ -2,50 +2,47 @@
 
 from typing import TYPE_CHECKING
 
-import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mho.figures.curves import COLOURS, STYLE
+from mho.figures.style import COLOURS, in_style, letter
 from mho.fit.filter import NODES, side_by_side, tables
 from mho.fit.measured import DOWN, UP, WORDS, Array, Ramp
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
     from mho.fit.fitting import Fit
 
-LOOK = {UP: (COLOURS[0], "o", "-"), DOWN: (COLOURS[1], "s", "--")}  # colour, marker, line
+SIDES = {UP: (COLOURS[0], "o", "-"), DOWN: (COLOURS[1], "s", "--")}  # colour, marker, line
 MOST = 8  # ramps that are drawn of each direction
 
 
+@in_style
 def figure(fit: "Fit") -> Figure:
-    """Left: steps against w, data with their standard errors, and laws. Right: the ramps and their staircases.
+    """Draw the steps against w with their standard errors and laws (a), and the ramps with their staircases (b).
 
-    For tables the right side shows the spread of the steps.
+    For tables, (b) shows the spread of the steps.
     """
-    with matplotlib.rc_context(STYLE):
-        page = Figure(figsize=(7.2, 3.4), layout="constrained")
-        left, right = page.subplots(1, 2)
-        steps(left, fit)
-        (ramps if fit.measured.ramps else spread)(right, fit)
-        for label, axes in zip("ab", (left, right), strict=True):
-            axes.set_title(label, loc="left", fontweight="bold", fontsize=9)
-        entries: dict = {}
-        for axes in (left, right):
-            for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
-                entries.setdefault(label, handle)
-        page.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=4, fontsize=7)
+    page = Figure(figsize=(7.2, 3.4), layout="constrained")
+    left, right = page.subplots(1, 2)
+    steps(left, fit)
+    (ramps if fit.measured.ramps else spread)(right, fit)
+    letter((left, right))
+    entries: dict = {}
+    for axes in (left, right):
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            entries.setdefault(label, handle)
+    page.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=4, fontsize=7)
     return page
 
 
-def steps(axes: "Axes", fit: "Fit") -> None:
-    """Mean steps against w, the device's law, and the symmetric points."""
+def steps(axes: Axes, fit: "Fit") -> None:
+    """Draw mean steps against w, the device's law, and the symmetric points."""
     grid = np.linspace(-1, 1, 401)
     best = fit.best.family.steps(fit.best.solution.x, grid)
     law = device_steps(fit, grid)
     for i, (bins, sign) in enumerate(zip(fit.bins, (UP, DOWN), strict=True)):
-        colour, marker, line = LOOK[sign]
+        colour, marker, line = SIDES[sign]
         axes.errorbar(
             bins.w, bins.step, bins.error, color=colour, marker=marker, markersize=3, linestyle="none",
             linewidth=0.8, label=f"{WORDS[sign]}, data", alpha=0.8,
@@ -75,7 +72,7 @@ def steps(axes: "Axes", fit: "Fit") -> None:
 
 
 def device_steps(fit: "Fit", grid: Array) -> Array:
-    """Sizes of the device's up and down pulses at apparent weights, shape (2, n)."""
+    """Return the sizes of the device's up and down pulses at apparent weights, shape (2, n)."""
     import torch
 
     hidden = torch.from_numpy(grid + fit.device.reference_mean)
@@ -83,12 +80,12 @@ def device_steps(fit: "Fit", grid: Array) -> Array:
     return fit.device.dw_min * torch.stack([law.q_up(hidden), law.q_down(hidden)]).numpy()
 
 
-def ramps(axes: "Axes", fit: "Fit") -> None:
-    """Reads against the number of pulses, and the law's noise-free staircase from the first reads."""
+def ramps(axes: Axes, fit: "Fit") -> None:
+    """Draw reads against the number of pulses, and the law's noise-free staircase from the first reads."""
     lanes = side_by_side(fit.measured.ramps)
     law = tables(fit.best.family, lanes, [fit.best.solution.x])[0]
     for sign in (UP, DOWN):
-        colour, _, line = LOOK[sign]
+        colour, _, line = SIDES[sign]
         chosen = [r for r in fit.measured.ramps if r.sign == sign][:MOST]
         for i, ramp in enumerate(chosen):
             axes.plot(
@@ -103,7 +100,7 @@ def ramps(axes: "Axes", fit: "Fit") -> None:
 
 
 def staircase(ramp: Ramp, nodes: Array, law: Array) -> Array:
-    """w_{k+1} = w_k + the signed step, from the mean of the first three reads."""
+    """Return w_{k+1} = w_k + the signed step, from the mean of the first three reads."""
     assert len(nodes) == NODES
     w = [float(ramp.values[:3].mean() - np.interp(ramp.values[0], nodes, law))]
     for _ in ramp.values[1:]:
@@ -111,12 +108,12 @@ def staircase(ramp: Ramp, nodes: Array, law: Array) -> Array:
     return np.array(w)
 
 
-def spread(axes: "Axes", fit: "Fit") -> None:
-    """Standard deviation of a pulse against w, and the device's noise."""
+def spread(axes: Axes, fit: "Fit") -> None:
+    """Draw the standard deviation of a pulse against w, and the device's noise."""
     grid = np.linspace(-1, 1, 201)
     law, sigma = device_steps(fit, grid), fit.device.sigma_c2c
     for i, (bins, sign) in enumerate(zip(fit.bins, (UP, DOWN), strict=True)):
-        colour, marker, line = LOOK[sign]
+        colour, marker, line = SIDES[sign]
         deviation = np.sqrt(bins.variance)
         axes.plot(
             bins.w, deviation, marker, color=colour, markersize=3, label=f"{WORDS[sign]}, data", alpha=0.8

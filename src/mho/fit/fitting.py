@@ -177,16 +177,15 @@ def _device(best: Candidate, gain: Gain | None) -> Device:
 
 def write(result: Fit, folder: str | os.PathLike[str]) -> Path:
     """Writes device.json, report.json, fit.png and fit.pdf, and returns the folder."""
-    import json
-
     from mho.base.config import to_dict
-    from mho.figures.curves import save
+    from mho.base.files import write_json
+    from mho.figures.style import save
     from mho.fit.figure import figure
     from mho.fit.report_text import as_dict
 
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     for name, data in (("device", to_dict(result.device)), ("report", as_dict(result))):
-        (folder / f"{name}.json").write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+        write_json(folder / f"{name}.json", data)
     save(figure(result), folder / "fit")
     return folder

@@ -1,10 +1,11 @@
 """MNIST in arXiv 2406.12774: Analog SGD and Tiki-Taka on soft bounds, against tau.
 
-FCN 784-256-128-10, sigmoid, batch 10, and LeNet, batch 8: 80 epochs, lr .05 (digital .1), a tenth of it every 35.
-Devices: aihwkit's SoftBoundsReferenceDevice with bounds +-tau and its defaults: dw_min 1e-3, cycle-to-cycle noise
-30 %, spreads of the steps and of either bound of 30 %. Tiki-Taka: gamma 0, fast_lr .01, transfer_lr 1 (scaled), a
-column a mini-batch. A learned factor; the converters are aihwkit's defaults, as in the later papers: the text has
-8 bits and noise .1. LeNet aggregates 32 patches an update (docs/aggregated.md). The paper prints no spreads.
+FCN 784-256-128-10, sigmoid, batch 10, and LeNet, batch 8: 80 epochs, lr 0.05 (digital 0.1), a tenth of it every 35
+epochs. Devices: aihwkit's SoftBoundsReferenceDevice with bounds +-tau and its defaults: dw_min 1e-3, cycle-to-cycle
+noise 30 %, spreads of the steps and of either bound of 30 %. Tiki-Taka: gamma 0, fast_lr 0.01, transfer_lr 1
+(scaled), a column a mini-batch. The layers have a learned factor. The converters are aihwkit's defaults, as in the
+later papers, where this text has 8 bits and noise 0.1. LeNet aggregates 32 patches an update (docs/aggregated.md).
+The paper prints no spreads.
 """
 
 from typing import Any
@@ -14,7 +15,7 @@ from mho.algorithms.analog_sgd import AnalogSGD
 from mho.algorithms.tiki_taka import TikiTaka
 from mho.crossbar import Crossbar
 from mho.device.pulses import Pulses
-from mho.experiments import trainings
+from mho.experiments.experiment import Experiment, training
 from mho.training.spec import RunSpec
 
 ALGORITHMS = {"analog-sgd": AnalogSGD(), "tiki-taka": TikiTaka()}
@@ -44,12 +45,12 @@ def _cell(name: str) -> dict[str, Any]:
         pulses = Pulses(aggregate=32 if network == "cnn" else 0)
         hardware = Crossbar(ALGORITHMS[algorithm], device, pulses=pulses)
     loop: dict[str, Any] = {"epochs": 80, "lr": 0.05 if hardware else 0.1, "lr_step": 35, "lr_decay": 0.1}
-    return trainings.cell(RunSpec(data="mnist", hardware=hardware, **SHAPES[network], **loop))
+    return training(RunSpec(data="mnist", hardware=hardware, **SHAPES[network], **loop))
 
 
-EXPERIMENT = trainings.table(
+EXPERIMENT = Experiment(
     id="soft-bounds-2024",
-    title="arXiv 2406.12774: MNIST on soft bounds against tau; test accuracy in percent",
+    title="arXiv 2406.12774: MNIST on soft bounds against tau; test accuracy [%]",
     source="arXiv 2406.12774, MNIST table; settings: its authors' script",
     cells={name: _cell(name) for name in PUBLISHED},
     published={(name, "test accuracy"): value for name, value in PUBLISHED.items()},

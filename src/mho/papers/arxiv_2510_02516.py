@@ -1,13 +1,16 @@
-"""LeNet in arXiv 2510.02516: coarse cells, of which several tiles make one weight.
+"""LeNet in arXiv 2510.02516: weights made of several tiles of coarse cells.
 
-LeNet, batch 8, 200 epochs, lr .05, a tenth of it every 50. Cells: soft bounds +-1 with aihwkit's spreads and noise
-(30 %), 10 states (dw_min .2) on MNIST and 4 (dw_min .5) on Fashion-MNIST. The settings are those of the released
-script, `Mnist_LeNet5.py`. Multi-tile: 3, 4 or 6 tiles, gamma .5, transfer_lr .1 growing by 1.2, one transfer in
-2 * 5^n mini-batches, tiles filled one after another as the loss stops falling, products without noise, no learned
-factor; the table's gamma, for which the text has a rule, may be another one. Tiki-Taka v2: fast_lr .1, threshold
-dw_min, trains of 10, products without noise; Tiki-Taka (fast_lr .1) and mixed precision: cells with references,
-aihwkit's converters. All but the multi-tile ones have a learned factor where the script has it: not mixed
-precision. 32 patches are aggregated in convolutions (docs/aggregated.md). No spread is at hand.
+LeNet, batch 8, 200 epochs, lr 0.05, a tenth of it every 50 epochs. Cells: soft bounds +-1 with aihwkit's spreads
+and noise (30 %), 10 states (dw_min 0.2) on MNIST and 4 states (dw_min 0.5) on Fashion-MNIST. The settings are those
+of the released script, `Mnist_LeNet5.py`.
+
+* Multi-tile: 3, 4 or 6 tiles, gamma 0.5, transfer_lr 0.1 growing by 1.2, one transfer in 2 * 5^n mini-batches.
+  Tiles are filled one after another as the loss stops falling. Products have no noise and layers no learned
+  factor. The text has a rule for gamma, so the table's gamma may be another one.
+* Tiki-Taka v2: fast_lr 0.1, threshold dw_min, trains of 10, products without noise, a learned factor.
+* Tiki-Taka (fast_lr 0.1, a learned factor) and mixed precision: cells with references, aihwkit's converters.
+
+Convolutions aggregate 32 patches (docs/aggregated.md). No spread is at hand.
 """
 
 from typing import Any
@@ -20,7 +23,7 @@ from mho.algorithms.tiki_taka_v2 import TikiTakaV2
 from mho.crossbar import Crossbar, Mapping
 from mho.device.device import Device
 from mho.device.pulses import Pulses
-from mho.experiments import trainings
+from mho.experiments.experiment import Experiment, training
 from mho.training.spec import RunSpec
 
 DATA = {"mnist": ("mnist", 10), "fashion": ("fashion_mnist", 4)}
@@ -59,14 +62,14 @@ def _cell(name: str) -> dict[str, Any]:
     data, states = DATA[shown]
     hardware = _hardware(method, {"w_max": 1.0, "w_min": -1.0, "dw_min": 2 / states})
     loop: dict[str, Any] = {"epochs": 200, "batch_size": 8, "lr": 0.05, "lr_step": 50, "lr_decay": 0.1}
-    return trainings.cell(RunSpec(data=data, network="lenet", hardware=hardware, **loop))
+    return training(RunSpec(data=data, network="lenet", hardware=hardware, **loop))
 
 
-EXPERIMENT = trainings.table(
+EXPERIMENT = Experiment(
     id="multi-tile-2025",
-    title="arXiv 2510.02516: LeNet with cells of 10 states (MNIST) and 4 (Fashion-MNIST); test accuracy in percent",
+    title="arXiv 2510.02516: LeNet with cells of 10 states (MNIST) and 4 (Fashion-MNIST); test accuracy [%]",
     source="arXiv 2510.02516, LeNet's tables; settings: its authors' script",
     cells={name: _cell(name) for name in PUBLISHED},
     published={(name, "test accuracy"): value for name, value in PUBLISHED.items()},
-    notes="Names: data-method. That MNIST's columns have 3, 4 and 6 tiles, as Fashion-MNIST's, is assumed.",
+    notes="Names: data-method. MNIST's columns are assumed to have 3, 4 and 6 tiles, as those of Fashion-MNIST.",
 )

@@ -1,12 +1,12 @@
-"""Exponents of K in the metrics E_K of the convergence theorems, K steps with step sizes proportional to
-1/sqrt(K).
+"""Convergence theorems of arXiv 2502.06309 and 2602.21321: exponents of K in the metrics E_K of K steps.
 
-The strongly convex problem of `quadratic`: 20 weights, 32 instances, gradient noise .3, symmetric points of W
-and P at N(.3, .2^2). Steps are expected ones: no granularity, so no floor of it. alpha = .05 sqrt(1000/K),
-gamma = .4, beta = eta = .4 alpha, p = .2 alpha. For each instance log E_K is fitted against log K over seven K,
-a factor 2 from one to the next; exponents are means over the instances with standard errors. All instances
-share the flips of one chopper, of which a run has few; E-RIDER's metrics are means over the instances for each
-of six choppers, and its errors are those over the choppers.
+Step sizes are proportional to 1/sqrt(K). The problem is that of `quadratic`, strongly convex: 20 weights, 32
+instances, gradient noise 0.3, symmetric points of W and P at N(0.3, 0.2^2). Steps are expected ones: no
+granularity, so no floor of it. alpha = 0.05 sqrt(1000/K), gamma = 0.4, beta = eta = 0.4 alpha, p = 0.2 alpha. For
+each instance log E_K is fitted against log K over seven K, a factor 2 from one to the next; exponents are means
+over the instances with standard errors. All instances share the flips of one chopper, of which a run has few;
+E-RIDER's metrics are means over the instances for each of six choppers, and its errors are those over the
+choppers.
 """
 
 import math
@@ -24,21 +24,29 @@ from mho.algorithms.rider import RIDER
 from mho.base.config import from_dict, to_dict
 from mho.device.device import Device
 from mho.device.pulses import Exact
-from mho.experiments.experiment import Experiment, Numbers, Tick
+from mho.experiments.experiment import Experiment, Numbers, Pair, Settings, Tick
 from mho.experiments.mean_tile import MeanTile
+from mho.experiments.statistics import mean_over
 from mho.numerics.rng import child_key
-from mho.papers.quadratic import CENTRED, DEVICE, NOISE, D, _mean, _problems
+from mho.papers.quadratic import CENTRED, DEVICE, NOISE, D, problems
 from mho.responses.base import DOUBLE
 from mho.responses.constant import Constant
 from mho.theory.penalty import folded_mean
 from mho.tile.tile import Tile
 
 N, GAMMA, LENGTHS = 32, 0.4, 7
+METRICS = {  # the parts of E_K in the theorem of an algorithm
+    "digital": ("gradient",),
+    "analog-sgd": ("gradient",),
+    "rl": ("gradient", "P", "W"),
+    "rider": ("W", "P - Q", "G"),
+    "e-rider": ("W", "P - Q", "G"),
+}
 RATES: dict[str, Any] = {"transfer": "all", "gamma": GAMMA, "scale_transfer_lr": False}
 
 
-def _cell(algorithm: str, w: Device = DEVICE, p: Device = DEVICE, **more: bool) -> dict[str, Any]:
-    """at_minimum: W* is where W's symmetric points are; calibrated: P is read against its true ones."""
+def _cell(algorithm: str, w: Device = DEVICE, p: Device = DEVICE, **more: bool) -> Settings:
+    """Return a cell. at_minimum: W* stands at the symmetric points of W; calibrated: P is read against its own."""
     flags = {"at_minimum": False, "calibrated": False} | more
     return {"algorithm": algorithm, "devices": {"W": to_dict(w), "P": to_dict(p)}, "steps": 8000} | flags
 
@@ -56,7 +64,7 @@ CELLS = {
 
 
 def algorithm_of(name: str, alpha: float) -> Algorithm:
-    """An algorithm with the step sizes of the theorems."""
+    """Return an algorithm with the step sizes of the theorems."""
     rates = RATES | {"fast_lr": alpha, "transfer_lr": 0.4 * alpha}
     eta = 0.4 * alpha
     makers = {
@@ -69,12 +77,12 @@ def algorithm_of(name: str, alpha: float) -> Algorithm:
     return makers[name]()
 
 
-def run(settings: Mapping[str, Any], seed: int, tick: Tick) -> dict[str, tuple[float, float]]:
-    """Of each metric the exponent of K, and its value at the largest K ("... at K"): means over the instances.
+def run(settings: Mapping[str, Any], seed: int, tick: Tick) -> dict[str, Pair]:
+    """Return the exponent of K in each metric, and the metric at the largest K ("... at K"): means over instances.
 
-    "E_K" is the theorem's; its parts: "gradient" |grad f(visible W)|^2, "W" |W - W*|^2, "P" |P - P*(W)|^2, "P - Q",
-    "G" |G(P)|^2; "W, end": |W - W*|^2 in the last quarter. "C*/sigma": the least E|grad f|_d in the last quarter,
-    which assumption 3.6 wants to be 4 sqrt(2)/mu and more.
+    "E_K" is the metric of the theorem. Its parts: "gradient" |grad f(visible W)|^2, "W" |W - W*|^2, "P"
+    |P - P*(W)|^2, "P - Q", "G" |G(P)|^2. "W, end": |W - W*|^2 in the last quarter. "C*/sigma": the least
+    E|grad f|_d in the last quarter, at least 4 sqrt(2)/mu by assumption 3.6.
     """
     lengths = [settings["steps"] >> k for k in range(LENGTHS)][::-1]
     choppers, done = settings.get("choppers", 1), 0
@@ -93,11 +101,11 @@ def run(settings: Mapping[str, Any], seed: int, tick: Tick) -> dict[str, tuple[f
     found = {}
     for name, per_length in values.items():
         y = torch.stack(per_length)
-        found[f"{name} at K"] = _mean(y[-1])
+        found[f"{name} at K"] = mean_over(y[-1])
         if name != "C*/sigma":
-            found[f"exponent of {name}"] = _mean((x[:, None] * y.log()).sum(0) / (x * x).sum())
+            found[f"exponent of {name}"] = mean_over((x[:, None] * y.log()).sum(0) / (x * x).sum())
             late = x[-3:] - x[-3:].mean()
-            found[f"exponent of {name}, last 3"] = _mean(
+            found[f"exponent of {name}, last 3"] = mean_over(
                 (late[:, None] * y[-3:].log()).sum(0) / (late * late).sum()
             )
     return found
@@ -106,11 +114,11 @@ def run(settings: Mapping[str, Any], seed: int, tick: Tick) -> dict[str, tuple[f
 def _one(
     settings: Mapping[str, Any], seed: int, steps: int, chopper: int, watch: Any
 ) -> dict[str, torch.Tensor]:
-    """The metrics (instances,) of a run of that many steps."""
+    """Return the metrics (instances,) of a run of that many steps."""
     alpha = 0.05 * math.sqrt(1000 / steps)
     algorithm = algorithm_of(settings["algorithm"], alpha)
     g = torch.Generator().manual_seed(seed)
-    hessian, goal = _problems(N, g)
+    hessian, goal = problems(N, g)
     devices = {name: from_dict(data) for name, data in settings["devices"].items()}
 
     def new_tile(name: str, w: torch.Tensor, pulses: str = "update", digital: bool = False) -> Any:
@@ -128,7 +136,7 @@ def _one(
     for k in range(steps):
         visible = sum(term.weight() for term in algorithm.visible(state)).reshape(N, D)  # type: ignore[union-attr]
         slope = torch.bmm(hessian, (visible - goal)[:, :, None])[:, :, 0]
-        for name, value in _parts(state, goal, slope).items():
+        for name, value in _parts(settings["algorithm"], state, goal, slope).items():
             sums[name] = sums.get(name, 0.0) + value.square().sum(1)
             if name == "W" and k >= steps * 3 // 4:
                 sums["W, end"] = sums.get("W, end", 0.0) + 4 * value.square().sum(1)
@@ -139,26 +147,24 @@ def _one(
         if k % 200 == 0:
             watch(k)
     found = {name: value / steps for name, value in sums.items()}
-    theorem = {"rl": ("gradient", "P", "W"), "rider": ("W", "P - Q", "G"), "e-rider": ("W", "P - Q", "G")}
-    names = theorem.get(settings["algorithm"], ("gradient",))
-    return {"E_K": sum(found[name] for name in names), **found, "C*/sigma": least.amin(1) / NOISE}  # type: ignore[dict-item]
+    whole: Any = sum(found[name] for name in METRICS[settings["algorithm"]])
+    return {"E_K": whole, **found, "C*/sigma": least.amin(1) / NOISE}
 
 
-def _parts(s: State, goal: torch.Tensor, slope: torch.Tensor) -> dict[str, torch.Tensor]:
-    """The vectors (instances, 20) whose squares the metrics are made of."""
+def _parts(algorithm: str, s: State, goal: torch.Tensor, slope: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Return the vectors (instances, 20) whose squares the metrics are made of."""
     w = s.W.w.reshape(N, D)
     found = {"gradient": slope, "W": w - goal}
-    if not hasattr(s, "P"):
+    if algorithm in ("digital", "analog-sgd"):
         return found
-    p = s.P.w.reshape(N, D)
-    q = s.Q.reshape(N, D) if hasattr(s, "Q") else 0.0
-    if hasattr(s, "Q"):
-        found["P - Q"] = p - q
-    return found | {"P": p - q - (goal - w) / GAMMA, "G": s.P.G().reshape(N, D)}
+    p = seen = s.P.w.reshape(N, D)
+    if algorithm in ("rider", "e-rider"):
+        found["P - Q"] = seen = p - s.Q.reshape(N, D)
+    return found | {"P": seen - (goal - w) / GAMMA, "G": s.P.G().reshape(N, D)}
 
 
 def figure(numbers: Numbers) -> Any:
-    """The exponents of E_K and of |W - W*|^2, with their errors."""
+    """Draw the exponents of E_K and of |W - W*|^2, with their errors."""
     from mho.experiments import figures
 
     picture, (axes,) = figures.panels(1)
@@ -175,7 +181,7 @@ def figure(numbers: Numbers) -> Any:
 
 EXPERIMENT = Experiment(
     id="convergence-rates",
-    title="Exponents of the number of steps in the metrics of the convergence theorems",
+    title="arXiv 2502.06309 and 2602.21321, convergence theorems: exponents of the number of steps in the metrics",
     source="arXiv 2502.06309, Theorems 2 and 3, Corollary 1; arXiv 2602.21321, Theorem 3.7: -1/2, or a plateau (0)",
     cells=CELLS,
     run=run,

@@ -1,6 +1,7 @@
-"""What the papers and their code disagree about, each where a small run can show it (docs/errata.md).
+"""Disagreements of arXiv 2502.06309 and 2602.21321 with their code, or with themselves, that a small run can show.
 
-Numbers are of exact arithmetic or of one key, but for the mean squares of zero-shifting (4096 cells).
+The page about them is docs/errata.md. In the names of cells "a-" is 2502.06309 and "b-" is 2602.21321. Numbers come
+from exact arithmetic or from one key, except the mean squares of zero-shifting (4096 cells).
 """
 
 from collections.abc import Callable, Mapping
@@ -14,9 +15,9 @@ from mho.algorithms.residual_learning import ResidualLearning
 from mho.algorithms.residual_learning_v2 import ResidualLearningV2
 from mho.algorithms.rider import RIDER
 from mho.base.config import to_dict
-from mho.calibration import zero_shift
+from mho.calibration.zero_shift import zero_shift
 from mho.device.device import Device
-from mho.experiments.experiment import Experiment, Tick
+from mho.experiments.experiment import Experiment, Pair, Tick
 from mho.numerics.rng import child_key
 from mho.papers import quadratic
 from mho.responses.base import DOUBLE
@@ -28,11 +29,11 @@ from mho.theory.interval import constants
 from mho.theory.zero_shift import pulses_for
 from mho.tile.tile import Tile
 
-Values = dict[str, tuple[float, float]]
+Values = dict[str, Pair]
 
 
 def lemma_3(steps: int, seed: int, tick: Tick) -> Values:
-    """A Lemma 3: the Analog Update is Lipschitz in dW with F_max. It is with q_max."""
+    """Compare the Lipschitz constant of the Analog Update with F_max (Lemma 3 of 2502.06309) and with q_max."""
     law, w = Linear(c_lin=0.0), torch.linspace(-0.9, 0.9, steps, dtype=DOUBLE)
     step = torch.maximum(law.q_up(w), law.q_down(w))  # |U(w, dW) - U(w, 0)| of dW = +1 and -1
     largest = float(step.max())
@@ -41,7 +42,7 @@ def lemma_3(steps: int, seed: int, tick: Tick) -> Values:
 
 
 def equation_104(steps: int, seed: int, tick: Tick) -> Values:
-    """B (104): the symmetric point of (103), with tau_min = .8 positive, and with its sign."""
+    """Return the symmetric point of (103) in 2602.21321 with the sign of tau_min, and (104) with tau_min = 0.8."""
     up, down, upper, lower = 1.2, 0.8, 1.0, 0.8
     [point] = SoftBounds(upper, -lower).symmetric_points(up, down)
     printed = (up - down) / (up / upper - down / lower)
@@ -49,7 +50,7 @@ def equation_104(steps: int, seed: int, tick: Tick) -> Values:
 
 
 def theorem_c2(steps: int, seed: int, tick: Tick) -> Values:
-    """B Theorem C.2: "N <= n" pulses suffice for delta; mean square over delta behind n/4 and n pulses."""
+    """Return the mean square over delta after n/4 and n pulses; Theorem C.2 of 2602.21321 says "N <= n"."""
     law, dw_min, start, delta = Linear(c_lin=0.25), 1e-3, -0.5, 0.02
     n = float(pulses_for(start, delta, dw_min, constants(law, -0.8, 0.8)))
     found = {"n": (n, 0.0)}
@@ -65,8 +66,10 @@ def theorem_c2(steps: int, seed: int, tick: Tick) -> Values:
 
 
 def algorithm_3(steps: int, seed: int, tick: Tick) -> Values:
-    """B: "RIDER is E-RIDER with p = 0". Algorithm 3 without a flip never renews its reference: largest differences
-    of W from Residual Learning's, with the same pulses."""
+    """Return the largest differences of W from Residual Learning's, with the same pulses.
+
+    2602.21321 says: "RIDER is E-RIDER with p = 0". Its Algorithm 3 without a flip never renews its reference.
+    """
     rates = quadratic.RATES
     ends = {
         "E-RIDER without flips": ERIDER.printed(gamma=0.4, eta=0.02, chop_prob=1e-12, **rates),
@@ -84,7 +87,7 @@ def _state(algorithm: Algorithm, w: torch.Tensor, seed: int) -> State:
 
 
 def _trained(algorithm: Algorithm, steps: int, seed: int) -> torch.Tensor:
-    """W behind steps of a noisy quadratic of 20 weights."""
+    """Return W after steps of a noisy quadratic of 20 weights."""
     state = _state(algorithm, torch.zeros(20, 1), seed)
     g = torch.Generator().manual_seed(seed)
     goal = 0.3 * torch.randn(20, 1, generator=g)
@@ -96,8 +99,10 @@ def _trained(algorithm: Algorithm, steps: int, seed: int) -> torch.Tensor:
 
 
 def period(steps: int, seed: int, tick: Tick) -> Values:
-    """B: the text's chopper flips with probability p a step, the code's every 1/p reads of a column: steps between
-    flips of one column of an array of 392, p = .05."""
+    """Count the steps between flips of one column of an array of 392, p = 0.05.
+
+    In the text of 2602.21321 the chopper flips with probability p a step, in the code every 1/p reads of a column.
+    """
     algorithm = ERIDER()
     state = _state(algorithm, torch.zeros(1, 392), seed)
     x, d = torch.zeros(1, 392), torch.zeros(1, 1)
@@ -111,8 +116,11 @@ def period(steps: int, seed: int, tick: Tick) -> Values:
 
 
 def buffer(steps: int, seed: int, tick: Tick) -> Values:
-    """A, Residual Learning v2: the paper takes what was sent out of H, the code leaves it: error of the quadratic
-    on cells with their symmetric point at 0, 8 instances."""
+    """Return errors of the quadratic on cells with their symmetric point at 0, 8 instances.
+
+    Residual Learning v2 of 2502.06309: the text takes the sent part out of H ("decrement"), the code leaves it in
+    H.
+    """
     rates: dict[str, Any] = {"fast_lr": 0.05, "scale_fast_lr": False, "transfer_lr": 1.0, "max_pulses": 31}
     rates |= {"auto_granularity": 0.0, "transfer": "all", "gamma": 0.4}
     devices = {name: to_dict(quadratic.CENTRED) for name in ("W", "P")}
@@ -125,7 +133,7 @@ def buffer(steps: int, seed: int, tick: Tick) -> Values:
 
 
 def power_step(steps: int, seed: int, tick: Tick) -> Values:
-    """A (148) against the PowStepDevice that the released script for MNIST builds: q+(0), gamma_res .5."""
+    """Return q+(0) at gamma_res 0.5: (148) of 2502.06309, and the PowStepDevice of its script for MNIST."""
     ours, theirs = Power(tau=0.6, gamma_res=0.5), PowStep(0.6, -0.6, gamma_up=0.5, gamma_down=0.5)
     return {"(148)": (ours.q_up(0.0), 0.0), "PowStepDevice": (theirs.q_up(0.0), 0.0)}
 
@@ -142,15 +150,14 @@ ITEMS: dict[str, tuple[Callable[[int, int, Tick], Values], int]] = {
 
 
 def run(settings: Mapping[str, Any], seed: int, tick: Tick) -> Values:
-    """What the item's function returns."""
+    """Return the numbers of an item."""
     return ITEMS[settings["item"]][0](settings["steps"], seed, tick)
 
 
 EXPERIMENT = Experiment(
     id="errata",
-    title="Where the papers and their code disagree",
+    title="Disagreements of the papers and their code",
     source="arXiv 2502.06309 and 2602.21321, and their authors' code",
     cells={name: {"item": name, "steps": steps} for name, (_, steps) in ITEMS.items()},
     run=run,
-    published={},
 )

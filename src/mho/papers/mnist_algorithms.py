@@ -1,4 +1,4 @@
-"""Every algorithm on one network and one good device, and again with the symmetric points 0.4 off.
+"""All algorithms on one network and one good device, and again with the symmetric points 0.4 off.
 
 784-256-128-10, sigmoid, MNIST, 3 epochs, batch 10, lr 0.1. Soft bounds +-2 in 1200 states, multiplicative
 cycle-to-cycle noise 30 %, gain spread 30 %, the converters of the papers, no learned output scale. Pace and
@@ -27,7 +27,7 @@ from mho.crossbar import Crossbar
 from mho.crossbar import Mapping as Layout
 from mho.data import load
 from mho.device.device import Device
-from mho.experiments.experiment import Experiment, Tick
+from mho.experiments.experiment import Experiment, Pair, Tick
 from mho.responses.soft_bounds import SoftBounds
 from mho.training.session import Session
 from mho.training.spec import RunSpec
@@ -69,8 +69,8 @@ CELLS = {
 }
 
 
-def run(settings: Mapping[str, Any], seed: int, tick: Tick) -> dict[str, tuple[float, float]]:
-    """{"test accuracy": in percent, with the standard error that 10,000 test images leave}."""
+def run(settings: Mapping[str, Any], seed: int, tick: Tick) -> dict[str, Pair]:
+    """Return {"test accuracy": [%], with the standard error of 10,000 test images}."""
     device = DEVICE.replace(reference_mean=settings["offset"])
     hardware = Crossbar(from_dict(settings["algorithm"]), device, mapping=Layout(out_scale="none"))
     shape: dict[str, Any] = {"hidden": (256, 128), "activation": "sigmoid", "lr": 0.1, "lr_step": 0}
@@ -90,9 +90,8 @@ def run(settings: Mapping[str, Any], seed: int, tick: Tick) -> dict[str, tuple[f
 
 EXPERIMENT = Experiment(
     id="mnist-algorithms",
-    title="All algorithms: a fully connected network on MNIST, 3 epochs; test accuracy in percent",
+    title="All algorithms: a fully connected network on MNIST, 3 epochs; test accuracy [%]",
     source="no paper",
     cells=CELLS,
     run=run,
-    published={},
 )

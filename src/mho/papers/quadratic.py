@@ -1,4 +1,4 @@
-"""A noisy quadratic on devices whose symmetric points are anywhere: who finds the minimum, who is biased.
+"""A noisy quadratic on devices with scattered symmetric points: algorithms that find the minimum, or a biased one.
 
 f(W) = 1/2 (W - W*)^T H (W - W*), 20 weights, eigenvalues of H log-uniform in [0.3, 1.5], W* ~ N(0, 0.3^2)
 clipped at 0.7, gradient noise N(0, 0.3^2). Devices q+ = (1 + c)(1 - w), q- = (1 - c)(1 + w), whose symmetric
@@ -27,7 +27,8 @@ from mho.base.config import from_dict, to_dict
 from mho.calibration.symmetric_points import symmetric_point
 from mho.device.device import Absolute, Device
 from mho.device.pulses import Exact, Pulses
-from mho.experiments.experiment import Experiment, Tick
+from mho.experiments.experiment import Experiment, Pair, Settings, Tick
+from mho.experiments.statistics import mean_over
 from mho.numerics.rng import child_key
 from mho.responses.constant import Constant
 from mho.responses.linear import Linear
@@ -40,7 +41,7 @@ DEVICE = Device(Linear(c_lin=0.3), spread={"c_lin": Absolute(0.2, low=-0.85, hig
 CENTRED = Device(Linear(c_lin=0.0))
 
 
-def _cell(algorithm: Algorithm, steps: int = 20_000, devices: Mapping[str, Device] | None = None) -> dict:
+def _cell(algorithm: Algorithm, steps: int = 20_000, devices: Mapping[str, Device] | None = None) -> Settings:
     devices = devices or {"W": DEVICE, "P": DEVICE}
     plain = {name: to_dict(device) for name, device in devices.items()}
     return {"algorithm": to_dict(algorithm), "devices": plain, "steps": steps, "instances": 32}
@@ -97,12 +98,15 @@ PUBLISHED = {
 }
 
 
-def run(settings: Mapping[str, Any], seed: int, tick: Tick) -> dict[str, tuple[float, float]]:
-    """{"error": |W - W*|^2 / 20 in the last quarter of the steps, mean over instances and its standard error; for
-    RIDER also "predicted": the same with W at its own array's symmetric point, and "ratio"}."""
+def run(settings: Mapping[str, Any], seed: int, tick: Tick) -> dict[str, Pair]:
+    """Return means over the instances, standard errors.
+
+    "error": |W - W*|^2 / 20 in the last quarter of the steps. For RIDER also "predicted", the same with W at the
+    symmetric point of its array, and "ratio".
+    """
     n, steps = settings["instances"], settings["steps"]
     g = torch.Generator().manual_seed(seed)
-    hessian, goal = _problems(n, g)
+    hessian, goal = problems(n, g)
     algorithm = from_dict(settings["algorithm"])
     devices = {name: from_dict(data) for name, data in settings["devices"].items()}
     state = algorithm.init(new_tile_of(devices, seed), torch.zeros(n * D, 1))
@@ -119,16 +123,16 @@ def run(settings: Mapping[str, Any], seed: int, tick: Tick) -> dict[str, tuple[f
         if k % 100 == 0:
             tick(k, steps)
     own = (error / (steps - first)).mean(1)
-    numbers = {"error": _mean(own)}
+    numbers = {"error": mean_over(own)}
     if isinstance(algorithm, RIDER):
         predicted = (symmetric_point(state.W).reshape(n, D) - goal).square().mean(1)
-        numbers["predicted"] = _mean(predicted)
-        numbers["ratio"] = _mean(own / predicted.mean())
+        numbers["predicted"] = mean_over(predicted)
+        numbers["ratio"] = mean_over(own / predicted.mean())
     return numbers
 
 
-def _problems(n: int, g: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-    """Hessians (n, 20, 20) and minima (n, 20)."""
+def problems(n: int, g: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    """Draw hessians (n, 20, 20) and minima (n, 20)."""
     low, high = math.log(0.3), math.log(1.5)
     values = torch.exp(low + (high - low) * torch.rand(n, D, generator=g))
     basis = torch.linalg.qr(torch.randn(n, D, D, generator=g)).Q
@@ -137,16 +141,14 @@ def _problems(n: int, g: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def new_tile_of(devices: Mapping[str, Device], seed: int) -> NewTile:
+    """Return the function that makes the arrays of an algorithm, {array: device}, with stochastic rounding."""
+
     def new_tile(name: str, w: torch.Tensor, pulses: str = "update", digital: bool = False) -> Tile:
         if digital:
             return Tile(w, Device(Constant(tau_max=100.0, tau_min=-100.0)), pulses=Exact())
         return Tile(w, devices[name], pulses=Pulses(rounding="stochastic"), key=child_key(seed, name))
 
     return new_tile
-
-
-def _mean(samples: torch.Tensor) -> tuple[float, float]:
-    return float(samples.mean()), float(samples.std() / len(samples) ** 0.5)
 
 
 EXPERIMENT = Experiment(

@@ -19,6 +19,7 @@ from types import ModuleType
 import numpy as np
 
 from mho.base.errors import complaint
+from mho.base.files import write_text
 from mho.base.records import float_fields
 from mho.device.device import Cells, Device
 from mho.kernels.law.emit import lower
@@ -223,9 +224,7 @@ def module_of(prefix: str, source: str, digest: str = "") -> ModuleType:
     if name not in _MODULES:
         path = cache_folder() / f"{name}.py"
         if not path.exists():
-            draft = path.with_suffix(f".{os.getpid()}.tmp")
-            draft.write_text(source)
-            draft.replace(path)
+            write_text(path, source)
         spec = importlib.util.spec_from_file_location(name, path)
         assert spec is not None and spec.loader is not None
         module = importlib.util.module_from_spec(spec)

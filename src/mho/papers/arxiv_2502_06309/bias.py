@@ -1,9 +1,10 @@
-"""Where Analog SGD ends on quadratics, against the root of its mean step; and how its bias grows with the noise.
+"""Theorems 1 and 5 of arXiv 2502.06309: the end of Analog SGD on quadratics, and its bias against the noise.
 
 f(W) = 1/2 (W - W*)^T H (W - W*), 20 weights, 32 instances as in `quadratic`; gradient noise N(0, sigma^2),
-expected steps (no granularity) unless the cell says "pulses". Each cell is run with two step sizes, and what
-they find is extrapolated to the step size 0: 2 W(lr/2) - W(lr). Eight copies of each instance differ in the
-noise only; the mean is over them and over time. In the cells "noise-..." H is 0.1 times the identity.
+expected steps (no granularity) unless the cell says "pulses". Each cell is run with two step sizes, and the ends
+are extrapolated to the step size 0: 2 W(lr/2) - W(lr). The end is compared with the root of the mean step. Eight
+copies of each instance differ in the noise only; the mean is over them and over time. In the cells "noise-..." H
+is 0.1 times the identity.
 """
 
 import math
@@ -16,11 +17,11 @@ from mho.algorithms.analog_sgd import AnalogSGD
 from mho.algorithms.base import Factors, State
 from mho.device.device import Device
 from mho.device.pulses import Pulses
-from mho.experiments.experiment import Experiment, Numbers, Tick
+from mho.experiments.experiment import Experiment, Numbers, Pair, Settings, Tick
 from mho.experiments.mean_tile import MeanTile
-from mho.experiments.statistics import exponent
+from mho.experiments.statistics import exponent, mean_over
 from mho.numerics.rng import child_key
-from mho.papers.quadratic import D, _mean, _problems
+from mho.papers.quadratic import D, problems
 from mho.responses.base import DOUBLE, Response
 from mho.responses.exponential import Exponential
 from mho.responses.linear import Linear
@@ -35,7 +36,7 @@ NOISES = (0.0025, 0.005, 0.01, 0.03, 0.1, 0.3, 1.0, 2.5)
 
 
 class Skewed(Response, named=False):
-    """A law that is not in the package, as a user would write it; w_sp = .155.
+    """A law that is not in the package, as a user would write it; w_sp = 0.155.
 
     Source: none, number 0; README has one like it.
     """
@@ -57,7 +58,7 @@ LAWS: dict[str, Response] = {
     "user": Skewed(),
     "soft": SoftBounds(),
 }
-CELLS: dict[str, dict[str, Any]] = {
+CELLS: dict[str, Settings] = {
     **{f"root-{law}": {"law": law, "noise": 0.3} for law in ("linear", "power", "exponential", "user")},
     "root-linear-pulses": {"law": "linear", "noise": 0.3, "dw_min": 1e-3},
     **{f"noiseless-{law}": {"law": law, "noise": 0.0} for law in ("linear", "power", "exponential", "user")},
@@ -70,12 +71,15 @@ for _settings in CELLS.values():
     _settings["steps"] = 6_000 if _settings["noise"] else 10_000
 
 
-def run(settings: Mapping[str, Any], seed: int, tick: Tick) -> dict[str, tuple[float, float]]:
-    """Over the instances: "bias": |W - W*| (without noise that of the smaller step); "distance": |W - root| over
-    |root - W*|; "slope": of W - W* on root - W*, 1 if they agree; "size": Sigma R'/h, and "part": the part of the
-    way from W* to the symmetric point that W has gone, with "predicted part" (cells noise-...)."""
+def run(settings: Mapping[str, Any], seed: int, tick: Tick) -> dict[str, Pair]:
+    """Return means over the instances, standard errors.
+
+    "bias": |W - W*|, without noise that of the smaller step; "distance": |W - root| over |root - W*|; "slope": of
+    W - W* on root - W*, 1 if they agree. In the cells noise-...: "size", Sigma R'/h, and "part", the part of the
+    way from W* to the symmetric point that W has gone, with "predicted part".
+    """
     g = torch.Generator().manual_seed(seed)
-    hessian, goal = _problems(N, g)
+    hessian, goal = problems(N, g)
     if "curvature" in settings:
         hessian = settings["curvature"] * torch.eye(D).expand(N, D, D)
     steps = settings["steps"]
@@ -91,19 +95,19 @@ def run(settings: Mapping[str, Any], seed: int, tick: Tick) -> dict[str, tuple[f
     off = w - goal.double()
     if settings["noise"] == 0:
         return {
-            name: _mean((end - goal).norm(dim=1))
+            name: mean_over((end - goal).norm(dim=1))
             for name, end in zip(("bias at lr", "bias"), ends, strict=True)
         }
-    found = {"bias": _mean(off.norm(dim=1))}
+    found = {"bias": mean_over(off.norm(dim=1))}
     law = LAWS[settings["law"]]
     aim = torch.stack(
         [root(law, h, w0, noise=settings["noise"]) for h, w0 in zip(hessian, goal, strict=True)]
     )
     way = aim - goal
     found |= {
-        "distance": _mean((w - aim).norm(dim=1) / way.norm(dim=1)),
-        "distance at lr": _mean((ends[0] - aim).norm(dim=1) / way.norm(dim=1)),
-        "slope": _mean((off * way).sum(1) / way.square().sum(1)),
+        "distance": mean_over((w - aim).norm(dim=1) / way.norm(dim=1)),
+        "distance at lr": mean_over((ends[0] - aim).norm(dim=1) / way.norm(dim=1)),
+        "slope": mean_over((off * way).sum(1) / way.square().sum(1)),
     }
     if "curvature" in settings:
         sigma = float(folded_mean(0.0, settings["noise"]))
@@ -111,8 +115,8 @@ def run(settings: Mapping[str, Any], seed: int, tick: Tick) -> dict[str, tuple[f
         full = law.central_sp() - goal
         found |= {
             "size": (size, 0.0),
-            "part": _mean((off * full).sum(1) / full.square().sum(1)),
-            "predicted part": _mean((way * full).sum(1) / full.square().sum(1)),
+            "part": mean_over((off * full).sum(1) / full.square().sum(1)),
+            "predicted part": mean_over((way * full).sum(1) / full.square().sum(1)),
         }
     return found
 
@@ -126,8 +130,10 @@ def _end(
     key: int,
     watch: Any,
 ) -> torch.Tensor:
-    """(N, D) float64: the mean of W over the copies and the steps after the first quarter; without noise W at the
-    end."""
+    """Return (N, D) float64: the mean of W over the copies and the steps after the first quarter.
+
+    Without noise it is W at the end.
+    """
     dw_min = settings.get("dw_min")
     device, w0 = Device(LAWS[settings["law"]], dw_min or 1e-3), torch.zeros(COPIES * N * D, 1)
     algorithm = AnalogSGD()
@@ -149,20 +155,20 @@ def _end(
     return total / (steps - first)
 
 
-def summary(numbers: Numbers) -> dict[str, tuple[float, float]]:
-    """Exponent of the bias against the noise where Sigma R'/h < .1, and between the last two noises."""
+def summary(numbers: Numbers) -> dict[str, Pair]:
+    """Return the exponent of the bias in the noise for Sigma R'/h < 0.1, and that of the last two noises."""
     part = {n: numbers[f"noise-{n}"]["part"][0] for n in NOISES}
     small = [n for n in NOISES if numbers[f"noise-{n}"]["size"][0] < 0.1]
     a, b = NOISES[-2:]
     last = math.log(part[b] / part[a]) / math.log(b / a)
     return {
-        "exponent of the bias where Sigma R'/h < .1": exponent(small, [part[n] for n in small]),
+        "exponent of the bias for Sigma R'/h < 0.1": exponent(small, [part[n] for n in small]),
         "exponent between the last two": (last, 0.0),
     }
 
 
 def figure(numbers: Numbers) -> Any:
-    """The way that W has gone to the symmetric point against Sigma R'/h."""
+    """Draw the part of the way to the symmetric point that W has gone, against Sigma R'/h."""
     from mho.experiments import figures
 
     picture, (axes,) = figures.panels(1)
@@ -176,7 +182,7 @@ def figure(numbers: Numbers) -> Any:
 
 EXPERIMENT = Experiment(
     id="analog-sgd-bias",
-    title="Analog SGD on quadratics: where it ends against the root of T(W), and its bias against the noise",
+    title="arXiv 2502.06309, Theorems 1 and 5: the end of Analog SGD on quadratics against the root of T(W)",
     source="arXiv 2502.06309, Theorems 1 and 5",
     cells=CELLS,
     run=run,

@@ -1,10 +1,10 @@
-"""Which way Analog SGD's implicit penalty moves the weights of a small network, against the prediction.
+"""Theorem 1 of arXiv 2502.06309: the shift of a small network's weights by the implicit penalty of Analog SGD.
 
-6-3-2, tanh, no biases; 512 samples x ~ N(0, 1), targets of a teacher of the same shape (weights N(0, .6^2))
-plus noise N(0, .1^2). W* is the minimum of the loss on all samples next to the teacher; H is the Hessian there,
+6-3-2, tanh, no biases; 512 samples x ~ N(0, 1), targets of a teacher of the same shape (weights N(0, 0.6^2))
+plus noise N(0, 0.1^2). W* is the minimum of the loss on all samples next to the teacher; H is the Hessian there,
 Sigma the mean size of a mini-batch's gradient. Analog SGD, as its mean step (no granularity), starts at W* in
-64 copies, which differ in the mini-batches only. The law is Linear with bounds +-2.5 and symmetric points N(.3,
-.2^2). The mean over copies and later steps, extrapolated to the step size 0, less W* is the displacement.
+64 copies, which differ in the mini-batches only. The law is Linear with bounds +-2.5 and symmetric points N(0.3,
+0.2^2). The displacement is the mean over copies and later steps, extrapolated to the step size 0, less W*.
 Prediction: the zero of H (W - W*) + Sigma R(W).
 """
 
@@ -16,8 +16,8 @@ from scipy import stats
 
 from mho.base.errors import complaint
 from mho.device.device import Absolute, Device
-from mho.experiments.experiment import Experiment, Tick
-from mho.experiments.statistics import mean_of
+from mho.experiments.experiment import Experiment, Pair, Tick
+from mho.experiments.statistics import means_of
 from mho.numerics.rng import child_key
 from mho.responses.base import DOUBLE, Response
 from mho.responses.linear import Linear
@@ -29,11 +29,14 @@ DEVICE = Device(Linear(c_lin=0.12, tau=2.5), spread={"c_lin": Absolute(0.08)})
 CELLS = {f"batch-{batch}": {"batch": batch, "instances": 6, "lr": 0.2, "steps": 10_000} for batch in (2, 16)}
 
 
-def run(settings: Mapping[str, Any], seed: int, tick: Tick) -> dict[str, tuple[float, float]]:
-    """Over the 24 weights of each instance: "sign" (share of weights moved the predicted way), "sign of larger" (of
-    the half with the larger predictions), "rank correlation" (Spearman), "slope" of the displacement on the
-    prediction; "size": rms displacement [weight units]. Means over the instances, standard errors."""
-    found: dict[str, list[float]] = {}
+def run(settings: Mapping[str, Any], seed: int, tick: Tick) -> dict[str, Pair]:
+    """Return numbers of the 24 weights of each instance: means over the instances, standard errors.
+
+    "sign": share of the weights that moved the predicted way; "sign of larger": of the half with the larger
+    predictions; "rank correlation" (Spearman); "slope" of the displacement on the prediction; "size": rms
+    displacement [weight units].
+    """
+    found = []
     n, steps = settings["instances"], settings["steps"]
     for k in range(n):
         g = torch.Generator().manual_seed(child_key(seed, "problem", k) >> 1)
@@ -61,9 +64,8 @@ def run(settings: Mapping[str, Any], seed: int, tick: Tick) -> dict[str, tuple[f
             "slope": float((moved * predicted).sum() / predicted.square().sum()),
             "size": float(moved.square().mean().sqrt()),
         }
-        for name, value in values.items():
-            found.setdefault(name, []).append(value)
-    return {name: mean_of(values) for name, values in found.items()}
+        found.append(values)
+    return means_of(found)
 
 
 def _outputs(w: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
@@ -71,12 +73,12 @@ def _outputs(w: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
 
 
 def _loss(w: torch.Tensor, x: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """Half the mean over the samples of |y - target|^2."""
+    """Return half the mean over the samples of |y - target|^2."""
     return (_outputs(w, x) - target).square().sum() / (2 * len(x))
 
 
 def _problem(g: torch.Generator) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Samples (512, 6), targets (512, 2), and a minimum (24,) inside the bounds, of 20 teachers' the first.
+    """Return samples (512, 6), targets (512, 2), and a minimum (24,) inside the bounds: the first of 20 teachers'.
 
     Raises: MhoError if none of them has one.
     """
@@ -88,7 +90,7 @@ def _problem(g: torch.Generator) -> tuple[torch.Tensor, torch.Tensor, torch.Tens
         curvature = torch.linalg.eigvalsh(_hessian(star, x, target))
         if star.abs().max() < 0.9 * DEVICE.response.tau and curvature[0] > 1e-4:  # type: ignore[attr-defined]
             return x, target, star
-    raise complaint("papers.bias_network", "no minimum inside the bounds was found")
+    raise complaint("bias_network.run", "no minimum inside the bounds was found")
 
 
 def _minimum(start: torch.Tensor, x: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
@@ -112,7 +114,7 @@ def _hessian(w: torch.Tensor, x: torch.Tensor, target: torch.Tensor) -> torch.Te
 def _mean_size(
     w: torch.Tensor, x: torch.Tensor, target: torch.Tensor, batch: int, g: torch.Generator
 ) -> torch.Tensor:
-    """(24,) E|grad f(W; batch)|."""
+    """Return (24,) E|grad f(W; batch)|."""
     each = _gradient(w.repeat(len(x), 1), x[:, None], target[:, None])
     picks = torch.randint(len(x), (4000, batch), generator=g)
     return each[picks].mean(1).abs().mean(0)
@@ -129,9 +131,9 @@ def train(
     g: torch.Generator,
     watch: Callable[[int], None] = lambda done: None,
 ) -> torch.Tensor:
-    """(24,) the mean of the weights over the copies and over the steps after the first half.
+    """Return (24,) the mean of the weights over the copies and over the steps after the first half.
 
-    One step is W - lr g F(W) - lr |g| G(W), what `AnalogSGD` does to a tile with `Expected` pulses.
+    One step is W - lr g F(W) - lr |g| G(W), the step of `AnalogSGD` on a tile with `Expected` pulses.
     """
     w, total = star.repeat(COPIES, 1), torch.zeros_like(star)
     for k in range(steps):
@@ -146,7 +148,7 @@ def train(
 
 
 def _gradient(w: torch.Tensor, x: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """(copies, 24): the gradients of `_loss` for weights (copies, 24) on samples (copies, batch, ...)."""
+    """Return (copies, 24): the gradients of `_loss` for weights (copies, 24) on samples (copies, batch, ...)."""
     first, second = w[:, :SPLIT].reshape(-1, HIDDEN, IN), w[:, SPLIT:].reshape(-1, OUT, HIDDEN)
     hidden = torch.tanh(x @ first.mT)
     error = (hidden @ second.mT - target) / x.shape[1]
@@ -160,5 +162,4 @@ EXPERIMENT = Experiment(
     source="arXiv 2502.06309, Theorem 1: its quadratic at W*",
     cells=CELLS,
     run=run,
-    published={},
 )

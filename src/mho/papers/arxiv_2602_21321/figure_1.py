@@ -1,9 +1,11 @@
-"""B Fig. 1: a 512 x 512 array calibrated by N alternating pulses, and the N that 1 % takes, against dw_min.
+"""Fig. 1 of arXiv 2602.21321: a 512 x 512 array calibrated by N alternating pulses, and the N that 1 % takes.
 
-(a) 2000 states, N = 500 ... 8000: what is left of the mean and the spread of the symmetric points. (b) the
-smallest of the paper's N with a mean error of at most 1 %. Cells as in the authors' script: soft bounds +-1,
-down pulses 0.6 times as large (up_down .4), up_down_std .08, gain spread .02, no noise; all weights start at
--.5; the estimate is the weight after the last pulse. Also: where float32 cells end.
+(a) 2000 states, N = 500 ... 8000: the error that is left in the mean and the spread of the symmetric points.
+(b) The smallest of the paper's N with a mean error of at most 1 %, against dw_min.
+"float32": the error of cells in float32 beside that of cells in float64, after 30 time constants.
+
+Cells as in the authors' script: soft bounds +-1, down pulses 0.6 times as large (up_down 0.4), up_down_std 0.08,
+gain spread 0.02, no noise. All weights start at -0.5; the estimate is the weight after the last pulse.
 """
 
 from collections.abc import Mapping
@@ -13,13 +15,13 @@ import numpy as np
 import torch
 
 from mho.base.config import from_dict, to_dict
-from mho.calibration import zero_shift
 from mho.calibration.offset import Offset
 from mho.calibration.run import Course
 from mho.calibration.symmetric_points import symmetric_point
+from mho.calibration.zero_shift import zero_shift
 from mho.device.device import Absolute, Device
-from mho.experiments.experiment import Experiment, Numbers, Tick
-from mho.experiments.statistics import mean_of
+from mho.experiments.experiment import Experiment, Numbers, Pair, Settings, Tick
+from mho.experiments.statistics import means_of
 from mho.numerics.rng import child_key
 from mho.responses.base import DOUBLE
 from mho.responses.soft_bounds import SoftBounds
@@ -31,7 +33,7 @@ NUMBERS = (200, 500, *(1000 * 2**k for k in range(14)))  # 8.192 million
 GRANULARITIES = (5e-3, 1e-3, 2e-4, 4e-5, 8e-6, 1.6e-6)
 
 
-def _cell(kind: str, device: Device, steps: int, **more: Any) -> dict[str, Any]:
+def _cell(kind: str, device: Device, steps: int, **more: Any) -> Settings:
     return {"kind": kind, "device": to_dict(device), "steps": steps} | more
 
 
@@ -50,28 +52,25 @@ CELLS = {
 }
 
 
-def run(settings: Mapping[str, Any], seed: int, tick: Tick) -> dict[str, tuple[float, float]]:
-    """What `_left`, `_smallest` or `_single` measure, mean and standard error over the arrays."""
+def run(settings: Mapping[str, Any], seed: int, tick: Tick) -> dict[str, Pair]:
+    """Return the numbers of `_left`, `_smallest` or `_single`: means over the arrays, standard errors."""
     device = from_dict(settings["device"])
     measure = {"a": _left, "b": _smallest, "float32": _single}[settings["kind"]]
-    found: dict[str, list[float]] = {}
-    for repeat in range(settings["repeats"]):
-        tile = Tile(torch.full(settings["shape"], START), device, key=child_key(seed, "array", repeat))
-        for name, value in measure(tile, settings["steps"], tick).items():
-            found.setdefault(name, []).append(value)
-    return {name: mean_of(values) for name, values in found.items()}
+    keys = [child_key(seed, "array", repeat) for repeat in range(settings["repeats"])]
+    tiles = (Tile(torch.full(settings["shape"], START), device, key=key) for key in keys)
+    return means_of(measure(tile, settings["steps"]) for tile in tiles)
 
 
-def _left(tile: Tile, n: int, tick: Tick) -> dict[str, float]:
-    """Mean and standard deviation of estimate less true point [weight units]; the former relative."""
+def _left(tile: Tile, n: int) -> dict[str, float]:
+    """Return mean and standard deviation of estimate less true point [weight units], and the relative mean."""
     found = zero_shift(tile, n)
     offset = found.offset
     relative = abs(offset.mu) / abs(float(symmetric_point(tile, DOUBLE).mean()))
     return {"mean": offset.mu, "std": offset.sigma, "relative": relative}
 
 
-def _smallest(tile: Tile, most: int, tick: Tick) -> dict[str, float]:
-    """ "N": the smallest of NUMBERS with a mean error of 1 % of the mean point; "exact N": of all even numbers."""
+def _smallest(tile: Tile, most: int) -> dict[str, float]:
+    """Return "N", the smallest of NUMBERS with a mean error of 1 %, and "exact N", the smallest even number."""
     truth = symmetric_point(tile, DOUBLE)
 
     def good(course: Course) -> bool:
@@ -97,9 +96,12 @@ def _smallest(tile: Tile, most: int, tick: Tick) -> dict[str, float]:
     return found
 
 
-def _single(tile: Tile, n: int, tick: Tick) -> dict[str, float]:
-    """The error after n pulses in float64 and in float32: mean and root mean square [weight units], and the latter
-    [dw_min]; "stopped": the part of the cells that float32 does not move any more."""
+def _single(tile: Tile, n: int) -> dict[str, float]:
+    """Return the errors after n pulses in float64 and in float32.
+
+    "mean" and "size" (root mean square) [weight units], "size/dw_min", and "stopped": the part of the cells that
+    pulses do not move any more in float32.
+    """
     n -= n % 2
     truth = symmetric_point(tile, DOUBLE)
     course = Course(tile)
@@ -119,8 +121,10 @@ def _single(tile: Tile, n: int, tick: Tick) -> dict[str, float]:
 
 
 def alternate_in_float32(tile: Tile, n: int, start: np.ndarray | None = None) -> np.ndarray:
-    """(out, in) float32: n alternating pulses on a tile's cells, or from `start`, as `Tile.pulse` would send them;
-    the tile stays as it is."""
+    """Return weights (out, in) float32 after n alternating pulses on a tile's cells, or from `start`.
+
+    The pulses are those of `Tile.pulse`; the tile stays as it is.
+    """
     from mho.kernels.law.float64 import shift_kernels
 
     cells = tile.parameters_of_cells
@@ -135,7 +139,7 @@ def alternate_in_float32(tile: Tile, n: int, start: np.ndarray | None = None) ->
 
 
 def figure(numbers: Numbers) -> Any:
-    """a: relative mean error against N; b: N of 1 % against dw_min; c: where float32 and float64 end."""
+    """Draw relative mean errors against N (a), N of 1 % against dw_min (b), and errors in both precisions (c)."""
     from mho.experiments import figures
 
     picture, axes = figures.panels(3)
@@ -158,10 +162,9 @@ def figure(numbers: Numbers) -> Any:
 
 EXPERIMENT = Experiment(
     id="b-fig-1",
-    title="B Fig. 1: what N pulses leave (2000 states), and the N that 1 % takes; float32 against float64",
+    title="arXiv 2602.21321, Fig. 1: errors after N pulses (2000 states), N for 1 %, float32 against float64",
     source="arXiv 2602.21321, Fig. 1 and F.1: numbers are not printed; more than 2000 pulses are needed for 1 %",
     cells=CELLS,
     run=run,
-    published={},
     figure=figure,
 )

@@ -1,10 +1,10 @@
-"""B Fig. 5: accuracy of E-RIDER against the chopper's p, p = 0 being RIDER, on HfO2 cells with 4 to 5 states.
+"""Fig. 5 of arXiv 2602.21321: accuracy of E-RIDER against the chopper's p on HfO2 cells with 4 to 5 states.
 
-The paper trains the fully connected network on MNIST for 50 epochs: `b-fig-5-mnist`, the run of `b-table-2` with
-references off by N(0, .2^2). The cells "digits-..." are the same settings (its table 5) at the size of the
-package's digits, 64-64-10, 50 epochs: a column keeps its sign for 1/p sweeps of its array, so that small p need
-long runs. With p = 0 (RIDER) W gets what its own pulses, 5 at most, make of transfer_lr (P - Q), with a
-transfer_lr as the buffer's; how the paper ran p = 0 it does not say, and its released code refuses it.
+p = 0 is RIDER. The paper trains the fully connected network on MNIST for 50 epochs: `b-fig-5-mnist`, the run of
+`b-table-2` with references off by N(0, 0.2^2). The cells "digits-..." have the same settings (its table 5) at the
+size of the package's digits, 64-64-10, 50 epochs. A column keeps its sign for 1/p sweeps of its array, so small p
+need long runs. With p = 0 (RIDER) W gets at most 5 pulses of its own for transfer_lr (P - Q), with the transfer_lr
+of the buffer. The paper does not say how it ran p = 0, and its released code refuses that value.
 """
 
 from collections.abc import Mapping
@@ -17,9 +17,8 @@ from mho.crossbar import Crossbar
 from mho.crossbar import Mapping as Layout
 from mho.data import load
 from mho.device.pulses import Pulses
-from mho.experiments import trainings
-from mho.experiments.experiment import Experiment, Numbers, Tick
-from mho.experiments.statistics import mean_of
+from mho.experiments.experiment import Experiment, Numbers, Pair, Tick, training
+from mho.experiments.statistics import means_of
 from mho.presets import ReRamArrayHfO2
 from mho.training.session import Session
 from mho.training.spec import RunSpec
@@ -42,14 +41,11 @@ def _spec(p: float, **fields: Any) -> RunSpec:
 
 
 CELLS = {f"digits-p{p:g}": {"p": p, "seeds": SEEDS, "steps": EPOCHS * BATCHES} for p in CHOPS}
-ON_MNIST = {
-    f"mnist-p{p:g}": trainings.cell(_spec(p, data="mnist", hidden=(256, 128), lr_step=15)) for p in CHOPS
-}
 
 
-def run(settings: Mapping[str, Any], seed: int, tick: Tick) -> dict[str, tuple[float, float]]:
-    """{"test accuracy": of the last epoch, "train loss"}: means over seeds, standard errors."""
-    found: dict[str, list[float]] = {"test accuracy": [], "train loss": []}
+def run(settings: Mapping[str, Any], seed: int, tick: Tick) -> dict[str, Pair]:
+    """Return {"test accuracy": of the last epoch [%], "train loss"}: means over seeds, standard errors."""
+    rows = []
     for k in range(settings["seeds"]):
         spec = _spec(settings["p"], hidden=(64,), lr_step=0, seed=seed * 100 + k)
         session = Session(spec, load(spec.data))
@@ -60,13 +56,12 @@ def run(settings: Mapping[str, Any], seed: int, tick: Tick) -> dict[str, tuple[f
                 row = session.end_epoch()
             if step % 100 == 0:
                 tick(k * total + step, settings["seeds"] * total)
-        found["test accuracy"].append(100 * row["test_accuracy"])
-        found["train loss"].append(row["train_loss"])
-    return {name: mean_of(values) for name, values in found.items()}
+        rows.append({"test accuracy": 100 * row["test_accuracy"], "train loss": row["train_loss"]})
+    return means_of(rows)
 
 
 def figure(numbers: Numbers) -> Any:
-    """Accuracy against p; p = 0 stands at the left."""
+    """Draw the accuracy against p; p = 0 stands at the left."""
     from mho.experiments import figures
 
     picture, (axes,) = figures.panels(1)
@@ -83,19 +78,18 @@ def figure(numbers: Numbers) -> Any:
     return picture
 
 
-EXPERIMENT = Experiment(
+ON_DIGITS = Experiment(
     id="b-fig-5",
-    title="B Fig. 5 at the size of the digits: E-RIDER's accuracy in percent against the chopper's p",
+    title="arXiv 2602.21321, Fig. 5 at the size of the digits: E-RIDER's accuracy [%] against the chopper's p",
     source="arXiv 2602.21321, Fig. 5 and F.4: its numbers are not printed; p = 0 is clearly worse than small p > 0",
     cells=CELLS,
     run=run,
-    published={},
     figure=figure,
 )
-MNIST = EXPERIMENT._replace(
+ON_MNIST = ON_DIGITS._replace(
     id="b-fig-5-mnist",
-    title="B Fig. 5: E-RIDER's accuracy in percent against the chopper's p",
-    cells=ON_MNIST,
-    run=trainings.run,
-    record=trainings.record,
+    title="arXiv 2602.21321, Fig. 5: E-RIDER's accuracy [%] against the chopper's p",
+    cells={f"mnist-p{p:g}": training(_spec(p, data="mnist", hidden=(256, 128), lr_step=15)) for p in CHOPS},
+    run=None,  # its cells are trainings
 )
+EXPERIMENTS = (ON_DIGITS, ON_MNIST)

@@ -1,8 +1,9 @@
-"""How many pulses zero-shifting takes, and what it leaves: against dw_min, of any law, cyclic and at random.
+"""Section 2.2 of arXiv 2602.21321: pulses that zero-shifting takes, and the error that is left, against dw_min.
 
-Cells q_up = (1 + c)(1 - w), q_down = (1 - c)(1 + w), whose symmetric points c are N(.25, .1^2), clipped at .85,
-start at -.5. N is the first number of pulses (interpolated) behind which the mean of the errors is at most 1 %
-of the mean symmetric point. What is left is measured between 25 and 30 time constants.
+Cells q_up = (1 + c)(1 - w), q_down = (1 - c)(1 + w), whose symmetric points c are N(0.25, 0.1^2), clipped at 0.85,
+start at -0.5. N is the first number of pulses (interpolated) after which the mean of the errors is at most 1 % of
+the mean symmetric point. The error that is left is measured between 25 and 30 time constants. Pulses are cyclic
+(up, down, up, ...) or stochastic (up or down at random).
 """
 
 import math
@@ -15,8 +16,8 @@ from mho.base.config import from_dict, to_dict
 from mho.calibration.run import Course
 from mho.calibration.symmetric_points import symmetric_point
 from mho.device.device import Absolute, Device
-from mho.experiments.experiment import Experiment, Numbers, Tick
-from mho.experiments.statistics import exponent, mean_of
+from mho.experiments.experiment import Experiment, Numbers, Pair, Settings, Tick
+from mho.experiments.statistics import exponent, mean_of, means_of
 from mho.numerics.rng import child_key
 from mho.responses.base import DOUBLE
 from mho.responses.linear import Linear
@@ -28,7 +29,7 @@ LAW = Linear(c_lin=0.25)
 STEPS = (1e-2, 3e-3, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5)
 
 
-def _cells() -> dict[str, dict[str, Any]]:
+def _cells() -> dict[str, Settings]:
     cells = {}
     for schedule in ("stochastic", "cyclic"):
         for dw_min in STEPS:
@@ -43,12 +44,15 @@ def _cells() -> dict[str, dict[str, Any]]:
     return cells
 
 
-def run(settings: Mapping[str, Any], seed: int, tick: Tick) -> dict[str, tuple[float, float]]:
-    """{"N": pulses to 1 %; "N dw_min"; and at rest: "mean error" relative to the mean symmetric point, "size of
-    error" (root mean square of a cell's) [weight units], "G^2"}: means over the repeats, standard errors."""
+def run(settings: Mapping[str, Any], seed: int, tick: Tick) -> dict[str, Pair]:
+    """Return means over the repeats, standard errors.
+
+    "N": pulses to 1 %, absent if 1 % is out of reach, and "N dw_min". At rest: "mean error" relative to the mean
+    symmetric point, "size of error", the root mean square of a cell's error [weight units], and "G^2".
+    """
     device = from_dict(settings["device"])
     steps, repeats = settings["steps"], settings["repeats"]
-    found: dict[str, list[float]] = {}
+    found = []
     for repeat in range(repeats):
         tile = Tile(torch.full(settings["shape"], START), device, key=child_key(seed, "shift", repeat))
         truth, law = symmetric_point(tile, DOUBLE), device.response.with_fields(**_double(tile))
@@ -69,22 +73,20 @@ def run(settings: Mapping[str, Any], seed: int, tick: Tick) -> dict[str, tuple[f
             if k % 50 == 0:
                 tick(repeat * steps + k, repeats * steps)
         left = torch.stack(errors)
-        values = {
-            "N": reached,
-            "N dw_min": reached * device.dw_min,
-            "mean error": abs(float(left.mean() / truth.mean())),
-            "size of error": float(left.square().mean().sqrt()),
-            "G^2": sum(asymmetry) / len(asymmetry),
-        }
-        for name, value in values.items():
-            found.setdefault(name, []).append(value)
-    return {
-        n: mean_of(v) for n, v in found.items() if not any(map(math.isnan, v))
-    }  # no N where 1 % is out of reach
+        found.append(
+            {
+                "N": reached,
+                "N dw_min": reached * device.dw_min,
+                "mean error": abs(float(left.mean() / truth.mean())),
+                "size of error": float(left.square().mean().sqrt()),
+                "G^2": sum(asymmetry) / len(asymmetry),
+            }
+        )
+    return {name: pair for name, pair in means_of(found).items() if not math.isnan(pair[0])}
 
 
 def advance(tile: Tile, schedule: Any, block: int, blocks: int) -> Iterator[Course]:
-    """The course of a calibration, after each of its blocks of pulses."""
+    """Yield the course of a calibration after each of its blocks of pulses."""
     course = Course(tile, schedule)
     for _ in range(blocks):
         course.send(block)
@@ -96,8 +98,8 @@ def _double(tile: Tile) -> dict[str, Any]:
     return {n: v.double() if isinstance(v, torch.Tensor) else v for n, v in fields.items()}
 
 
-def summary(numbers: Numbers) -> dict[str, tuple[float, float]]:
-    """Exponents of dw_min: of N, and of what is left; and how far N dw_min is from its mean, at most [relative]."""
+def summary(numbers: Numbers) -> dict[str, Pair]:
+    """Return the exponents of dw_min in N and in the errors at rest, and the mean and spread of N dw_min."""
     found = {}
     for schedule in ("stochastic", "cyclic"):
         for name in ("N", "G^2", "size of error", "mean error"):
@@ -117,7 +119,7 @@ def summary(numbers: Numbers) -> dict[str, tuple[float, float]]:
 
 
 def figure(numbers: Numbers) -> Any:
-    """Pulses to 1 % against dw_min, and the mean square of G that is left."""
+    """Draw pulses to 1 % against dw_min, and the mean square of G that is left."""
     from mho.experiments import figures
 
     picture, (left, right) = figures.panels(2)
@@ -137,7 +139,7 @@ def figure(numbers: Numbers) -> Any:
 
 EXPERIMENT = Experiment(
     id="zero-shifting",
-    title="Zero-shifting: pulses to a mean error of 1 %, and what is left, against dw_min",
+    title="arXiv 2602.21321, section 2.2: pulses of zero-shifting to a mean error of 1 %, against dw_min",
     source="arXiv 2602.21321, section 2.2; reference: the closed form of a linear device, theory.linear_pulses",
     cells=_cells(),
     run=run,
@@ -148,8 +150,8 @@ EXPERIMENT = Experiment(
         for dw_min in STEPS
     },
     causes={
-        "*": "by less than 1 %: the closed form has a mean symmetric point of .25; that of an array is off by "
-        ".0016, which makes .008 of N dw_min"
+        "*": "by less than 1 %: the closed form has a mean symmetric point of 0.25; that of an array is off by "
+        "0.0016, which makes 0.008 of N dw_min"
     },
     summary=summary,
     figure=figure,

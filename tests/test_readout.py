@@ -5,10 +5,10 @@ from typing import Annotated
 
 import pytest
 import torch
-from blocks import block_of, see
 from torch import nn
 
 import mho
+from blocks import block_of, see
 from mho.algorithms import ERIDER, AnalogSGD, ChoppedTikiTaka, MultiTileResidual, ResidualLearning
 from mho.base.config import from_dict, to_dict
 from mho.base.records import NonNegative
@@ -172,7 +172,7 @@ LAYERS = {
     "linear": (lambda: nn.Linear(6, 4), (5, 6)),
     "conv": (lambda: nn.Conv2d(2, 4, 3, padding=1), (3, 2, 5, 5)),
     "lstm": (lambda: nn.LSTM(3, 4), (6, 2, 3)),
-    "projected lstm, two ways": (lambda: nn.LSTM(3, 4, proj_size=2, bidirectional=True), (6, 2, 3)),
+    "lstm, two ways": (lambda: nn.LSTM(3, 4, bidirectional=True), (6, 2, 3)),
     "gru": (lambda: nn.GRU(3, 4, 2), (6, 2, 3)),
 }
 
@@ -204,16 +204,16 @@ def test_every_layer_sees_the_wires(layer, algorithm):
 def test_training_goes_on_behind_wires():
     """A step changes the matrix that the next product sees."""
     layer = mho.nn.AnalogLinear(6, 4, bias=False, hardware=hardware(FALLING), key=1)
-    optimizer = mho.AnalogOptimizer(layer, lr=0.1)
+    optimizer = mho.AnalogOptimizer(layer, lr=0.5)
     x, losses = random(16, 6), []
-    for _ in range(30):
+    for _ in range(40):
         optimizer.zero_grad()
         loss = (layer(x) - 0.3 * x[:, :4]).square().mean()
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
         torch.testing.assert_close(layer(x), x @ behind_all(layer.matrix.blocks[0], False))
-    assert losses[-1] < 0.7 * losses[0]
+    assert losses[-1] < 0.6 * losses[0]
 
 
 def test_a_matrix_behind_wires_is_computed_once_for_each_write():
@@ -248,7 +248,7 @@ def test_what_wires_must_return():
         "`Short.currents`: it gave torch.float32 of shape (5, 4). The matrix must keep its dtype, torch.float32, "
         "and its shape (6, 4)."
     )
-    with pytest.raises(mho.MhoError, match=r"`IO\(wires=\.\.\.\)`: it is a float .*mho.Wires or None"):
+    with pytest.raises(mho.MhoError, match=r"`IO\(wires=\.\.\.\)`: it is of type float. It must be an mho.Wires"):
         mho.IO(wires=0.5)
 
 

@@ -119,7 +119,7 @@ def _one(
         return MeanTile(w, devices[name], child_key(seed, name), settings["calibrated"] and name == "P")
 
     state = algorithm.init(new_tile, torch.zeros(N * D, 1, dtype=DOUBLE))
-    state.key = child_key(seed, "algorithm", chopper)
+    state.key, state.roles = child_key(seed, "algorithm", chopper), algorithm.roles()
     hessian, goal = hessian.double(), goal.double()
     if settings["at_minimum"]:
         goal = state.W.sp.reshape(N, D)
@@ -148,11 +148,11 @@ def _parts(s: State, goal: torch.Tensor, slope: torch.Tensor) -> dict[str, torch
     """The vectors (instances, 20) whose squares the metrics are made of."""
     w = s.W.w.reshape(N, D)
     found = {"gradient": slope, "W": w - goal}
-    if not hasattr(s, "P"):
+    if not s.roles.has_residual:
         return found
     p = s.P.w.reshape(N, D)
-    q = s.Q.reshape(N, D) if hasattr(s, "Q") else 0.0
-    if hasattr(s, "Q"):
+    q = s.Q.reshape(N, D) if s.roles.reference else 0.0
+    if s.roles.reference:
         found["P - Q"] = p - q
     return found | {"P": p - q - (goal - w) / GAMMA, "G": s.P.G().reshape(N, D)}
 

@@ -102,6 +102,7 @@ def test_the_residual_points_down_the_gradient(algorithm):
     state = algorithm.init(
         lambda name, w, **_: mho.Tile(w, DEVICE, pulses=mho.Expected(), key=4), torch.zeros(1, 1)
     )
+    state.roles = algorithm.roles()  # a layer does this
     tracker = Tracker(state, every=1).attach()
     for _ in range(20):
         algorithm.step(state, mho.algorithms.base.Factors(torch.ones(1, 1), torch.ones(1, 1)), 0.1)

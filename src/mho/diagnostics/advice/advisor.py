@@ -66,8 +66,7 @@ def advise(
     own: dict[str, str] = {}
     if algorithm is not None:
         algorithm = algorithm.replace(**{n: v for n, v in fixed.items() if n in field_rules(type(algorithm))})
-        played = {role: algorithm.field_of(role) for role in FIELDS}
-        own = {role: name for role, name in played.items() if name}
+        own = {role: field for role in FIELDS if (field := algorithm.field_of(role))}
     chosen = {role: fixed[name] for role, name in ({n: n for n in fixed} | own).items() if name in fixed}
     fast, slow = _devices(hardware, Roles("P") if algorithm is None else algorithm.roles())
     w_sp, kind = _symmetric_point(fast)
@@ -148,6 +147,8 @@ def _devices(hardware: Crossbar, roles: Roles) -> tuple[Device, Device]:
     by_array = {"": hardware.device} if isinstance(hardware.device, ComposedCell) else hardware.device
     devices = {name: _single(device) for name, device in by_array.items()}
     first, *_, last = [*devices.values()] * 2
+    if roles.chain:  # from the coarsest to the finest
+        return devices.get(roles.chain[-1], last), devices.get(roles.chain[0], first)
     slow = devices.get(roles.weights, last)
     return (devices.get(roles.gradient or "", first) if roles.has_residual else slow), slow
 

@@ -194,7 +194,7 @@ def _table(title: str, found: list[Comparison]) -> Any:
 
     view = Table(title=title, box=SIMPLE_HEAD)
     for name in ("cell", "quantity"):
-        view.add_column(name, no_wrap=True)
+        view.add_column(name, overflow="fold")
     for name in ("ours", "±", "paper", "away"):
         view.add_column(name, justify="right", no_wrap=True)
     view.add_column("verdict", no_wrap=True)
@@ -203,7 +203,7 @@ def _table(title: str, found: list[Comparison]) -> Any:
             one.cell,
             one.quantity,
             "not reached" if one.ours is None else f"{one.ours:.4g}",
-            f"{one.spread:.1g}" if one.spread else "",
+            f"{one.spread:.2g}" if one.spread else "",
             "" if one.published is None else f"{one.published:.4g}",
             "" if one.away is None else f"{one.away:.1f}",
             one.kind,

@@ -5,7 +5,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, fx
 
-from mho.device.device import Cells, Device
+from mho.device.cell import Cells, plane
+from mho.device.device import Device
 from mho.kernels.law.lowerings import operation_name
 from mho.kernels.law.trace import trace
 from mho.responses.base import DOUBLE, Response
@@ -65,12 +66,10 @@ def lines(device: Device, cells: Cells, shape: tuple[int, int]) -> Pair | None:
     noisy = device.sigma_c2c > 0 or device.c2c == "law"
     if noisy or not all(is_linear(device.response, method) for method in ("up", "down")):
         return None
-    fields = {n: v.to(DOUBLE) if isinstance(v, Tensor) else v for n, v in cells.fields.items()}
-    law = device.response.with_fields(**fields)
-    low, high = (_plane(v, shape) for v in (cells.lower, cells.upper))
+    law, low, high = cells.to(DOUBLE).law, plane(cells.lower, shape), plane(cells.upper, shape)
     pulses = []
     for step, gain, sign in ((law.q_up, cells.gain_up, 1.0), (law.q_down, cells.gain_down, -1.0)):
-        size = sign * device.dw_min * _plane(gain, shape)
+        size = sign * device.dw_min * plane(gain, shape)
         zero, one = torch.zeros(shape, dtype=DOUBLE), torch.ones(shape, dtype=DOUBLE)
         at_zero = step(zero)
         a, b = 1 + size * (step(one) - at_zero), size * at_zero
@@ -112,7 +111,3 @@ def _degree(name: str, parts: list[float]) -> float:
     if name == "div" and parts[1] == 0:
         return parts[0]
     return float("inf")
-
-
-def _plane(value: "float | Tensor", shape: tuple[int, int]) -> Tensor:
-    return torch.as_tensor(value, dtype=DOUBLE).expand(shape)

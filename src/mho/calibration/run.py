@@ -53,12 +53,12 @@ class Course:
 
     def _load(self, tile: Tile) -> None:
         from mho.calibration.linear_laws import lines
-        from mho.device.device import Cells
+        from mho.device.cell import Cells
         from mho.device.pulses import Expected
 
         p, device = tile.parameters_of_cells, tile.device
         values = {n: v.cpu() if isinstance(v, torch.Tensor) else v for n, v in p.values().items()}
-        cells = Cells.of(values, p.fields, 0.0)
+        cells = Cells.of(device.response, values, 0.0)
         if isinstance(tile.pulses, Expected):  # the mean change: no noise
             device = device.replace(sigma_c2c=0.0, c2c="additive")
         self._reference = as_double(torch.as_tensor(p.reference))

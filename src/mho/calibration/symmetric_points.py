@@ -2,12 +2,13 @@
 
 import warnings
 
+import numpy as np
 import torch
 
 from mho.base.errors import MhoError, complaint
+from mho.device.cell import Cells
 from mho.device.device import Device
 from mho.responses.base import DOUBLE, SymmetricPoint
-from mho.responses.search import central_root_per_cell
 from mho.tile.composed import ComposedTile
 from mho.tile.tile import Tile
 
@@ -29,9 +30,7 @@ def symmetric_point(tile: Tile | ComposedTile, dtype: torch.dtype = torch.float3
         what = "a cell of several devices has no symmetric point of its own"
         raise complaint("symmetric_point(tile)", what, fix="take that of tile.parts[0]")
     p = tile.parameters_of_cells
-    fields = {n: v.cpu().to(dtype) if isinstance(v, torch.Tensor) else v for n, v in p.fields.items()}
-    gains = (v.cpu().to(dtype) if isinstance(v, torch.Tensor) else v for v in p.gains)
-    point = torch.as_tensor(tile.device.response.with_fields(**fields).central_sp(*gains), dtype=dtype)
+    point = torch.as_tensor(p.to(dtype).central_sp(), dtype=dtype)
     reference = torch.as_tensor(p.reference, dtype=dtype)
     return point.to(tile.cells.device).expand(tile.shape) - reference.to(tile.cells.device)
 
@@ -39,26 +38,16 @@ def symmetric_point(tile: Tile | ComposedTile, dtype: torch.dtype = torch.float3
 def points_where_any(tile: Tile) -> torch.Tensor:
     """(out, in) float64 on the CPU: as `symmetric_point`, NaN for cells that have none (or are stuck)."""
     p = tile.parameters_of_cells
-    fields = {n: as_double(v) if isinstance(v, torch.Tensor) else v for n, v in p.fields.items()}
-    law = tile.device.response.with_fields(**fields)
-    up, down, low, high = (
-        as_double(torch.as_tensor(v)).expand(tile.shape) for v in (p.gain_up, p.gain_down, p.lower, p.upper)
-    )
-
-    def small(w: torch.Tensor) -> torch.Tensor:
-        return (down * law.q_down(w) - up * law.q_up(w)) / 2
-
-    def large(w: torch.Tensor) -> torch.Tensor:
-        return (down * law.q_down(w) + up * law.q_up(w)) / 2
-
-    found = central_root_per_cell(small, large, low, high, torch.Size(tile.shape))
-    return found.masked_fill(low >= high, float("nan")) - as_double(torch.as_tensor(p.reference))
+    numbers = {n: v for n, v in p._asdict().items() if n != "reference" and isinstance(v, float)}
+    held = {n: float(np.float32(v)) for n, v in numbers.items()}  # gains and bounds as kernels hold them
+    found = p._replace(**held).sp_or_nan(tile.shape)
+    return found - as_double(torch.as_tensor(p.reference))
 
 
 def central(device: Device) -> SymmetricPoint | None:
     """The symmetric point of the nominal cell that is nearest to 0; None if there is none, or it cannot be told."""
     try:
-        points = device.response.symmetric_points(*device.gains)
+        points = Cells.alike(device.response, *device.gains).symmetric_points()
     except MhoError:
         return None
     return min(points, key=lambda point: abs(point.w), default=None)
@@ -74,7 +63,7 @@ def check(device: Device) -> None:
         return
     where = f"zero_shift(tile of {type(device.response).__name__})"
     if not point.attracts:
-        others = [f"{p.w:.4g}" for p in device.response.symmetric_points(*device.gains) if p.attracts]
+        others = [f"{p.w:.4g}" for p in device.cell.symmetric_points() if p.attracts]
         fix = "calibrate another device"
         if others:
             fix = f"program the cells near a point that attracts ({', '.join(others)}) and pass check=False"

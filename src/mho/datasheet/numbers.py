@@ -6,9 +6,10 @@ from typing import Any, Literal, NamedTuple
 import torch
 
 from mho.base.errors import complaint, wrong_type
-from mho.datasheet.nominal import NEAR, parts_at, traverse
+from mho.datasheet.nominal import NEAR, traverse
+from mho.device.cell import Cells, plane
 from mho.device.device import Device
-from mho.responses.search import ROUNDING, bisect, central_root_per_cell
+from mho.responses.search import ROUNDING
 
 __all__ = ["Point", "Population", "Portrait", "measure", "moments"]
 
@@ -115,24 +116,23 @@ def measure(device: Device, key: int = 0, cells: tuple[int, int] = (200, 200)) -
         raise wrong_type("portrait.measure(device)", "the device", device, "an mho.Device")
     if len(cells) != 2 or min(cells) < 1:
         raise complaint(f"portrait.measure(cells={cells})", "cells is (out, in), both at least 1")
-    law, dw_min = device.response, device.dw_min
-    lower, upper = (float(b) for b in law.bounds())
-    found = law.symmetric_points(*device.gains)
+    cell, dw_min = Cells.alike(device.response, *device.gains), device.dw_min
+    lower, upper = float(cell.lower), float(cell.upper)
+    found = cell.symmetric_points()
     window = _window(lower, upper, [p.w for p in found])
     grid = torch.linspace(*window, 403, dtype=DOUBLE)[1:-1]
-    parts = parts_at(device, grid)
-    flat = bool((parts.asymmetric.abs() <= ROUNDING * parts.symmetric).all())
+    flat = bool((cell.G(grid).abs() <= ROUNDING * cell.F(grid)).all())
     at = min(max(0.0, lower), upper)
-    here = parts_at(device, at)
-    moves_up, moves_down = bool((parts.up > 0).any()), bool((parts.down > 0).any())
+    here = torch.tensor(at, dtype=DOUBLE)
+    moves_up, moves_down = bool((cell.up(grid) > 0).any()), bool((cell.down(grid) > 0).any())
     near = lower + NEAR * (upper - lower), upper - NEAR * (upper - lower)
     return Portrait(
         device, key, lower, upper, window, (upper - lower) / dw_min, at,
-        step_up=dw_min * here.up.item(),
-        step_down=dw_min * here.down.item(),
+        step_up=dw_min * cell.up(here).item(),
+        step_down=dw_min * cell.down(here).item(),
         moves="both ways" if moves_up == moves_down else "up only" if moves_up else "down only",
         symmetric="points" if found else "everywhere" if flat else "nowhere",
-        points=tuple(_point(device, p.w, p.rate, lower, upper) for p in found),
+        points=tuple(_point(cell, dw_min, p.w, p.rate) for p in found),
         pulses_up=traverse(device, lower, near[0]),
         pulses_down=traverse(device, upper, near[1]),
         cells=_draw(device, key, cells, [p.w for p in found]),
@@ -153,48 +153,31 @@ def _window(lower: float, upper: float, points: list[float]) -> tuple[float, flo
     return (lower if lower > -math.inf else -reach), (upper if upper < math.inf else reach)
 
 
-def _point(
-    device: Device, w: float, rate: Literal["exponential", "algebraic"], lower: float, upper: float
-) -> Point:
+def _point(cell: Cells, dw_min: float, w: float, rate: Literal["exponential", "algebraic"]) -> Point:
     """The point with its slope, and its kind from the signs of G beside it."""
+    lower, upper = float(cell.lower), float(cell.upper)
     h = min(1e-3, upper - lower, w - lower, upper - w) / 10
-    left, right = parts_at(device, torch.tensor([w - h, w + h], dtype=DOUBLE)).asymmetric.tolist()
+    left, right = cell.G(torch.tensor([w - h, w + h], dtype=DOUBLE)).tolist()
     slope = (right - left) / (2 * h)
     kind: Kind = "attracts from above" if right > 0 else "attracts from below"
     if (left < 0) != (right < 0):
         kind = "attracts" if left < 0 else "repels"
-    pulses = 1 / (device.dw_min * abs(slope)) if rate == "exponential" else math.inf
+    pulses = 1 / (dw_min * abs(slope)) if rate == "exponential" else math.inf
     return Point(w, kind, rate, slope if rate == "exponential" else 0.0, pulses)
 
 
 def _draw(device: Device, key: int, shape: tuple[int, int], points: list[float]) -> Population:
-    drawn = device.draw(shape, key)
-
-    def plane(value: Any) -> torch.Tensor:
-        return torch.as_tensor(value, dtype=DOUBLE).expand(shape)
-
-    law, lower, upper = device.response.with_fields(**drawn.fields), plane(drawn.lower), plane(drawn.upper)
-    gain_up, gain_down = plane(drawn.gain_up), plane(drawn.gain_down)
+    cells = device.draw(shape, key).to(DOUBLE)
+    lower, upper = plane(cells.lower, shape), plane(cells.upper, shape)
     w = torch.zeros(shape, dtype=DOUBLE).clamp(lower, upper)
-    up, down = gain_up * law.q_up(w), gain_down * law.q_down(w)
-    if any(isinstance(v, torch.Tensor) for v in (*drawn.fields.values(), *drawn.gains)):
-
-        def small(w: torch.Tensor) -> torch.Tensor:
-            return (gain_down * law.q_down(w) - gain_up * law.q_up(w)) / 2
-
-        def large(w: torch.Tensor) -> torch.Tensor:
-            return (gain_down * law.q_down(w) + gain_up * law.q_up(w)) / 2
-
-        sp = central_root_per_cell(small, large, lower, upper, torch.Size(shape))
-        edge = 1e-9 * (upper - lower)  # that scan leaves out 1/200 of the range at either end
-        low, high = lower + edge, upper - edge
-        crosses = sp.isnan() & (small(low) < 0) & (small(high) > 0)
-        sp = torch.where(crosses, bisect(small, high, low), sp)
+    up, down = cells.up(w), cells.down(w)
+    if cells.varying:
+        sp = cells.sp_or_nan(shape, to_the_bounds=True)
     else:
-        sp = plane(min(points, key=abs, default=0.0 if bool((up == down).all()) else math.nan))
-    sp = sp.masked_fill(lower >= upper, math.nan)  # stuck cells
+        sp = plane(min(points, key=abs, default=0.0 if bool((up == down).all()) else math.nan), shape)
+        sp = sp.masked_fill(lower >= upper, math.nan)  # stuck cells
     size = device.dw_min
-    return Population(size * up, size * down, sp, plane(drawn.reference), lower, upper)
+    return Population(size * up, size * down, sp, plane(cells.reference, shape), lower, upper)
 
 
 def _finite(numbers: dict[str, Any]) -> dict[str, Any]:

@@ -1,56 +1,19 @@
 """A device: the physics of one cell, and how cells differ from each other and from pulse to pulse."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import field
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 import torch
 
 from mho.base.errors import complaint, did_you_mean, wrong_type
 from mho.base.records import NonNegative, Positive, Probability, Record, float_fields
+from mho.device.cell import Cells, Value
 from mho.device.retention import Retention
 from mho.device.spread import Absolute, LogNormal, Spread, sigma_of, values_of
 from mho.numerics.draw import draw_normal, draw_uniform
 from mho.responses.base import Response
 from mho.responses.soft_bounds import SoftBounds
-
-Value = float | torch.Tensor
-
-
-class Cells(NamedTuple):
-    """The parameters of the cells of one tile: numbers where all cells agree, (out, in) float32 elsewhere."""
-
-    fields: dict[str, Value]  # of the response, by name
-    gain_up: Value  # factor on dw_min of up pulses
-    gain_down: Value  # the same object where both directions have the same
-    lower: Value  # bounds of the hidden weight
-    upper: Value
-    reference: Value  # subtracted from the hidden weight when it is read
-
-    @property
-    def gain(self) -> Value:
-        """Factor on dw_min: that of both directions, or their mean."""
-        return self.gain_up if self.gain_up is self.gain_down else (self.gain_up + self.gain_down) / 2
-
-    @property
-    def gains(self) -> tuple[Value, Value]:
-        """What decides where up and down pulses are equal: (gain_up, gain_down), or (1, 1) if they are one and no
-        cell is stuck."""
-        stuck = isinstance(self.gain_up, torch.Tensor) and bool((self.gain_up == 0).any())
-        return (1.0, 1.0) if self.gain_up is self.gain_down and not stuck else (self.gain_up, self.gain_down)
-
-    def values(self) -> dict[str, Value]:
-        """All parameters but the reference, by name; "gain" stands for two gains that are one."""
-        both = {"gain_up": self.gain_up, "gain_down": self.gain_down}
-        gains = {"gain": self.gain_up} if self.gain_up is self.gain_down else both
-        return {**self.fields, **gains, "lower": self.lower, "upper": self.upper}
-
-    @classmethod
-    def of(cls, values: Mapping[str, Value], fields: Iterable[str], reference: Value) -> "Cells":
-        """The inverse of `values`."""
-        both = values.get("gain", 1.0)
-        gains = values.get("gain_up", both), values.get("gain_down", both)
-        return cls({n: values[n] for n in fields}, *gains, values["lower"], values["upper"], reference)
 
 
 class Device(Record):
@@ -147,6 +110,12 @@ class Device(Record):
         up, down = self._gains(1.0)
         return float(up), float(down)
 
+    @property
+    def cell(self) -> Cells:
+        """The nominal cell: without spread and noise, but with its gains and its reference."""
+        cell = Cells.alike(self.response, *self.gains, self.reference_mean)
+        return cell._replace(reference=cell.reference + cell.central_sp()) if self.subtract_sp else cell
+
     def draw(self, shape: tuple[int, int], key: int) -> Cells:
         """The parameters of `shape` = (out, in) cells: a pure function of the device, the shape and the key."""
         fields: dict[str, Any] = {}
@@ -157,12 +126,12 @@ class Device(Record):
         law = self.response.with_fields(**fields)
         up, down = self._gains(gain, r)
         lower, upper = law.bounds()
-        cells = Cells(fields, up, down, lower, upper, self.reference_mean)
+        cells = Cells(law, up, down, lower, upper, self.reference_mean)
         if self.corrupt > 0:
             cells = self._broken(cells, shape, key)
         reference = cells.reference
         if self.subtract_sp:
-            reference = reference + law.central_sp(*cells.gains)
+            reference = reference + cells.central_sp()
         if self.reference_std > 0:
             reference = reference + self.reference_std * draw_normal(shape, key, "reference")
         return cells._replace(reference=reference)

@@ -12,7 +12,8 @@ from torch import Tensor
 from mho.base.errors import complaint
 from mho.device.device import Device
 from mho.responses.base import DOUBLE, Response
-from mho.theory.law import Cell
+from mho.theory.law import cell_of
+from mho.theory.law import weights as inside
 
 Law = Response | Device
 
@@ -29,8 +30,8 @@ def S_K(law: Law, weights: Any) -> float:
     Raises: MhoError if there is no step, or a weight lies outside the bounds.
     Source: arXiv 2502.06309, Theorem 2, after eq. (8); of P, Theorem 3, eq. (13).
     """
-    cell = Cell.of(law, "S_K")
-    w = cell.weights(_steps(weights, "S_K"), "S_K(law, weights)")
+    cell = cell_of(law, "S_K")
+    w = inside(cell, _steps(weights, "S_K"), "S_K(law, weights)")
     return float((cell.G(w) ** 2 / cell.F(w)).flatten(1).amax(dim=1).mean())
 
 
@@ -83,8 +84,8 @@ def E_K_tracking(
     Source: arXiv 2602.21321, eq. (14).
     """
     where = "E_K_tracking"
-    cell = Cell.of(law_p, where)
-    g = cell.G(cell.weights(_steps(p, where), f"{where}(p=...)"))
+    cell = cell_of(law_p, where)
+    g = cell.G(inside(cell, _steps(p, where), f"{where}(p=...)"))
     slow, gap = _difference(w, w_star), _difference(p, q)
     return _mean_square(slow, where) + c_q * _mean_square(gap, where) + c_g * _mean_square(g, where)
 

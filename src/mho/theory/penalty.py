@@ -10,7 +10,7 @@ from torch import Tensor
 from mho.base.errors import complaint
 from mho.device.device import Device
 from mho.responses.base import DOUBLE, Response
-from mho.theory.law import Cell, R_c
+from mho.theory.law import R_c, bounds_of, cell_of, point_of, slope_of
 
 Law = Response | Device
 
@@ -52,9 +52,9 @@ def minimiser(law: Law, hessian: Any, w_star: Any, sigma: Any, sp: Any = None) -
     Source: arXiv 2502.06309, appendix G, Theorem 5.
     """
     h, star = quadratic(hessian, w_star, "minimiser")
-    cell = Cell.of(law, "minimiser")
-    point = cell.sp(sp).expand(star.shape)
-    d = (nonnegative(sigma, "sigma", "minimiser") * cell.slope(point)).expand(star.shape)
+    cell = cell_of(law, "minimiser")
+    point = point_of(cell, sp).expand(star.shape)
+    d = (nonnegative(sigma, "sigma", "minimiser") * slope_of(cell, point)).expand(star.shape)
     try:
         return torch.linalg.solve(h + torch.diag(d), h @ star + d * point)
     except torch.linalg.LinAlgError:
@@ -95,8 +95,8 @@ def root(
     if (noise is None) == (sigma is None):
         raise complaint("root(...)", "one of noise and sigma must be given, not both or none")
     h, star = quadratic(hessian, w_star, "root")
-    cell = Cell.of(law, "root")
-    lower, upper = cell.bounds()
+    cell = cell_of(law, "root")
+    lower, upper = bounds_of(cell)
     given = nonnegative(noise if sigma is None else sigma, "noise" if sigma is None else "sigma", "root")
 
     def mean_step(values: Any) -> Any:

@@ -6,9 +6,10 @@ import torch
 from torch import Tensor
 
 from mho.base.errors import complaint
+from mho.device.cell import Cells
 from mho.device.device import Device
 from mho.responses.base import DOUBLE, Response
-from mho.theory.law import Cell
+from mho.theory.law import bounds_of, cell_of, point_of
 from mho.theory.penalty import folded_mean, nonnegative, quadratic
 
 Law = Response | Device
@@ -41,16 +42,16 @@ def rider_fixed_point(law_w: Law, law_p: Law, hessian: Any, w_star: Any, noise: 
         excludes these points by its assumption 3.6, which cannot hold near the minimum.
     """
     h, star = quadratic(hessian, w_star, "rider_fixed_point")
-    w = Cell.of(law_w, "rider_fixed_point").sp().expand(star.shape).clone()
+    w = point_of(cell_of(law_w, "rider_fixed_point")).expand(star.shape).clone()
     gradient = h @ (w - star)
     size = folded_mean(gradient, nonnegative(noise, "noise", "rider_fixed_point").expand(star.shape))
     aim = torch.where(size > 0, -gradient / torch.where(size > 0, size, 1.0), 0.0)
-    return FixedPoint(w, _where_R_is(Cell.of(law_p, "rider_fixed_point"), aim))
+    return FixedPoint(w, _where_R_is(cell_of(law_p, "rider_fixed_point"), aim))
 
 
-def _where_R_is(cell: Cell, aim: Tensor) -> Tensor:
+def _where_R_is(cell: Cells, aim: Tensor) -> Tensor:
     """The weight with R(w) = aim, per cell."""
-    lower, upper = (b.expand(aim.shape) for b in cell.bounds())
+    lower, upper = (b.expand(aim.shape) for b in bounds_of(cell))
     if not (lower.isfinite() & upper.isfinite()).all():
         raise complaint("rider_fixed_point(law_p=...)", "the law of P has no finite bounds")
     if ((cell.R(lower) > aim + 1e-9) | (cell.R(upper) < aim - 1e-9)).any():

@@ -14,6 +14,7 @@ from mho.base.errors import complaint
 from mho.base.records import field_rules
 from mho.cells import Cell
 from mho.crossbar import Crossbar
+from mho.device.cell import Cells
 from mho.device.device import Device
 from mho.device.io import by_direction
 from mho.device.pulses import Pulses
@@ -147,9 +148,9 @@ def _single(device: Device | Cell) -> Device:
 
 def _symmetric_point(device: Device) -> tuple[float | None, str]:
     """(hidden weight, kind): the attracting point nearest to 0, else any; kind: see `rules.KINDS`."""
-    law, (up, down) = device.response, device.gains
-    points = sorted(law.symmetric_points(up, down), key=lambda p: (not p.attracts, abs(p.w)))
+    cell = Cells.alike(device.response, *device.gains)
+    points = sorted(cell.symmetric_points(), key=lambda p: (not p.attracts, abs(p.w)))
     if not points:
-        return (0.0, "everywhere") if up * law.q_up(0.0) == down * law.q_down(0.0) else (None, "nowhere")
+        return (0.0, "everywhere") if cell.up(0.0) == cell.down(0.0) else (None, "nowhere")
     kind = "attracts" if points[0].attracts else "repels"
     return points[0].w, "flat" if kind == "attracts" and points[0].rate == "algebraic" else kind

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import mho
-from mho.base import config
+from mho.base import config, registry
 from mho.base.errors import MhoError
 from mho.training import RunSpec
 
@@ -30,7 +30,7 @@ def test_hardware_round_trips_through_json(hardware):
 
 def test_every_public_default_round_trips():
     made = 0
-    for name, cls in config.public_types().items():
+    for name, cls in registry.registered().items():
         try:
             record = cls()
         except TypeError:  # a record without defaults
@@ -124,7 +124,7 @@ def test_a_users_own_law_is_written_but_not_rebuilt():
     ],
 )
 def test_kebab(name, spelling):
-    assert config.kebab(name) == spelling == config.kebab(spelling)
+    assert registry.kebab(name) == spelling == registry.kebab(spelling)
 
 
 def test_override_sets_one_field_of_a_copy():

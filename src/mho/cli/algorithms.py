@@ -1,10 +1,9 @@
-"""`mho algorithms`: what there is to train with, what it needs, and where to start."""
+"""`mho algorithms`: the list of algorithms, the explanation of one, and `advise`."""
 
 from typing import Annotated
 
 import typer
 
-from mho.base.errors import complaint, did_you_mean
 from mho.cli.advise import AsJson, advise, print_json
 
 app = typer.Typer(help="List the training algorithms, explain one, advise on settings.", no_args_is_help=True)
@@ -49,15 +48,11 @@ def show(
     from rich.console import Console
     from rich.text import Text
 
-    from mho.base.config import kebab
-    from mho.cli.catalogue import algorithms, describe
+    from mho.algorithms.base import Algorithm
+    from mho.base.registry import member
+    from mho.cli.catalogue import describe
 
-    known = algorithms()
-    if kebab(name) not in known:
-        raise complaint(
-            f"mho algorithms show {name}", "there is no such algorithm", did_you_mean(kebab(name), known)
-        )
-    entry = describe(known[kebab(name)])
+    entry = describe(member(f"mho algorithms show {name}", name, Algorithm, "there is no such algorithm"))
     if as_json:
         print_json(entry.as_dict())
         return

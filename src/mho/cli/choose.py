@@ -1,13 +1,13 @@
 """From what a user chose (a file, options, `--set`) to run specifications."""
 
-import inspect
 import os
 from collections.abc import Sequence
 from typing import Any
 
 import mho
-from mho.base.config import from_dict, kebab, override, read, to_dict
-from mho.base.errors import MhoError, complaint, did_you_mean
+from mho.base.config import from_dict, override, read, to_dict
+from mho.base.errors import MhoError, complaint
+from mho.base.registry import find, kebab, member
 from mho.training.spec import RunSpec
 
 DIGITAL = "digital"
@@ -35,12 +35,17 @@ def choose(
             raise complaint(f"--algorithm {DIGITAL}", "this is plain torch; no hardware can be set")
         return base.replace(hardware=None)
     hardware = to_dict(base.hardware or default_hardware())
-    if algorithm is not None and kebab(hardware["algorithm"]["type"]) != kebab(algorithm):
-        hardware["algorithm"] = to_dict(_named(algorithm, mho.algorithms, mho.algorithms.Algorithm)())
+    if algorithm is not None:
+        where, wrong = f"--algorithm {algorithm}", "no such algorithm"
+        asked = member(where, algorithm, mho.algorithms.Algorithm, wrong)
+        if asked is not find(where, hardware["algorithm"]["type"], mho.algorithms.Algorithm):
+            hardware["algorithm"] = to_dict(asked())
     if device is not None:
         hardware["device"] = to_dict(device_of(device))
     if response is not None:
-        law = to_dict(_named(response, mho.responses, mho.responses.Response)())
+        law = to_dict(
+            member(f"--response {response}", response, mho.responses.Response, "no such response")()
+        )
         devices = hardware["device"]
         for one in [devices] if "type" in devices else devices.values():
             one["response"] = law
@@ -102,13 +107,3 @@ def default_hardware() -> Any:
     law = mho.responses.Power(tau=0.6, gamma_res=1.0)
     device = mho.Device(law, dw_min=1e-3, sigma_c2c=0.3, c2c="multiplicative", spread={"gain": 0.3})
     return mho.Crossbar(algorithm=mho.algorithms.ResidualLearning(), device=device)
-
-
-def _named(name: str, module: Any, base: type) -> Any:
-    """The subclass of `base` in a module, by its name in any spelling."""
-    public = {kebab(n): getattr(module, n) for n in module.__all__}
-    known = {n: c for n, c in public.items() if inspect.isclass(c) and issubclass(c, base) and c is not base}
-    if kebab(name) not in known:
-        what = base.__name__.lower()
-        raise complaint(f"--{what} {name}", f"no such {what}", did_you_mean(kebab(name), known))
-    return known[kebab(name)]

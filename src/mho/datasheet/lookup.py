@@ -1,14 +1,16 @@
 """A device by the name of a preset or of a law, or from a file."""
 
-import inspect
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import mho.responses
-from mho.base.config import from_dict, kebab, override, read, to_dict
+import mho.algorithms
+import mho.cells
+import mho.responses  # noqa: F401  all three register what a file may name
+from mho.base.config import from_dict, override, read, to_dict
 from mho.base.errors import complaint, did_you_mean
+from mho.base.registry import find, kebab, names, pick
 from mho.crossbar import Crossbar
 from mho.device.device import Device
 from mho.presets import PRESETS, Preset
@@ -49,12 +51,7 @@ def presets() -> Mapping[str, Preset]:
 
 def laws() -> dict[str, type[Response]]:
     """{name in kebab-case: class} of every law of mho.responses."""
-    public = {kebab(n): getattr(mho.responses, n) for n in mho.responses.__all__}
-    return {
-        n: c
-        for n, c in public.items()
-        if inspect.isclass(c) and issubclass(c, Response) and c is not Response
-    }
+    return names(Response)
 
 
 def _is_file(name: str) -> bool:
@@ -62,23 +59,18 @@ def _is_file(name: str) -> bool:
 
 
 def _named(name: str) -> Chosen:
-    for known, preset in presets().items():
-        if _plain(known) == _plain(name):
-            return Chosen(known, single(preset.device, name), preset.source, preset.note)
-    for known, law in laws().items():
-        if _plain(known) == _plain(name):
-            try:
-                return Chosen(known, Device(law()), "", "the law's defaults in the default device")
-            except TypeError:  # a field without a default
-                raise complaint(
-                    name, f"{law.__name__} has no defaults", fix="name a file of a Device"
-                ) from None
+    known = pick(name, presets())
+    if known is not None:
+        preset = presets()[known]
+        return Chosen(known, single(preset.device, name), preset.source, preset.note)
+    law = find(name, name, Response)
+    if law is not None:
+        try:
+            return Chosen(kebab(law.__name__), Device(law()), "", "the law's defaults in the default device")
+        except TypeError:  # a field without a default
+            raise complaint(name, f"{law.__name__} has no defaults", fix="name a file of a Device") from None
     guess = did_you_mean(name, [*presets(), *laws()])
     raise complaint(name, "there is no such preset, law or .json or .toml file", guess)
-
-
-def _plain(name: str) -> str:
-    return name.lower().replace("-", "").replace("_", "")
 
 
 def _read(path: str) -> Chosen:

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 
 import mho.responses
-from mho.base.config import kebab
 from mho.base.errors import complaint, did_you_mean
 from mho.base.records import field_rules, float_fields
+from mho.base.registry import find, kebab
 from mho.device.device import Device
 from mho.fit.measured import Array
 from mho.responses.base import Response
@@ -159,7 +159,8 @@ def families() -> dict[str, Family]:
 
 def family(name: str) -> Family:
     """The family of this name, in any spelling."""
-    known = families()
-    if kebab(name) not in known:
-        raise complaint(f"--law {name}", did_you_mean(kebab(name), [*known, "auto", "table"]))
-    return known[kebab(name)]
+    law = find(f"--law {name}", name, Response)
+    for known in families().values():
+        if known.law is law:
+            return known
+    raise complaint(f"--law {name}", did_you_mean(kebab(name), [*families(), "auto", "table"]))

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mho.base.config import kebab
 from mho.base.errors import complaint
+from mho.base.registry import kebab
 from mho.device.device import Device
 from mho.fit.families import TWINS, families, family
 from mho.fit.filter import side_by_side

@@ -28,7 +28,7 @@ class SymmetricPoint(NamedTuple):
     rate: Literal["exponential", "algebraic"]
 
 
-class Response(Record):
+class Response(Record, named=False):
     """The change of w by one pulse, in units of dw_min: q_up(w) upwards, q_down(w) downwards.
 
     A subclass lists its parameters as `float` fields with defaults, and writes the methods `up(self, w)` and

@@ -11,15 +11,15 @@ from mho.device.device import Device
 from mho.device.io import by_direction
 from mho.device.pulses import Pulses, PulseScheme
 from mho.numerics.rng import STREAMS, Stream, Use, next_event
+from mho.numerics.views import Viewed
 from mho.tile import checks
 from mho.tile.patches import Patches
 from mho.tile.readout import multiply, read_line
 from mho.tile.tally import Tally, UpdateInfo, total
 from mho.tile.tile import Tile
-from mho.tile.views import Viewed
 
 
-class Cell(Record):
+class Cell(Record, named=False):
     """Several devices that hold one weight together; `Crossbar(device=...)` takes it in place of a `Device`.
 
     A subclass lists its devices and rules as fields, and says in `tile` what a tile of such cells is.

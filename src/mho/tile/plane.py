@@ -2,7 +2,7 @@
 
 import torch
 
-from mho.tile.views import Viewed
+from mho.numerics.views import Viewed
 
 
 class Plane(Viewed):

@@ -12,11 +12,11 @@ from mho.device.device import Device
 from mho.device.io import IO, by_direction
 from mho.device.pulses import Exact, Expected, Pulses, PulseScheme
 from mho.numerics.rng import STREAMS, Stream, Use, next_event
+from mho.numerics.views import Viewed
 from mho.tile import arithmetic, checks, write_noise
 from mho.tile.patches import Patches
 from mho.tile.readout import multiply, read_line
 from mho.tile.tally import Tally, UpdateInfo, total
-from mho.tile.views import Viewed
 
 if TYPE_CHECKING:
     from mho.kernels.cpu.update import CpuKernels, Sent

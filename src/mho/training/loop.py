@@ -10,9 +10,9 @@ from typing import Any, Protocol
 import torch
 
 import mho
-from mho.base.config import kebab
 from mho.base.errors import complaint
 from mho.base.provenance import provenance
+from mho.base.registry import kebab
 from mho.data import load
 from mho.training.folder import RunFolder
 from mho.training.session import Row, Session

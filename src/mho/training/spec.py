@@ -4,6 +4,9 @@ from typing import Annotated, Literal
 
 import torch
 
+import mho.algorithms
+import mho.cells
+import mho.responses  # noqa: F401  all three register what a file may name
 from mho.base.errors import complaint, did_you_mean
 from mho.base.records import NonNegative, OneOrMore, Positive, Probability, Record
 from mho.crossbar import Crossbar

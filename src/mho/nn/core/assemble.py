@@ -9,9 +9,8 @@ from types import ModuleType
 
 import torch
 
-from mho.tile.composed import ComposedTile
+from mho.tile.array import Array
 from mho.tile.plane import Plane
-from mho.tile.tile import Tile
 
 Cut = tuple[int, int]
 
@@ -24,10 +23,7 @@ def _compiled() -> ModuleType:
     return mho.kernels.cpu.assemble
 
 
-Array = Tile | ComposedTile | Plane
-
-
-def add_terms(weight: torch.Tensor, first: Array, second: Array, factor: float) -> None:
+def add_terms(weight: torch.Tensor, first: Array | Plane, second: Array | Plane, factor: float) -> None:
     """weight = first.w + factor * second.w, on the rows and columns that were touched since the last call."""
     out, n_in = weight.shape
     marks, more = first.touched, second.touched

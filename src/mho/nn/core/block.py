@@ -15,13 +15,13 @@ from mho.nn.core.calls import EVALUATION, NEXT_TERM
 from mho.nn.core.factors import Learning
 from mho.nn.core.parameter import AnalogParameter
 from mho.numerics.rng import Stream, Use, child_key
+from mho.numerics.views import Viewed
 from mho.responses.constant import Constant
 from mho.tile.ageing import age
 from mho.tile.composed import ComposedTile, new_tile
 from mho.tile.patches import Patches
 from mho.tile.readout import multiply
 from mho.tile.tile import Tile
-from mho.tile.views import Viewed
 
 
 class Block(Viewed):
@@ -56,7 +56,7 @@ class Block(Viewed):
         self.state = hardware.algorithm.init(self._new_tile, w0)
         if not w0.is_cpu:
             self.state.to(w0.device)
-        self.state.key = child_key(key, "algorithm")
+        self.state.key, self.state.roles = child_key(key, "algorithm"), hardware.algorithm.roles()
         tiles = (part for part in self.state.modules() if isinstance(part, Tile))
         self._ageing = [tile for tile in tiles if tile.device.retention is not None]
         self.learning = Learning()

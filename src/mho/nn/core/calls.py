@@ -5,7 +5,7 @@ from enum import IntEnum
 
 import torch
 
-from mho.tile.views import Viewed
+from mho.numerics.views import Viewed
 
 EVALUATION = 1 << 62
 """Added to the event of a call in eval mode, whose noise has a stream of its own."""

@@ -1,6 +1,7 @@
 """The true symmetric points of a tile's cells, and whether zero-shifting can find them."""
 
 import warnings
+from typing import Any
 
 import numpy as np
 import torch
@@ -39,7 +40,7 @@ def points_where_any(tile: Tile) -> torch.Tensor:
     """(out, in) float64 on the CPU: as `symmetric_point`, NaN for cells that have none (or are stuck)."""
     p = tile.parameters_of_cells
     numbers = {n: v for n, v in p._asdict().items() if n != "reference" and isinstance(v, float)}
-    held = {n: float(np.float32(v)) for n, v in numbers.items()}  # gains and bounds as kernels hold them
+    held: dict[str, Any] = {n: float(np.float32(v)) for n, v in numbers.items()}  # as kernels hold them
     found = p._replace(**held).sp_or_nan(tile.shape)
     return found - as_double(torch.as_tensor(p.reference))
 

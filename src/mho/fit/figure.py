@@ -1,25 +1,21 @@
 """The figure of a fit: steps and ramps, data and law."""
 
-from typing import TYPE_CHECKING
-
 import matplotlib
 import numpy as np
+import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mho.figures.curves import COLOURS, STYLE
 from mho.fit.filter import NODES, side_by_side, tables
 from mho.fit.measured import DOWN, UP, WORDS, Array, Ramp
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-    from mho.fit.fitting import Fit
+from mho.fit.result import Fit
 
 LOOK = {UP: (COLOURS[0], "o", "-"), DOWN: (COLOURS[1], "s", "--")}  # colour, marker, line
 MOST = 8  # ramps that are drawn of each direction
 
 
-def figure(fit: "Fit") -> Figure:
+def figure(fit: Fit) -> Figure:
     """Left: steps against w, data with their standard errors, and laws. Right: the ramps and their staircases.
 
     For tables the right side shows the spread of the steps.
@@ -39,7 +35,7 @@ def figure(fit: "Fit") -> Figure:
     return page
 
 
-def steps(axes: "Axes", fit: "Fit") -> None:
+def steps(axes: Axes, fit: Fit) -> None:
     """Mean steps against w, the device's law, and the symmetric points."""
     grid = np.linspace(-1, 1, 401)
     best = fit.best.family.steps(fit.best.solution.x, grid)
@@ -74,16 +70,14 @@ def steps(axes: "Axes", fit: "Fit") -> None:
     axes.set(xlabel="w", ylabel="step of a pulse [weight units]", xlim=(-1.08, 1.08))
 
 
-def device_steps(fit: "Fit", grid: Array) -> Array:
+def device_steps(fit: Fit, grid: Array) -> Array:
     """Sizes of the device's up and down pulses at apparent weights, shape (2, n)."""
-    import torch
-
+    cell = fit.device.cell
     hidden = torch.from_numpy(grid + fit.device.reference_mean)
-    law = fit.device.response
-    return fit.device.dw_min * torch.stack([law.q_up(hidden), law.q_down(hidden)]).numpy()
+    return fit.device.dw_min * torch.stack([cell.up(hidden), cell.down(hidden)]).numpy()
 
 
-def ramps(axes: "Axes", fit: "Fit") -> None:
+def ramps(axes: Axes, fit: Fit) -> None:
     """Reads against the number of pulses, and the law's noise-free staircase from the first reads."""
     lanes = side_by_side(fit.measured.ramps)
     law = tables(fit.best.family, lanes, [fit.best.solution.x])[0]
@@ -111,7 +105,7 @@ def staircase(ramp: Ramp, nodes: Array, law: Array) -> Array:
     return np.array(w)
 
 
-def spread(axes: "Axes", fit: "Fit") -> None:
+def spread(axes: Axes, fit: Fit) -> None:
     """Standard deviation of a pulse against w, and the device's noise."""
     grid = np.linspace(-1, 1, 201)
     law, sigma = device_steps(fit, grid), fit.device.sigma_c2c

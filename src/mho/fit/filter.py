@@ -97,7 +97,7 @@ def walk(family: Family, lanes: Lanes, laws: Array, gain: Array) -> Path:
         left = flat[first + node]
         step = left + (at - node) * (flat[first + node + 1] - left)
         ahead = state + step
-        if family.hard:
+        if family.how.hard:
             ahead = np.clip(ahead, -1, 1)
         miss = (lanes.reads[:, t + 1] - ahead) * lanes.inside[:, t + 1]
         states[t], steps[t], innovations[t] = state, step, miss

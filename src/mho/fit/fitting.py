@@ -2,15 +2,12 @@
 
 import os
 from collections.abc import Callable
-from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from mho.base.errors import complaint
-from mho.base.registry import kebab
 from mho.device.device import Device
-from mho.fit.families import TWINS, families, family
+from mho.fit.families import AUTO, TABLE, chosen
 from mho.fit.filter import side_by_side
 from mho.fit.means import in_order
 from mho.fit.measured import DOWN, UP, Array, Bins, Measured, Range, bins_of_ramps, bins_of_steps
@@ -18,48 +15,12 @@ from mho.fit.noise import Moments, moments
 from mho.fit.points import Crossing, points_of_bins, points_of_law, shape
 from mho.fit.ranking import Candidate, on_bins, on_ramps, refined
 from mho.fit.read import read
+from mho.fit.result import Fit
 from mho.fit.spread import Gain, bootstrap, gain_spread
 from mho.fit.tabulated import tabulated
 
-AUTO, TABLE = "auto", "table"
 CLEAR = 1e-3  # probability of a spread between equal ramps, below which the device gets it
 COARSER = (12, 8, 6, 4)  # bins of ramps, for a crossing that finer bins do not show
-
-
-class Fit(NamedTuple):
-    """A device fitted to data.
-
-    Args:
-        device: the result.
-        law: its law: one of the ranking, "table" or "piecewise".
-        best: the parametric law that is nearest to the data.
-        ranking: all laws tried, best first by BIC.
-        measured: the data, as weights.
-        span: the measured values that w = -1 and w = +1 stand for.
-        bins: mean up and mean down steps.
-        moments: noises without a law; None for tables.
-        points: symmetric points of the device; of `best` for a table law.
-        crossings: symmetric points of the data, without a law.
-        shapes: what the up and the down steps do along their way.
-        intervals: {parameter of best: 95 % interval}.
-        gain: spread of dw_min between ramps; None if not identifiable.
-        notes: everything else that a reader must know, in sentences.
-    """
-
-    device: Device
-    law: str
-    best: Candidate
-    ranking: tuple[Candidate, ...]
-    measured: Measured
-    span: Range
-    bins: tuple[Bins, Bins]
-    moments: Moments | None
-    points: tuple[Crossing, ...]
-    crossings: tuple[Crossing, ...]
-    shapes: tuple[str, str]
-    intervals: dict[str, tuple[float, float]]
-    gain: Gain | None
-    notes: tuple[str, ...]
 
 
 def fit(
@@ -90,23 +51,21 @@ def fit(
     if not ends.low < ends.high:
         raise complaint(f"fit(span=({ends.low}, {ends.high}))", "low must be less than high")
     measured, notes = raw.normalised(ends), list(raw.notes)
-    names = [n for n in families() if n not in TWINS] if law in (AUTO, TABLE) else [kebab(law)]
-    for name in names:
-        family(name)
+    families = chosen(law)
     say = watch or (lambda text, done, total: None)
-    say("reading", 0, len(names) + 2)
+    say("reading", 0, len(families) + 2)
     bins, noise, crossings = _means(measured, key)
     shapes = shape(bins[0], noise is None), shape(bins[1], noise is None)
-    fitter = on_ramps(measured.ramps, bins, noise, names) if noise else on_bins(bins)
+    fitter = on_ramps(measured.ramps, bins, noise, families) if noise else on_bins(bins)
     found = []
-    for i, name in enumerate(names):
-        say(name, i + 1, len(names) + 2)
-        found.append(fitter(name, family(name)))
+    for i, (name, family) in enumerate(families.items()):
+        say(name, i + 1, len(families) + 2)
+        found.append(fitter(name, family))
     ranking = tuple(sorted(found, key=lambda c: c.bic))
     best = _choice(ranking)
     if best is not ranking[0] and ranking[0].name == "constant":
         notes.append("That steps change with w is weakly shown: by BIC alone they could be constant.")
-    say("intervals", len(names) + 1, len(names) + 2)
+    say("intervals", len(families) + 1, len(families) + 2)
     gain = None
     half = best.solution.half_widths()
     low, high = best.solution.x - half, best.solution.x + half
@@ -121,15 +80,13 @@ def fit(
                 "Reads fluctuate for tens of pulses and come back: sigma_c2c is the noise that lasts, "
                 "the rest counts as read noise."
             )
-    device, chosen = _device(best, gain), best.name
+    device, kept = _device(best, gain), best.name
     if law == TABLE or (law == AUTO and best.rejected):
-        device, chosen = tabulated(
-            raw, measured, ends, bins, best.noise.sigma_c2c * float(best.solution.x[0])
-        )
-    say("", len(names) + 2, len(names) + 2)
+        device, kept = tabulated(raw, measured, ends, bins, best.noise.sigma_c2c * float(best.solution.x[0]))
+    say("", len(families) + 2, len(families) + 2)
     points = tuple(points_of_law(best.family, best.solution, (-1.0, 1.0)))
     return Fit(
-        device, chosen, best, ranking, measured, ends, bins, noise, points, crossings,
+        device, kept, best, ranking, measured, ends, bins, noise, points, crossings,
         shapes, _intervals(best, low, high),
         gain, tuple(notes),
     )  # fmt: skip
@@ -173,20 +130,3 @@ def _device(best: Candidate, gain: Gain | None) -> Device:
     device = best.family.device(best.solution.x)
     spread = {"gain": gain.sigma} if gain and gain.p < CLEAR else {}
     return device.replace(sigma_c2c=best.noise.sigma_c2c, c2c=best.noise.c2c, spread=spread)
-
-
-def write(result: Fit, folder: str | os.PathLike[str]) -> Path:
-    """Writes device.json, report.json, fit.png and fit.pdf, and returns the folder."""
-    import json
-
-    from mho.base.config import to_dict
-    from mho.figures.curves import save
-    from mho.fit.figure import figure
-    from mho.fit.report_text import as_dict
-
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, data in (("device", to_dict(result.device)), ("report", as_dict(result))):
-        (folder / f"{name}.json").write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
-    save(figure(result), folder / "fit")
-    return folder

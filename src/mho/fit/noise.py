@@ -12,7 +12,7 @@ Kind = Literal["additive", "multiplicative"]
 KINDS: tuple[Kind, ...] = ("additive", "multiplicative")
 
 
-class Noise(NamedTuple):
+class NoiseFit(NamedTuple):
     """What is random about a pulse and a read.
 
     Args:
@@ -58,7 +58,7 @@ def moments(ramps: tuple[Ramp, ...]) -> Moments:
 
 def noise_of_ramps(
     differences: Array, slopes: Array, sizes: Array, scale: float, start: Moments, inside: Array
-) -> Noise:
+) -> NoiseFit:
     """The most likely noises, given the differences that a law leaves.
 
     Such a difference is pulse noise + read noise after the pulse - slope x read noise before it: a moving average
@@ -101,7 +101,7 @@ def noise_of_ramps(
     best, other = (results[i] for i in order)
     logs, width = best[1], _half_widths(best[2], best[1])
     low, high, middle = np.exp((logs - width) / 2), np.exp((logs + width) / 2), np.exp(logs / 2)
-    return Noise(
+    return NoiseFit(
         float(middle[0]),
         KINDS[order[0]],
         float(middle[1]),
@@ -128,7 +128,7 @@ def _half_widths(cost, logs: Array) -> Array:
     return np.where(variance > 0, 1.96 * np.sqrt(np.abs(variance)), 30.0).clip(max=30.0)
 
 
-def noise_of_bins(sizes: Array, scale: float, bins: tuple[Bins, Bins]) -> Noise:
+def noise_of_bins(sizes: Array, scale: float, bins: tuple[Bins, Bins]) -> NoiseFit:
     """The noise of a table: which of the two kinds gives the variances of its bins.
 
     A variance s^2 of normal numbers has the likelihood of exp(-(log v + s^2/v)/2) at a true variance v.
@@ -147,4 +147,4 @@ def noise_of_bins(sizes: Array, scale: float, bins: tuple[Bins, Bins]) -> Noise:
         found.append((float((np.log(ratio * shape) + 1).sum()), ratio))
     chosen = int(found[1][0] < found[0][0])
     evidence = found[1 - chosen][0] - found[chosen][0]
-    return Noise(float(np.sqrt(found[chosen][1])), KINDS[chosen], 0.0, None, None, evidence)
+    return NoiseFit(float(np.sqrt(found[chosen][1])), KINDS[chosen], 0.0, None, None, evidence)

@@ -47,9 +47,9 @@ def points_of_law(family: Family, solution: Solution, span: tuple[float, float])
     The interval follows from the covariance of the parameters: the zero of up - down moves by -(change of the
     difference)/(its slope). It is infinite where the data do not determine the parameters.
     """
-    offset = float(solution.x[-1]) if family.offset else 0.0
+    offset = float(solution.x[-1]) if family.how.offset else 0.0
     found = []
-    for point in family.device(solution.x).response.symmetric_points():
+    for point in family.device(solution.x).cell.symmetric_points():
         w = point.w - offset
         if not span[0] <= w <= span[1]:
             continue

@@ -9,7 +9,7 @@ from mho.fit.families import Family
 from mho.fit.filter import Filter, Lanes, Path, gains, slopes_along, tables, walk
 from mho.fit.means import Solution, covariance
 from mho.fit.measured import Array
-from mho.fit.noise import Moments, Noise, noise_of_ramps
+from mho.fit.noise import Moments, NoiseFit, noise_of_ramps
 
 PASSES = 2  # law and noise in turn
 
@@ -28,7 +28,7 @@ class RampFit(NamedTuple):
     """
 
     solution: Solution
-    noise: Noise
+    noise: NoiseFit
     filter: Filter
     path: Path
     relaxes: bool
@@ -72,7 +72,7 @@ def long_run(series: list[Array]) -> float:
     return max(1.0, 1 + 2 * sum(float(s[k:] @ s[:-k]) for s in series for k in range(1, lags + 1)) / total)
 
 
-def lasting(noise: Noise, z: Array, steps: Array, scale: float, inside: Array) -> tuple[Noise, bool]:
+def lasting(noise: NoiseFit, z: Array, steps: Array, scale: float, inside: Array) -> tuple[NoiseFit, bool]:
     """The noise that is still there after tens of pulses, if it is clearly less than neighbours suggest.
 
     The variance of a sum of m differences is m pulse^2 + 2 read^2, whatever m. Many cells fluctuate in between:
@@ -101,13 +101,13 @@ def lasting(noise: Noise, z: Array, steps: Array, scale: float, inside: Array) -
 
 def noise_at(
     family: Family, lanes: Lanes, filter_: Filter, x: Array, guess: Moments
-) -> tuple[Path, Array, Noise]:
+) -> tuple[Path, Array, NoiseFit]:
     """The path of a law, the differences that it leaves, and the noises in them."""
     law = tables(family, lanes, [x])
     path = walk(family, lanes, law, filter_.gain)
     state, steps = path.state[0], path.steps[0]
     slopes = slopes_along(law[0], lanes, state)
-    moved = np.clip(state + steps, -1, 1) - state if family.hard else steps
+    moved = np.clip(state + steps, -1, 1) - state if family.how.hard else steps
     # The step from the weight as it was read, along the law's tangent: then the read noise before a pulse enters
     # with the factor -slope, as `noise_of_ramps` has it.
     differences = np.diff(lanes.reads) - moved - (slopes - 1) * (lanes.reads[:, :-1] - state)
@@ -115,7 +115,7 @@ def noise_at(
     return path, differences, noise
 
 
-def filter_at(family: Family, lanes: Lanes, path: Path, x: Array, noise: Noise) -> Filter:
+def filter_at(family: Family, lanes: Lanes, path: Path, x: Array, noise: NoiseFit) -> Filter:
     """The gains that belong to the noises."""
     law = tables(family, lanes, [x])
     sizes = path.steps[0] if noise.c2c == "multiplicative" else np.full_like(path.steps[0], float(x[0]))

@@ -1,17 +1,17 @@
 """Which law: information criteria, held-out residuals, and whether any of them fits at all."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
 from scipy.stats import chi2
 
-from mho.fit.families import Family, families
+from mho.fit.families import Family
 from mho.fit.filter import Lanes, side_by_side, tables, walk
 from mho.fit.means import Solution, fit_means, residuals_of_bins, steps_at
 from mho.fit.measured import Array, Bins, Ramp
-from mho.fit.noise import Moments, Noise, noise_of_bins
+from mho.fit.noise import Moments, NoiseFit, noise_of_bins
 from mho.fit.ramps import RampFit, fit_ramps, optimise
 
 FOLDS = 6
@@ -34,7 +34,7 @@ class Candidate(NamedTuple):
     name: str
     family: Family
     solution: Solution
-    noise: Noise
+    noise: NoiseFit
     aic: float
     bic: float
     held_out: float
@@ -81,7 +81,9 @@ def _rows(bins: Bins, keep: Array) -> Bins:
     return Bins(bins.sign, *(a[keep] for a in bins[1:]))
 
 
-def on_ramps(ramps: tuple[Ramp, ...], bins: tuple[Bins, Bins], guess: Moments, names: list[str]) -> Fitter:
+def on_ramps(
+    ramps: tuple[Ramp, ...], bins: tuple[Bins, Bins], guess: Moments, families: Mapping[str, Family]
+) -> Fitter:
     """Fits laws to ramps, all with the same noises and gains, so that their sums of squares can be compared.
 
     These come from the more flexible laws, or from the one that is asked for.
@@ -90,12 +92,12 @@ def on_ramps(ramps: tuple[Ramp, ...], bins: tuple[Bins, Bins], guess: Moments, n
         ramps: as weights.
         bins: mean steps, for the starts.
         guess: first noises.
-        names: the laws that will be fitted.
+        families: the laws that will be fitted, by name.
     """
     lanes = side_by_side(ramps)
-    flexible = [name for name in ("exp-step", "pow-step") if name in names] or names
-    starts = {name: fit_means(families()[name], bins).x for name in flexible}
-    references = [fit_ramps(families()[name], lanes, x, guess) for name, x in starts.items()]
+    flexible = [name for name in ("exp-step", "pow-step") if name in families] or [*families]
+    starts = {name: fit_means(families[name], bins).x for name in flexible}
+    references = [fit_ramps(families[name], lanes, x, guess) for name, x in starts.items()]
     reference = min(
         references, key=lambda r: 2 * np.log(r.filter.deviation[:, 1:][lanes.inside[:, 1:]]).sum()
     )

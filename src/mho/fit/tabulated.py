@@ -2,11 +2,12 @@
 
 import numpy as np
 
-import mho.responses
 from mho.base.errors import MhoError
 from mho.device.device import Device
 from mho.fit.measured import Array, Bins, Measured, Range
 from mho.fit.noise import noise_of_bins
+from mho.responses.piecewise import Piecewise
+from mho.responses.table import Table
 
 NODES = 17  # of the polygon, at most
 LEAST = 1e-3  # of the mean step: a law's steps are positive
@@ -24,15 +25,14 @@ def tabulated(
         bins: mean up and down steps.
         pulse: standard deviation of a pulse of the ramps [weight units].
     """
-    law = getattr(mho.responses, "Table", None)
-    if measured.ramps or law is None:
+    if measured.ramps:
         return polygon(measured, bins, pulse), "piecewise"
     up, down = raw.steps
     # Half the mean of an up and a down step in the middle of the range, as for other laws.
     scale = sum(float(np.interp(0.0, b.w, b.step)) for b in bins) / 2
     share = (span.high - span.low) / float(up.w[-1] - up.w[0])
     try:
-        table = law.read(up.name, down.name, dw_min=scale * share)
+        table = Table.read(up.name, down.name, dw_min=scale * share)
     except MhoError:  # of another form than that class reads
         return polygon(measured, bins, pulse), "piecewise"
     low, high = np.round(span.w(up.w[[0, -1]]), 12)
@@ -46,7 +46,7 @@ def polygon(measured: Measured, bins: tuple[Bins, Bins], pulse: float) -> Device
     nodes = [_nodes(b, at) for b in bins]
     scale = float((nodes[0] + nodes[1])[len(at) // 2]) / 2
     up, down = (tuple(float(q) for q in np.round(v / scale, 6)) for v in nodes)
-    law = mho.responses.Piecewise(nodes_up=up, nodes_down=down)
+    law = Piecewise(nodes_up=up, nodes_down=down)
     if measured.ramps:
         return Device(law, dw_min=scale, sigma_c2c=pulse / scale)
     sizes = np.concatenate([np.interp(b.w, at, v) for b, v in zip(bins, nodes, strict=True)])

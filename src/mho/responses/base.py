@@ -1,6 +1,6 @@
 """What a response law is: two functions of w, and all that follows from them."""
 
-from typing import Any, Literal, NamedTuple, Self, overload
+from typing import Any, ClassVar, Literal, NamedTuple, Self, overload
 
 import torch
 from torch import Tensor
@@ -8,6 +8,7 @@ from torch import Tensor
 from mho.base.errors import complaint, did_you_mean
 from mho.base.records import Record, float_fields
 from mho.responses import search
+from mho.responses.fitting import Fitting
 
 DOUBLE = torch.float64
 
@@ -40,6 +41,9 @@ class Response(Record, named=False):
     of a pulse whose standard normal number is z, with mean `up(w)` or `down(w)` over z ~ N(0, 1). A device uses
     them with c2c="law".
     """
+
+    fitting: ClassVar[Fitting | None] = None
+    """The fields that measured data determine; None for a law that `mho.fit` does not try."""
 
     def up(self, w: Tensor) -> Tensor:
         """The law of one up pulse, for the subclass to write; positive between the bounds."""
@@ -96,8 +100,9 @@ class Response(Record, named=False):
         return self._evaluate("down", w) if z is None else self._evaluate("noisy_down", w, z)
 
     def F(self, w: Any, gain_up: float | Tensor = 1.0, gain_down: float | Tensor = 1.0) -> Any:
-        """Return the part that up and down pulses share, (down + up)/2 with up = gain_up q_up, down = gain_down q_down.
+        """Return the part that up and down pulses share, (down + up)/2.
 
+        Here up = gain_up q_up and down = gain_down q_down.
         Source: arXiv 2502.06309, eq. (4).
         """
         up, down = self._sizes(w, gain_up, gain_down)
@@ -196,7 +201,7 @@ class Response(Record, named=False):
                 raise complaint(where, did_you_mean(name, float_fields(cls)))
         return self._view(fields)
 
-    def _view(self, fields: dict[str, float | Tensor]) -> Self:
+    def _view(self, fields: dict[str, Any]) -> Self:
         view = object.__new__(type(self))
         view.__dict__.update(vars(self) | fields)
         return view

@@ -9,6 +9,7 @@ from torch import Tensor
 from mho.base.errors import complaint
 from mho.base.records import Negative, Positive
 from mho.responses.base import Response
+from mho.responses.fitting import HIGH, LOW, Fitting
 
 
 class Fitted(NamedTuple):
@@ -36,6 +37,8 @@ class SoftBounds(Response):
 
     tau_max: Annotated[float, Positive] = 1.0
     tau_min: Annotated[float, Negative] = -1.0
+
+    fitting = Fitting({"tau_max": HIGH, "tau_min": LOW}, offset=True)
 
     @classmethod
     def pmax(

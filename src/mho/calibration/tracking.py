@@ -1,4 +1,4 @@
-"""Watching an algorithm track its symmetric points while it trains; nothing is there, and costs, until `attach`."""
+"""The tracking of symmetric points in training, watched. It costs nothing until `attach` is called."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -7,23 +7,22 @@ import torch
 from torch import nn
 
 from mho.base.errors import complaint, did_you_mean
-from mho.calibration.symmetric_points import as_double, points_where_any
+from mho.calibration.symmetric_points import DeviceArray, as_double, is_of_devices, points_where_any
 from mho.responses.base import DOUBLE
-from mho.tile.tile import Tile
 
 
-class Sight(NamedTuple):
-    """One look at one array P and its reference Q (0 where an algorithm has none).
+class Snapshot(NamedTuple):
+    """One look at one array P and its reference Q; Q is 0 for an algorithm without a reference.
 
     Args:
-        step: of the optimizer, from 1.
+        step: number of the optimizer's step, from 1.
         array: name of the state that P belongs to.
         distance: root mean square of Q less the true symmetric point [weight units].
-        distance_p: the same of P.
+        distance_p: root mean square of P less the true symmetric point [weight units].
         bias: mean of Q less the true point [weight units].
-        alignment: cosine between c (P - Q') and minus the gradient, both as they were when it came, Q' being the
-            reference that the network sees (`past`, if there is one) and c the chopper [1]; None if no gradient
-            came, or P is at Q'.
+        alignment: cosine between c (P - Q') and minus the gradient, at the time of the gradient [1]. Q' is the
+            reference that the network sees (`past`, if there is one), and c the chopper. None if no gradient came,
+            or P is at Q'.
     """
 
     step: int
@@ -36,22 +35,22 @@ class Sight(NamedTuple):
 
 class _Watched(NamedTuple):
     state: nn.Module
-    tile: Tile
+    tile: DeviceArray
     truth: torch.Tensor  # (out, in), NaN where there is none
     probes: torch.Tensor  # flat positions of cells
 
 
 class Tracker:
-    """Looks at the arrays P of a model, or of one algorithm's state, every few steps of an optimizer.
+    """A look at the arrays P of a model, or of one algorithm's state, every few steps of an optimizer.
 
         tracker = Tracker(model, every=100).attach(optimizer)
         ... train ...
-        tracker.detach(); tracker.sights; tracker.spectrum()
+        tracker.detach(); tracker.snapshots; tracker.spectrum()
 
     Args:
         model: a module with analog layers whose algorithm has an array P (Tiki-Taka's family), or a `State`.
         every: steps between two looks, >= 1.
-        probes: how many cells of each P are recorded at every step, for `spectrum`; 0 for none.
+        probes: number of cells of each P that are recorded at every step, for `spectrum`; 0 for none.
     Raises: MhoError if there is no array P of single devices in it, or `every` < 1.
     Source: arXiv 2602.21321: distance, Lemma 3.5; alignment and spectrum, section 3.2 (chopping moves the
         gradient's part of P to high frequencies, Lemma 3.10).
@@ -63,11 +62,11 @@ class Tracker:
                 f"Tracker(every={every}, probes={probes})", "every >= 1 and probes >= 0 are needed"
             )
         self.every, self.step = every, 0
-        self.sights: list[Sight] = []
+        self.snapshots: list[Snapshot] = []
         self._watched: dict[str, _Watched] = {}
         for name, module in model.named_modules():
             tile = getattr(module, "P", None)
-            if isinstance(tile, Tile):
+            if is_of_devices(tile):
                 n = tile.cells.numel()
                 at = torch.arange(min(probes, n)) * n // max(min(probes, n), 1)
                 self._watched[name or "state"] = _Watched(module, tile, points_where_any(tile), at)
@@ -79,7 +78,7 @@ class Tracker:
         self._handle: Any = None
 
     def attach(self, optimizer: torch.optim.Optimizer | None = None) -> "Tracker":
-        """Begins to look: after each step of the optimizer, or without one when `see` is called."""
+        """Start to look: after each step of the optimizer, or, without one, at each call of `see`."""
         self.detach()
         for name, watched in self._watched.items():
             watched.tile.update = self._listen(name, watched)  # type: ignore[method-assign]
@@ -88,7 +87,7 @@ class Tracker:
         return self
 
     def detach(self) -> None:
-        """Leaves everything as it was before `attach`; what was seen stays."""
+        """Undo `attach`; the snapshots stay."""
         for watched in self._watched.values():
             vars(watched.tile).pop("update", None)
         if self._handle is not None:
@@ -96,20 +95,20 @@ class Tracker:
             self._handle = None
 
     def see(self) -> None:
-        """Counts a step, records the probes, and looks if it is time."""
+        """Count a step, record the probes, and take a snapshot if it is time."""
         self.step += 1
         for name, watched in self._watched.items():
             if len(watched.probes):
                 self._traces[name].append(watched.tile.w.flatten()[watched.probes])
             if self.step % self.every == 0:
-                self.sights.append(self._look(name, watched))
+                self.snapshots.append(self._look(name, watched))
                 self._cosines.pop(name, None)
 
     def spectrum(self, array: str | None = None, segment: int = 256) -> tuple[torch.Tensor, torch.Tensor]:
-        """Power of P's motion against frequency, by Welch's method, mean over the probes.
+        """Return the power of P's motion against frequency, by Welch's method, as the mean over the probes.
 
         Args:
-            array: its name; may be left out if there is one.
+            array: its name; not needed if there is one array.
             segment: steps a segment; at least as many must have been seen.
         Returns: omega [radian per step], from 0 to pi; power [squared weight units per radian].
         Raises: MhoError for an unknown array, no probes, or too few steps.
@@ -129,7 +128,7 @@ class Tracker:
         return torch.from_numpy(frequency), torch.from_numpy(power.mean(1))
 
     def _listen(self, name: str, watched: _Watched) -> Callable[..., Any]:
-        """`Tile.update` of this tile, which looks first when it is time."""
+        """Return the `Tile.update` of this tile, which keeps the cosine first if it is time."""
         send = watched.tile.update
 
         def update(x: torch.Tensor, d: torch.Tensor, lr: float) -> Any:
@@ -139,17 +138,17 @@ class Tracker:
 
         return update
 
-    def _look(self, name: str, watched: _Watched) -> Sight:
+    def _look(self, name: str, watched: _Watched) -> Snapshot:
         known = watched.truth.isfinite()
         p, truth = as_double(watched.tile.w)[known], watched.truth[known]
         q = torch.as_tensor(getattr(watched.state, "Q", 0.0), dtype=DOUBLE).cpu().expand(known.shape)[known]
         off = q - truth
         of_q, of_p = (float(v.square().mean().sqrt()) for v in (off, p - truth))
-        return Sight(self.step, name, of_q, of_p, float(off.mean()), self._cosines.get(name))
+        return Snapshot(self.step, name, of_q, of_p, float(off.mean()), self._cosines.get(name))
 
 
 def _cosine(watched: _Watched, x: torch.Tensor, d: torch.Tensor, lr: float) -> float | None:
-    """Between P - Q' and lr d x^T, what P is asked for: the chopper is in both, and cancels."""
+    """Return the cosine between P - Q' and the update lr d x^T of P: the chopper is in both, and cancels."""
     state = watched.state
     reference = getattr(state, "past", getattr(state, "Q", None))
     p = watched.tile.w if reference is None else watched.tile.w - reference

@@ -13,7 +13,7 @@ from rich.text import Text
 from mho.base.errors import MhoError
 from mho.base.records import Record
 from mho.cli.catalogue import Field, describe
-from mho.datasheet.lookup import Chosen, single
+from mho.datasheet.named import NamedDevice, single
 from mho.datasheet.nominal import NEAR, nominal
 from mho.datasheet.numbers import Point, Portrait, measure, moments
 from mho.device.device import Device
@@ -88,7 +88,7 @@ def points_in_short(entry: dict[str, Any]) -> str:
     return {"everywhere": "every weight", "nowhere": "none"}.get(entry["symmetric"], "depends on the fields")
 
 
-def print_device(console: Console, chosen: Chosen, portrait: Portrait) -> None:
+def print_device(console: Console, chosen: NamedDevice, portrait: Portrait) -> None:
     """All of `mho device show`."""
     device, law = chosen.device, describe(type(chosen.device.response))
     console.print(Text(f"{chosen.name}: a device with the law {law.title}", style="bold"))

@@ -15,7 +15,7 @@ import torch
 from mho.base.config import from_dict, to_dict
 from mho.calibration import zero_shift
 from mho.calibration.offset import Offset
-from mho.calibration.run import Course
+from mho.calibration.run import ZeroShiftRun
 from mho.calibration.symmetric_points import symmetric_point
 from mho.device.device import Absolute, Device
 from mho.experiments.experiment import Experiment, Numbers, Tick
@@ -74,10 +74,10 @@ def _smallest(tile: Tile, most: int, tick: Tick) -> dict[str, float]:
     """ "N": the smallest of NUMBERS with a mean error of 1 % of the mean point; "exact N": of all even numbers."""
     truth = symmetric_point(tile, DOUBLE)
 
-    def good(course: Course) -> bool:
+    def good(course: ZeroShiftRun) -> bool:
         return abs(float((course.w - truth).mean())) <= 0.01 * abs(float(truth.mean()))
 
-    course = Course(tile)
+    course = ZeroShiftRun(tile)
     found: dict[str, float] = {}
     for n in NUMBERS:
         if n > most:
@@ -90,7 +90,7 @@ def _smallest(tile: Tile, most: int, tick: Tick) -> dict[str, float]:
         low, high = 0, int(found["N"]) // 2  # in cycles
         while high - low > 1:
             middle = (low + high) // 2
-            again = Course(tile)
+            again = ZeroShiftRun(tile)
             again.send(2 * middle)
             low, high = (low, middle) if good(again) else (middle, high)
         found |= {"exact N": 2.0 * high, "exact N dw_min": 2.0 * high * tile.granularity}
@@ -102,7 +102,7 @@ def _single(tile: Tile, n: int, tick: Tick) -> dict[str, float]:
     [dw_min]; "stopped": the part of the cells that float32 does not move any more."""
     n -= n % 2
     truth = symmetric_point(tile, DOUBLE)
-    course = Course(tile)
+    course = ZeroShiftRun(tile)
     course.send(n)
     w = alternate_in_float32(tile, n)
     still = (alternate_in_float32(tile, 2, w) == w).mean()

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from mho.base.config import from_dict, to_dict
-from mho.calibration.run import Course
+from mho.calibration.run import ZeroShiftRun
 from mho.calibration.symmetric_points import symmetric_point
 from mho.device.device import Absolute, Device
 from mho.experiments.experiment import Experiment, Numbers, Tick
@@ -83,9 +83,9 @@ def run(settings: Mapping[str, Any], seed: int, tick: Tick) -> dict[str, tuple[f
     }  # no N where 1 % is out of reach
 
 
-def advance(tile: Tile, schedule: Any, block: int, blocks: int) -> Iterator[Course]:
+def advance(tile: Tile, schedule: Any, block: int, blocks: int) -> Iterator[ZeroShiftRun]:
     """The course of a calibration, after each of its blocks of pulses."""
-    course = Course(tile, schedule)
+    course = ZeroShiftRun(tile, schedule)
     for _ in range(blocks):
         course.send(block)
         yield course

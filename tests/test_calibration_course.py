@@ -79,7 +79,7 @@ def test_the_cycle_map_equals_the_kernel(monkeypatch):
     """Long runs: 20,000 pulses, to 1e-12; the kernel would have to be wrong in the same way."""
     tile = tile_of(SoftBounds(0.8, -0.6))
     quick = ZeroShiftRun(tile)
-    monkeypatch.setattr("mho.calibration.linear_laws.lines", lambda *_: None)
+    monkeypatch.setattr("mho.calibration.run.lines", lambda *_: None)
     slow = ZeroShiftRun(tile)
     assert slow._kernel is not None
     assert quick._kernel is None

@@ -172,7 +172,7 @@ def _draw(device: Device, key: int, shape: tuple[int, int], points: list[float])
     w = torch.zeros(shape, dtype=DOUBLE).clamp(lower, upper)
     up, down = cells.up(w), cells.down(w)
     if any(isinstance(v, torch.Tensor) for v in (*cells.fields.values(), *cells.gains)):
-        sp = cells.sp_or_nan(shape, to_the_bounds=True)
+        sp = cells.sp_or_nan(shape)
     else:
         sp = plane(min(points, key=abs, default=0.0 if bool((up == down).all()) else math.nan), shape)
         sp = sp.masked_fill(lower >= upper, math.nan)  # stuck cells

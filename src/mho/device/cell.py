@@ -9,10 +9,9 @@ from torch import Tensor
 from mho.base.errors import complaint
 from mho.base.records import float_fields
 from mho.responses.base import DOUBLE, Response, SymmetricPoint
-from mho.responses.search import bisect, central_root_per_cell
+from mho.responses.search import central_root_per_cell
 
 Value = float | Tensor
-EDGE = 1e-9  # part of the range at either end that a search as far as the bounds leaves out
 
 
 class Cells(NamedTuple):
@@ -152,21 +151,16 @@ class Cells(NamedTuple):
         """
         return self.law.central_sp(*self.gains)
 
-    def sp_or_nan(self, shape: tuple[int, int], to_the_bounds: bool = False) -> Tensor:
+    def sp_or_nan(self, shape: tuple[int, int]) -> Tensor:
         """Return the symmetric point nearest to 0 of every cell, NaN for cells that have none or are stuck.
 
         Args:
             shape: (out, in).
-            to_the_bounds: search the outermost 1/200 of the range at either end too.
         Returns: (out, in) float64 on the CPU [weight units].
         """
         cells = self.to(DOUBLE)
         lower, upper = plane(cells.lower, shape), plane(cells.upper, shape)
         found = central_root_per_cell(cells.G, cells.F, lower, upper, torch.Size(shape))
-        if to_the_bounds:
-            low, high = lower + EDGE * (upper - lower), upper - EDGE * (upper - lower)
-            crosses = found.isnan() & (cells.G(low) < 0) & (cells.G(high) > 0)
-            found = torch.where(crosses, bisect(cells.G, high, low), found)
         return found.masked_fill(lower >= upper, float("nan"))
 
 

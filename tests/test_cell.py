@@ -16,16 +16,19 @@ SPREAD = mho.Device(
 
 
 def test_a_nominal_cell():
-    cell = mho.Device(SoftBounds(2.0, -1.0), up_down=0.4, reference_mean=0.1).cell
+    law, rule = SoftBounds(2.0, -1.0), "two-sided"
+    cell = mho.Device(law, up_down=0.4, up_down_rule=rule, reference_mean=0.1).cell
     assert (cell.lower, cell.upper, cell.reference) == (-1.0, 2.0, 0.1)
-    assert (cell.gain_up, cell.gain_down) == (1.0, 0.6)
-    up, down = 1 - W / 2, 0.6 * (1 + W)
+    assert (cell.gain_up, cell.gain_down) == (1.4, 0.6)
+    up, down = 1.4 * (1 - W / 2), 0.6 * (1 + W)
     assert torch.equal(cell.up(W), up) and torch.equal(cell.down(W), down)
     assert torch.equal(cell.F(W), (down + up) / 2) and torch.equal(cell.G(W), (down - up) / 2)
     assert torch.equal(cell.R(W), ((down - up) / 2) / ((down + up) / 2))
-    assert cell.up(0.5) == 0.75 and cell.down(0.5) == pytest.approx(0.9)  # numbers give numbers
+    assert cell.up(0.5) == pytest.approx(1.05) and cell.down(0.5) == pytest.approx(
+        0.9
+    )  # numbers give numbers
     [point] = cell.symmetric_points()
-    assert point.w == pytest.approx(0.4 / 1.1) and cell.central_sp() == pytest.approx(point.w)
+    assert point.w == pytest.approx(0.8 / 1.3) and cell.central_sp() == pytest.approx(point.w)
     assert cell.G(point.w) == pytest.approx(0, abs=1e-12)
 
 

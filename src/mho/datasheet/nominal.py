@@ -1,4 +1,4 @@
-"""The cell that a device is meant to be: the size of its pulses, and how far they carry it."""
+"""The cell that a device is meant to be, without anything random, and its way from bound to bound."""
 
 import math
 
@@ -12,7 +12,7 @@ NEAR = 0.99  # part of the range after which the other bound counts as reached; 
 
 
 def nominal(device: Device) -> Device:
-    """The device without anything random, and without a reference."""
+    """Return the device without anything random, and without a reference."""
     return device.replace(
         sigma_c2c=0.0, c2c="additive", spread={}, up_down_std=0.0, write_noise=0.0, corrupt=0.0,
         reference_mean=0.0, reference_std=0.0, subtract_sp=False, retention=None,
@@ -20,7 +20,7 @@ def nominal(device: Device) -> Device:
 
 
 def traverse(device: Device, start: float, stop: float) -> float:
-    """Noise-free pulses of one sign that bring the nominal cell from `start` to `stop`.
+    """Return the noise-free pulses of one sign that bring the nominal cell from `start` to `stop`.
 
     The number is the integral of 1/step over the way, corrected to first order in dw_min, as steps are
     finite. It is infinite if a pulse on the way does nothing, NaN if the way is infinite.

@@ -26,8 +26,8 @@ class Point(NamedTuple):
             zero and turns back, w is attracted from one side only.
         rate: "exponential" where G has a slope, "algebraic" where it is flat.
         slope: G'(w) [1/weight unit].
-        pulses: T_sp = 1/(dw_min |G'(w)|) [pulses], after which the mean distance to an attracting point is e
-            times smaller, and to a repelling one e times larger; infinite where the rate is algebraic.
+        pulses: T_sp = 1/(dw_min |G'(w)|) [pulses]; in this time the mean distance to an attracting point becomes e
+            times smaller, and to a repelling point e times larger. Infinite if the rate is algebraic.
     """
 
     w: float
@@ -62,16 +62,16 @@ class Population(NamedTuple):
 
 
 class Portrait(NamedTuple):
-    """What `measure` found; all of it but `cells` is of the nominal cell and its hidden weight.
+    """The result of `measure`: numbers of the nominal cell and its hidden weight, and many drawn cells.
 
     Args:
-        device, key: what was measured.
+        device, key: arguments of `measure`.
         lower, upper: bounds [weight units], which may be infinite.
-        window: the bounds, or where one is infinite a finite range about the symmetric points.
+        window: the bounds; in place of an infinite bound, the end of a finite range about the symmetric points.
         states: (upper - lower)/dw_min.
         at: the weight at which `step_up` and `step_down` hold: 0, or the bound next to it.
         moves: "both ways", or the only direction in which pulses have an effect.
-        symmetric: whether there are symmetric "points", or every weight is one ("everywhere"), or "nowhere".
+        symmetric: "points" if there are symmetric points, "everywhere" if every weight is one, else "nowhere".
         points: the symmetric points in rising order.
         pulses_up, pulses_down: `traverse` from one bound over `NEAR` of the range; NaN if a bound is infinite.
         cells: drawn cells.
@@ -94,7 +94,7 @@ class Portrait(NamedTuple):
     cells: Population
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain data for JSON: means and standard deviations of the cells; None for what is not finite."""
+        """Return plain data for JSON, the cells as means and standard deviations; None stands for infinity."""
         left_out = ("device", "key", "window", "cells")
         numbers = {n: v for n, v in self._asdict().items() if n not in left_out}
         numbers["points"] = [_finite(p._asdict()) for p in self.points]
@@ -104,18 +104,18 @@ class Portrait(NamedTuple):
 
 
 def measure(device: Device, key: int = 0, cells: tuple[int, int] = (200, 200)) -> Portrait:
-    """The numbers of a device: a pure function of its arguments.
+    """Measure a device: its numbers, as a pure function of the arguments.
 
     Args:
-        device: what to look at.
+        device: the device.
         key: 64-bit name of the drawn cells: a `Tile` with this key and shape has the same ones.
-        cells: (out, in), how many are drawn.
+        cells: (out, in), the array of drawn cells.
     Raises: MhoError if the law has no bounds to search from 0, or is not finite between them.
     """
     if not isinstance(device, Device):
-        raise wrong_type("portrait.measure(device)", "the device", device, "an mho.Device")
+        raise wrong_type("datasheet.measure(device)", "the device", device, "an mho.Device")
     if len(cells) != 2 or min(cells) < 1:
-        raise complaint(f"portrait.measure(cells={cells})", "cells is (out, in), both at least 1")
+        raise complaint(f"datasheet.measure(cells={cells})", "cells is (out, in), both at least 1")
     cell, dw_min = Cells.alike(device.response, *device.gains), device.dw_min
     lower, upper = float(cell.lower), float(cell.upper)
     found = cell.symmetric_points()
@@ -140,7 +140,7 @@ def measure(device: Device, key: int = 0, cells: tuple[int, int] = (200, 200)) -
 
 
 def moments(values: torch.Tensor) -> dict[str, float | int | None]:
-    """Mean and standard deviation of the values that are finite, and how many are not."""
+    """Return mean and standard deviation of the finite values, and the number of the others."""
     kept = values[values.isfinite()]
     mean = kept.mean().item() if len(kept) else None
     std = kept.std(correction=0).item() if len(kept) else None
@@ -154,7 +154,7 @@ def _window(lower: float, upper: float, points: list[float]) -> tuple[float, flo
 
 
 def _point(cell: Cells, dw_min: float, w: float, rate: Literal["exponential", "algebraic"]) -> Point:
-    """The point with its slope, and its kind from the signs of G beside it."""
+    """Return the point with its slope, and its kind from the signs of G beside it."""
     lower, upper = float(cell.lower), float(cell.upper)
     h = min(1e-3, upper - lower, w - lower, upper - w) / 10
     left, right = cell.G(torch.tensor([w - h, w + h], dtype=DOUBLE)).tolist()

@@ -1,4 +1,4 @@
-"""The fit as a whole: from files to a device and a report."""
+"""The fit as a whole, from files to a device."""
 
 import os
 from collections.abc import Callable
@@ -31,14 +31,14 @@ def fit(
     key: int = 0,
     watch: Callable[[str, int, int], None] | None = None,
 ) -> Fit:
-    """Fits a device to measured pulses.
+    """Fit a device to measured pulses.
 
     Args:
         files: one file with ramps of both directions, or one file for each: columns of reads, one after each pulse
             of one direction, or tables of the distribution of a step by conductance.
-        law: a law as `mho train --response` takes it; "auto" chooses one, or the data themselves where none
-            fits; "table" takes the data.
-        span: the measured values that w = -1 and w = +1 stand for; None for the lowest and the highest.
+        law: the name of a law of `mho.responses` in any spelling, such as "soft-bounds"; "auto" chooses a law, or
+            the data themselves if no law fits; "table" takes the data.
+        span: the measured values of w = -1 and w = +1; None for the lowest and the highest value.
         same_device: several ramps are cycles of one device, not ramps of several.
         key: of the resampling that gives intervals.
         watch: called with a text, the number of steps done and of all steps.
@@ -93,7 +93,7 @@ def fit(
 
 
 def _means(measured: Measured, key: int) -> tuple[tuple[Bins, Bins], Moments | None, tuple[Crossing, ...]]:
-    """Mean steps in the finest bins that are clear, noises without a law, crossings in the finest that show one."""
+    """Return mean steps in the finest clear bins, noises without a law, and crossings of the finest bins."""
     if measured.steps:
         bins = in_order(tuple(map(bins_of_steps, measured.steps)))
         return bins, None, tuple(points_of_bins(bins, key))
@@ -109,7 +109,7 @@ def _means(measured: Measured, key: int) -> tuple[tuple[Bins, Bins], Moments | N
 
 
 def _choice(ranking: tuple[Candidate, ...]) -> Candidate:
-    """The first by BIC of the laws that fit, or of all.
+    """Return the first by BIC of the laws that fit, or the first of all laws.
 
     A constant says that there is no symmetric point at all: it must be first by AIC as well, which asks for less
     evidence that steps change.

@@ -13,7 +13,7 @@ KINDS: tuple[Kind, ...] = ("additive", "multiplicative")
 
 
 class NoiseFit(NamedTuple):
-    """What is random about a pulse and a read.
+    """The noises of a pulse and of a read.
 
     Args:
         sigma_c2c: noise of a pulse, relative to dw_min (additive) or to the step (multiplicative).
@@ -40,7 +40,7 @@ class Moments(NamedTuple):
 
 
 def moments(ramps: tuple[Ramp, ...]) -> Moments:
-    """Both noises without a law: var(difference) = pulse^2 + 2 read^2, cov(neighbours) = -read^2.
+    """Estimate both noises without a law: var(difference) = pulse^2 + 2 read^2, cov(neighbours) = -read^2.
 
     The drift of the ramp, a cubic in the number of the pulse, is taken off first.
     """
@@ -59,7 +59,7 @@ def moments(ramps: tuple[Ramp, ...]) -> Moments:
 def noise_of_ramps(
     differences: Array, slopes: Array, sizes: Array, scale: float, start: Moments, inside: Array
 ) -> NoiseFit:
-    """The most likely noises, given the differences that a law leaves.
+    """Return the most likely noises, given the differences that a law leaves.
 
     Such a difference is pulse noise + read noise after the pulse - slope x read noise before it: a moving average
     of order one, whose covariance has three diagonals.
@@ -112,7 +112,7 @@ def noise_of_ramps(
 
 
 def _half_widths(cost, logs: Array) -> Array:
-    """Half the 95 % intervals of two logarithms, from the curvature of 2 log(likelihood); inf where it is flat."""
+    """Return half the 95 % intervals of two logarithms, from the curvature of 2 log(likelihood)."""
     h = 0.1
     e = h * np.eye(2)
     hessian = np.array(
@@ -129,7 +129,7 @@ def _half_widths(cost, logs: Array) -> Array:
 
 
 def noise_of_bins(sizes: Array, scale: float, bins: tuple[Bins, Bins]) -> NoiseFit:
-    """The noise of a table: which of the two kinds gives the variances of its bins.
+    """Return the noise of a table: the kind of the two that gives the variances of its bins.
 
     A variance s^2 of normal numbers has the likelihood of exp(-(log v + s^2/v)/2) at a true variance v.
 

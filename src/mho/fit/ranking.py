@@ -1,4 +1,4 @@
-"""Which law: information criteria, held-out residuals, and whether any of them fits at all."""
+"""The comparison of laws: information criteria, held-out residuals, and a test that rejects a law."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -45,7 +45,7 @@ class Candidate(NamedTuple):
 
     @property
     def rejected(self) -> bool:
-        """Whether the deviations from the data are more than chance."""
+        """True if the deviations from the data are more than chance."""
         return self.p < REJECTED
 
 
@@ -53,7 +53,7 @@ Fitter = Callable[[str, Family], Candidate]
 
 
 def on_bins(bins: tuple[Bins, Bins]) -> Fitter:
-    """Fits laws to tables."""
+    """Return the function that fits laws to tables."""
 
     def fitted(name: str, family: Family) -> Candidate:
         solution = fit_means(family, bins)
@@ -84,7 +84,7 @@ def _rows(bins: Bins, keep: Array) -> Bins:
 def on_ramps(
     ramps: tuple[Ramp, ...], bins: tuple[Bins, Bins], guess: Moments, families: Mapping[str, Family]
 ) -> Fitter:
-    """Fits laws to ramps, all with the same noises and gains, so that their sums of squares can be compared.
+    """Return the function that fits laws to ramps, all with the same noises and gains.
 
     These come from the more flexible laws, or from the one that is asked for.
 
@@ -121,13 +121,13 @@ def on_ramps(
 
 
 def refined(candidate: Candidate, ramps: tuple[Ramp, ...], guess: Moments) -> Candidate:
-    """The chosen law, with the noises that it leaves itself."""
+    """Return the chosen law, with the noises that it leaves itself."""
     fit = fit_ramps(candidate.family, side_by_side(ramps), candidate.solution.x, guess)
     return candidate._replace(solution=fit.solution, noise=fit.noise, ramp=fit)
 
 
 def _held_out(family: Family, lanes: Lanes, fit: RampFit) -> float:
-    """Stretches of each ramp are left out of the sum in turn, and predicted.
+    """Predict stretches of each ramp from a fit without them; return the mean squared standardised residual.
 
     The fit without a stretch is one step of Gauss and Newton from the fit to all.
     """
@@ -148,7 +148,7 @@ def _held_out(family: Family, lanes: Lanes, fit: RampFit) -> float:
 
 
 def _lack_of_fit(lanes: Lanes, fit: RampFit) -> tuple[float, int]:
-    """Squares of the standardised mean innovation of bins of w, each about chi^2 with one degree."""
+    """Return the squares of the standardised mean innovation of bins of w, each about chi^2 with one degree."""
     inside, total, n_bins = lanes.inside[:, 1:], 0.0, 0
     misses = fit.path.innovations[0] / fit.filter.deviation[:, 1:]
     for sign in (1, -1):

@@ -28,7 +28,7 @@ class FileLine(NamedTuple):
 
 
 def read(files: Sequence[str | os.PathLike[str]]) -> Measured:
-    """The ramps or tables of one or two files.
+    """Read the ramps or tables of one or two files.
 
     Args:
         files: one file with ramps of both directions, or one file for each direction.
@@ -60,7 +60,7 @@ def read(files: Sequence[str | os.PathLike[str]]) -> Measured:
 
 
 def _lines(file: Path) -> tuple[list[str], list[FileLine]]:
-    """The names in the header, and the lines of numbers."""
+    """Return the names in the header, and the lines of numbers."""
     try:
         text = file.read_text(encoding="utf-8-sig")
     except OSError as error:
@@ -102,7 +102,7 @@ def _number(word: str) -> bool:
 
 
 def _format(raw: Sequence[str]) -> tuple[str | None, bool]:
-    """The separator of the columns, None for blanks, and whether numbers have a decimal comma."""
+    """Find the separator of the columns, None for blanks, and say if numbers have a decimal comma."""
     lines = [line for line in raw if line.strip() and not line.lstrip().startswith("#")][-50:]
     sample = [line for line in lines if not re.search("[a-df-zA-DF-Z]", line)] or lines
     for delimiter in (";", "\t"):
@@ -116,7 +116,7 @@ def _split(line: str, delimiter: str | None) -> list[str]:
 
 
 def _is_table(lines: Sequence[FileLine]) -> bool:
-    """A row of n conductances, a row of m levels from 0 to 1, and m rows of n steps."""
+    """Say if the lines are a row of n conductances, a row of m levels from 0 to 1, and m rows of n steps."""
     if len(lines) < 3:
         return False
     levels = lines[1].cells
@@ -183,7 +183,7 @@ def _ramps(file: Path, names: list[str], lines: Sequence[FileLine], notes: list[
 
 
 def _direction(values: Array, name: str, where: str) -> int:
-    """The sign of the pulses: from the column's name, or from where the ramp goes."""
+    """Return the sign of the pulses, from the column's name or from the direction of the ramp."""
     low = name.lower()
     named = [s for s, words in ((DOWN, DOWNWARDS), (UP, UPWARDS)) if any(low.startswith(w) for w in words)]
     end = max(1, len(values) // 10)

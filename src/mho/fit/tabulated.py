@@ -16,7 +16,7 @@ LEAST = 1e-3  # of the mean step: a law's steps are positive
 def tabulated(
     raw: Measured, measured: Measured, span: Range, bins: tuple[Bins, Bins], pulse: float
 ) -> tuple[Device, str]:
-    """The device of the data, and the name of its law: "table" for tables, "piecewise" for ramps.
+    """Return the device of the data, and the name of its law: "table" for tables, "piecewise" for ramps.
 
     Args:
         raw: the data in the units of the files.
@@ -40,7 +40,7 @@ def tabulated(
 
 
 def polygon(measured: Measured, bins: tuple[Bins, Bins], pulse: float) -> Device:
-    """Piecewise through the mean steps: least squares of polygons, no node below a thousandth of a mean step."""
+    """Fit a `Piecewise` through the mean steps: least squares, no node below a thousandth of a mean step."""
     n = min(NODES, *(len(b.w) * 2 // 3 for b in bins)) if measured.ramps else NODES
     at = np.linspace(-1, 1, max(2, n))
     nodes = [_nodes(b, at) for b in bins]
@@ -55,7 +55,7 @@ def polygon(measured: Measured, bins: tuple[Bins, Bins], pulse: float) -> Device
 
 
 def _nodes(bins: Bins, at: Array) -> Array:
-    """Sizes at the nodes; where bins are scarce, the straight line between neighbours wins."""
+    """Return the sizes at the nodes; between scarce bins, the straight line between neighbours wins."""
     hats = np.stack([np.interp(bins.w, at, row) for row in np.eye(len(at))], axis=1)
     bend = np.diff(np.eye(len(at)), 2, axis=0)
     error = np.maximum(bins.error, 0.01 * np.abs(bins.step).mean())

@@ -1,4 +1,4 @@
-"""What a response law is: two functions of w, and all that follows from them."""
+"""Response laws: two functions of w, the sizes of an up and of a down pulse, and all that follows from them."""
 
 from typing import Any, ClassVar, Literal, NamedTuple, Self, overload
 
@@ -46,24 +46,24 @@ class Response(Record, named=False):
     """The fields that measured data determine; None for a law that `mho.fit` does not try."""
 
     def up(self, w: Tensor) -> Tensor:
-        """The law of one up pulse, for the subclass to write; positive between the bounds."""
+        """Return the size of an up pulse: the law that a subclass writes, positive between the bounds."""
         raise self._missing("up")
 
     def down(self, w: Tensor) -> Tensor:
-        """The law of one down pulse, for the subclass to write; positive between the bounds."""
+        """Return the size of a down pulse: the law that a subclass writes, positive between the bounds."""
         raise self._missing("down")
 
     def noisy_up(self, w: Tensor, z: Tensor) -> Tensor:
-        """One up pulse with the law's own cycle-to-cycle noise, for the subclass to write if it has any."""
+        """Return the size of an up pulse with the law's own cycle-to-cycle noise, if a subclass defines any."""
         raise self._missing("noisy_up")
 
     def noisy_down(self, w: Tensor, z: Tensor) -> Tensor:
-        """One down pulse with the law's own cycle-to-cycle noise."""
+        """Return the size of a down pulse with the law's own cycle-to-cycle noise."""
         raise self._missing("noisy_down")
 
     @property
     def is_noisy(self) -> bool:
-        """Whether the law defines noise of its own: both `noisy_up` and `noisy_down`."""
+        """True if the law defines noise of its own: both `noisy_up` and `noisy_down`."""
         cls = type(self)
         return cls.noisy_up is not Response.noisy_up and cls.noisy_down is not Response.noisy_down
 
@@ -77,7 +77,7 @@ class Response(Record, named=False):
     @overload
     def q_up(self, w: Tensor, z: Tensor | None = None) -> Tensor: ...
     def q_up(self, w, z=None):
-        """Size of an up pulse at w, in units of dw_min.
+        """Return the size of an up pulse at w, in units of dw_min.
 
         Args:
             z: None for the mean step, or a tensor of w's dtype and shape: the step of the pulse with this standard
@@ -96,7 +96,7 @@ class Response(Record, named=False):
     @overload
     def q_down(self, w: Tensor, z: Tensor | None = None) -> Tensor: ...
     def q_down(self, w, z=None):
-        """Size of a down pulse at w (positive), in units of dw_min; otherwise as `q_up`."""
+        """Return the size of a down pulse at w, a positive number; arguments as for `q_up`."""
         return self._evaluate("down", w) if z is None else self._evaluate("noisy_down", w, z)
 
     def F(self, w: Any, gain_up: float | Tensor = 1.0, gain_down: float | Tensor = 1.0) -> Any:
@@ -123,7 +123,7 @@ class Response(Record, named=False):
         return up, down
 
     def bounds(self) -> tuple[float | Tensor, float | Tensor]:
-        """The weights (lower, upper) at which pulses stop: the first zeros of down below 0 and of up above 0.
+        """Return the weights (lower, upper) at which pulses stop: the zeros of down below 0 and of up above 0.
 
         They are searched for numerically between 1e-4 and 1e4 (NaN counts as a stop); where there is none,
         the bound is -inf or inf. If fields vary from cell to cell, each bound is a tensor in the fields'
@@ -136,7 +136,7 @@ class Response(Record, named=False):
         return self._bound("down", -1), self._bound("up", 1)
 
     def symmetric_points(self, gain_up: float = 1.0, gain_down: float = 1.0) -> list[SymmetricPoint]:
-        """The roots of G strictly inside the bounds, in rising order.
+        """Return the roots of G strictly inside the bounds, in rising order.
 
         With gains, G is that of gain_up q_up and gain_down q_down: of a device that is stronger one way.
         If G is zero everywhere, every point is symmetric and the list is empty. Roots are told apart if they
@@ -160,7 +160,7 @@ class Response(Record, named=False):
         return [SymmetricPoint(r.w, r.rises, "exponential" if r.sloped else "algebraic") for r in roots]
 
     def central_sp(self, gain_up: float | Tensor = 1.0, gain_down: float | Tensor = 1.0) -> float | Tensor:
-        """The symmetric point nearest to 0: a number, or one per cell where fields vary from cell to cell.
+        """Return the symmetric point nearest to 0: a number, or one per cell where fields vary from cell to cell.
 
         Gains of the two directions, numbers or (out, in), count as in `symmetric_points`.
 
@@ -239,7 +239,7 @@ class Response(Record, named=False):
         return q.item()
 
     def _bound(self, method: str, sign: int) -> float | Tensor:
-        """The first zero of up or down on one side of 0."""
+        """Return the first zero of up or down on one side of 0."""
         if not (self._evaluate(method, torch.zeros((), dtype=DOUBLE)) > 0).all():
             where = f"{type(self).__name__}.bounds"
             need = "The search for bounds starts at w = 0"

@@ -1,4 +1,4 @@
-"""What the bounds of zero-shifting need of a law: the extremes of its steps and slopes on an interval."""
+"""The constants of a law that the bounds of zero-shifting contain: extremes of steps and slopes on an interval."""
 
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ from mho.theory.law import cell_of, phi, point_of, weights
 
 
 class Constants(NamedTuple):
-    """What the bounds need of a law on an interval.
+    """The constants of a law on an interval.
 
     Args:
         q_min, q_max: smallest and largest q_up, q_down [1].
@@ -35,7 +35,7 @@ class Constants(NamedTuple):
 
 
 def constants(law: Response | Device, lower: float, upper: float, points: int = 4001) -> Constants:
-    """The constants of a law on [lower, upper], from differences on an even grid.
+    """Return the constants of a law on [lower, upper], from differences on an even grid.
 
     mu_q is too large and L_q too small by at most q'' times the distance of grid points; both are exact for laws
     linear in w.

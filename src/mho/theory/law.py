@@ -1,4 +1,4 @@
-"""What the theorems need of a response: R = G/F, its integral R_c, and the integral phi of G."""
+"""The functions of a law that the theorems contain: R = G/F, its integral R_c, and the integral phi of G."""
 
 from collections.abc import Callable
 from typing import Any
@@ -64,10 +64,10 @@ def slope_of(cell: Cells, sp: Tensor) -> Tensor:
 
 
 def integrate(f: Callable[[Tensor], Tensor], start: Tensor, end: Tensor) -> Tensor:
-    """The integral of f from start to end, element by element, in float64.
+    """Integrate f from start to end, element by element, in float64.
 
-    A Gauss-Legendre rule in s, w = end - (end - start)(1 - s)^2: its points crowd at `end`, which is where a
-    law that ends in a root (Power) is not smooth.
+    The rule is that of Gauss and Legendre in s, w = end - (end - start)(1 - s)^2. Its points crowd at `end`, as
+    a law that ends in a root (Power) is not smooth there.
     """
     x, weight = np.polynomial.legendre.leggauss(NODES)
     total = torch.zeros(torch.broadcast_shapes(start.shape, end.shape), dtype=DOUBLE)
@@ -79,14 +79,14 @@ def integrate(f: Callable[[Tensor], Tensor], start: Tensor, end: Tensor) -> Tens
 
 
 def like(w: Any, value: Tensor) -> Any:
-    """A result as w was given: a number, or a tensor of w's dtype."""
+    """Return a result in the form of w: a number, or a tensor of w's dtype."""
     if isinstance(w, Tensor):
         return value.to(w.dtype)
     return value.item() if value.ndim == 0 else value
 
 
 def R(law: Response | Device, w: Any) -> Any:
-    """The asymmetry relative to the size of a pulse, G(w)/F(w), in [-1, 1].
+    """Return the asymmetry relative to the size of a pulse, G(w)/F(w), in [-1, 1].
 
     Args:
         law: a response (its float fields may vary from cell to cell, then the results have their shape), or a
@@ -101,7 +101,7 @@ def R(law: Response | Device, w: Any) -> Any:
 
 
 def R_c(law: Response | Device, w: Any, sp: Any = None) -> Any:
-    """The accumulated asymmetry: the integral of R from the symmetric point to w, by quadrature.
+    """Return the accumulated asymmetry: the integral of R from the symmetric point to w, by quadrature.
 
     Soft bounds +-tau: w^2/(2 tau). The relative error is about 1e-9 for the laws of the package, and about 1e-5
     for laws with kinks or steps (tables).
@@ -119,7 +119,7 @@ def R_c(law: Response | Device, w: Any, sp: Any = None) -> Any:
 
 
 def phi(law: Response | Device, w: Any, sp: Any = None) -> Any:
-    """The potential of zero-shifting: the integral of G from the symmetric point to w, by quadrature.
+    """Return the potential of zero-shifting: the integral of G from the symmetric point to w, by quadrature.
 
     Soft bounds +-tau: w^2/(2 tau).
 

@@ -19,7 +19,7 @@ Law = Response | Device
 
 
 def S_K(law: Law, weights: Any) -> float:
-    """How far the weights were from symmetric points: the mean over k of max_d (G/sqrt(F))^2 at W_k.
+    """Return the mean over k of max_d (G/sqrt(F))^2 at W_k: the distance of the weights from symmetric points.
 
     Soft bounds +-tau: the mean of max_d (w_d/tau)^2. With the weights of P it is S_K of Residual Learning.
 
@@ -36,7 +36,7 @@ def S_K(law: Law, weights: Any) -> float:
 
 
 def E_K(gradients: Any) -> float:
-    """The mean over k of |grad f(W_k)|^2.
+    """Return the mean over k of |grad f(W_k)|^2.
 
     Args:
         gradients: of the loss, not of mini-batches [loss per weight unit], shape (K, ...).
@@ -50,7 +50,9 @@ def E_K(gradients: Any) -> float:
 def E_K_residual(
     gradients: Any, p: Any, p_star: Any, w: Any, w_star: Any, c_p: float = 1.0, c_w: float = 1.0
 ) -> float:
-    """Residual Learning's: the mean of |grad f(W_k + gamma P_k)|^2 + c_p |P_k - P*(W_k)|^2 + c_w |W_k - W*|^2.
+    """Return Residual Learning's metric, the mean over k of
+
+        |grad f(W_k + gamma P_k)|^2 + c_p |P_k - P*(W_k)|^2 + c_w |W_k - W*|^2
 
     Args:
         gradients: at the visible weight [loss per weight unit], shape (K, ...).
@@ -72,7 +74,7 @@ def E_K_residual(
 def E_K_tracking(
     law_p: Law, w: Any, w_star: Any, p: Any, q: Any, c_q: float = 1.0, c_g: float = 1.0
 ) -> float:
-    """RIDER's: the mean of |W_k - W*|^2 + c_q |P_k - Q_k|^2 + c_g |G_p(P_k)|^2.
+    """Return RIDER's metric: the mean of |W_k - W*|^2 + c_q |P_k - Q_k|^2 + c_g |G_p(P_k)|^2.
 
     Args:
         law_p: the law of P, as for `R`.

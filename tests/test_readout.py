@@ -248,7 +248,9 @@ def test_what_wires_must_return():
         "`Short.currents`: it gave torch.float32 of shape (5, 4). The matrix must keep its dtype, torch.float32, "
         "and its shape (6, 4)."
     )
-    with pytest.raises(mho.MhoError, match=r"`IO\(wires=\.\.\.\)`: it is of type float. It must be an mho.Wires"):
+    with pytest.raises(
+        mho.MhoError, match=r"`IO\(wires=\.\.\.\)`: it is of type float. It must be an mho.Wires"
+    ):
         mho.IO(wires=0.5)
 
 

@@ -8,19 +8,18 @@ from torch import nn
 
 from mho.base.errors import complaint, did_you_mean
 from mho.base.roles import Roles, roles_of
-from mho.calibration.symmetric_points import as_double, points_where_any
+from mho.calibration.symmetric_points import DeviceArray, as_double, is_of_devices, points_where_any
 from mho.responses.base import DOUBLE
-from mho.tile.tile import Tile
 
 
-class Sight(NamedTuple):
+class Snapshot(NamedTuple):
     """One look at the array P that gets the gradient, and at its reference Q (0 if an algorithm has none).
 
     Args:
-        step: of the optimizer, from 1.
+        step: number of the optimizer's step, from 1.
         array: name of the state that P belongs to.
         distance: root mean square of Q less the true symmetric point [weight units].
-        distance_p: the same of P.
+        distance_p: root mean square of P less the true symmetric point [weight units].
         bias: mean of Q less the true point [weight units].
         alignment: cosine between c (P - Q') and minus the gradient, at the time of the gradient [1]. Q' is the
             reference that the network sees (`Roles.seen`, else Q), and c the chopper. None if no gradient came, or
@@ -38,7 +37,7 @@ class Sight(NamedTuple):
 class _Watched(NamedTuple):
     state: nn.Module
     roles: Roles
-    tile: Tile
+    tile: DeviceArray
     truth: torch.Tensor  # (out, in), NaN where there is none
     probes: torch.Tensor  # flat positions of cells
 
@@ -52,7 +51,7 @@ class Tracker:
 
         tracker = Tracker(model, every=100).attach(optimizer)
         ... train ...
-        tracker.detach(); tracker.sights; tracker.spectrum()
+        tracker.detach(); tracker.snapshots; tracker.spectrum()
 
     Args:
         model: a module with analog layers whose algorithm sends the gradient to an array of its own (P in
@@ -70,12 +69,12 @@ class Tracker:
                 f"Tracker(every={every}, probes={probes})", "every >= 1 and probes >= 0 are needed"
             )
         self.every, self.step = every, 0
-        self.sights: list[Sight] = []
+        self.snapshots: list[Snapshot] = []
         self._watched: dict[str, _Watched] = {}
         for name, module in model.named_modules():
             roles = roles_of(module)
             tile = module.get_submodule(roles.gradient) if roles and roles.has_residual else None  # type: ignore[arg-type]
-            if roles and isinstance(tile, Tile):
+            if roles and is_of_devices(tile):
                 n = tile.cells.numel()
                 at = torch.arange(min(probes, n)) * n // max(min(probes, n), 1)
                 self._watched[name or "state"] = _Watched(module, roles, tile, points_where_any(tile), at)
@@ -96,7 +95,7 @@ class Tracker:
         return self
 
     def detach(self) -> None:
-        """Restore the state before `attach`; all sights stay."""
+        """Restore the state before `attach`; all snapshots stay."""
         for watched in self._watched.values():
             vars(watched.tile).pop("update", None)
         if self._handle is not None:
@@ -110,14 +109,14 @@ class Tracker:
             if len(watched.probes):
                 self._traces[name].append(watched.tile.w.flatten()[watched.probes])
             if self.step % self.every == 0:
-                self.sights.append(self._look(name, watched))
+                self.snapshots.append(self._look(name, watched))
                 self._cosines.pop(name, None)
 
     def spectrum(self, array: str | None = None, segment: int = 256) -> tuple[torch.Tensor, torch.Tensor]:
         """Compute the power of P's motion against frequency, by Welch's method, mean over the probes.
 
         Args:
-            array: its name; may be left out if there is one.
+            array: its name; not needed if there is one array.
             segment: steps a segment; at least as many must have been seen.
         Returns: omega [radian per step], from 0 to pi; power [squared weight units per radian].
         Raises: MhoError for an unknown array, no probes, or too few steps.
@@ -147,7 +146,7 @@ class Tracker:
 
         return update
 
-    def _look(self, name: str, watched: _Watched) -> Sight:
+    def _look(self, name: str, watched: _Watched) -> Snapshot:
         known = watched.truth.isfinite()
         p, truth = as_double(watched.tile.w)[known], watched.truth[known]
         reference = watched.part(watched.roles.reference)
@@ -155,7 +154,7 @@ class Tracker:
         q = q.expand(known.shape)[known]
         off = q - truth
         of_q, of_p = (float(v.square().mean().sqrt()) for v in (off, p - truth))
-        return Sight(self.step, name, of_q, of_p, float(off.mean()), self._cosines.get(name))
+        return Snapshot(self.step, name, of_q, of_p, float(off.mean()), self._cosines.get(name))
 
 
 def _cosine(watched: _Watched, x: torch.Tensor, d: torch.Tensor, lr: float) -> float | None:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from mho.base.errors import complaint, wrong_type
+from mho.device.cell import Cells
 from mho.device.composed import ComposedCell
-from mho.device.device import Cells, Device
+from mho.device.device import Device
 from mho.device.io import IO, by_direction
 from mho.device.pulses import Exact, Expected, Pulses, PulseScheme
 from mho.numerics.rng import STREAMS, Stream, next_event
@@ -84,7 +85,6 @@ class Tile(Readable):
         planes = list({id(v): v for v in varying.values()}.values())
         where = {id(v): n for n, v in enumerate(planes)}
         self._plane_of = {n: where[id(v)] for n, v in varying.items()}
-        self._fields = tuple(drawn.fields)
         self._is_noisy = device.write_noise > 0
         shifted = isinstance(drawn.reference, torch.Tensor) or drawn.reference != 0
         self._is_apparent = shifted or self._is_noisy  # what is seen is not the hidden weight
@@ -135,7 +135,7 @@ class Tile(Readable):
         """The cells' own parameters, as drawn or loaded."""
         planes = self.planes.unbind()
         values = self._scalars | {name: planes[n] for name, n in self._plane_of.items()}
-        return Cells.of(values, self._fields, self.reference if self.reference.numel() else 0.0)
+        return Cells.of(self.device.response, values, self.reference if self.reference.numel() else 0.0)
 
     def saturated(self) -> int:
         """Count the cells that sit at one of their bounds."""
@@ -175,7 +175,7 @@ class Tile(Readable):
             return self._send(x, d, lr, self.pulses)
         x, d = x.reshape(-1, self.shape[1]), d.reshape(-1, self.shape[0])
         before = self.cells.clone() if self._is_noisy else None
-        arithmetic.add(self.cells, x, d, lr, self.pulses, self.device.response, self.parameters_of_cells)
+        arithmetic.add(self.cells, x, d, lr, self.pulses, self.parameters_of_cells)
         return self._calculated(before)
 
     def pulse(self, n: torch.Tensor, *, column: int | None = None, row: int | None = None) -> UpdateInfo:
@@ -193,8 +193,8 @@ class Tile(Readable):
         place = slice(row, row + n.shape[0]), slice(column, column + n.shape[1])
         before = self.cells[place].clone() if self._is_noisy else None
         if not isinstance(self.pulses, Pulses):
-            law, cells = self.device.response, self.parameters_of_cells
-            arithmetic.send(self.cells, n, row, column, self.granularity, self.pulses, law, cells)
+            p = self.parameters_of_cells
+            arithmetic.send(self.cells, n, row, column, self.granularity, self.pulses, p)
             return self._calculated(before, (row, column))
         event = next_event(self.counters("events"), Stream.C2C)
         if not total:

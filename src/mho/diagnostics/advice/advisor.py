@@ -11,6 +11,7 @@ from mho.base.errors import complaint
 from mho.base.records import field_rules
 from mho.base.roles import FIELDS, Roles
 from mho.crossbar import Crossbar
+from mho.device.cell import Cells
 from mho.device.composed import ComposedCell
 from mho.device.device import Device
 from mho.device.io import by_direction
@@ -162,9 +163,9 @@ def _single(device: Device | ComposedCell) -> Device:
 
 def _symmetric_point(device: Device) -> tuple[float | None, str]:
     """Return (hidden weight, kind): the attracting point nearest to 0, else any; kind: see `rules.KINDS`."""
-    law, (up, down) = device.response, device.gains
-    points = sorted(law.symmetric_points(up, down), key=lambda p: (not p.attracts, abs(p.w)))
+    cell = Cells.alike(device.response, *device.gains)
+    points = sorted(cell.symmetric_points(), key=lambda p: (not p.attracts, abs(p.w)))
     if not points:
-        return (0.0, "everywhere") if up * law.q_up(0.0) == down * law.q_down(0.0) else (None, "nowhere")
+        return (0.0, "everywhere") if cell.up(0.0) == cell.down(0.0) else (None, "nowhere")
     kind = "attracts" if points[0].attracts else "repels"
     return points[0].w, "flat" if kind == "attracts" and points[0].rate == "algebraic" else kind

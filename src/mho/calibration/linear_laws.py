@@ -6,8 +6,7 @@ import torch
 from torch import Tensor, fx
 
 from mho.device.device import Cells, Device
-from mho.kernels.law.lowerings import operation_name
-from mho.kernels.law.trace import trace
+from mho.kernels.law.trace import operation_name, trace
 from mho.responses.base import DOUBLE, Response
 
 SLACK = 1e-9  # a map that leaves the bounds by this part of their distance only does so by rounding

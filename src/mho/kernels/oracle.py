@@ -15,7 +15,7 @@ from mho.numerics.normal import normal_pair
 from mho.numerics.rng import Stream, call_key, philox4x32, split
 
 
-class Noise:
+class RowNoise:
     """The normal numbers of one row, in the order of its pulses."""
 
     def __init__(self, key: tuple[int, int], row: int) -> None:
@@ -67,7 +67,7 @@ def trains(
 ) -> tuple[int, int]:
     """Sends the stochastic trains of an update to `cells` (out, in), in place; returns (up, down)."""
     noise_key = split(call_key(key, Stream.C2C, event))
-    rows = [Noise(noise_key, i) for i in range(d.shape[1])]
+    rows = [RowNoise(noise_key, i) for i in range(d.shape[1])]
     sent = [0, 0]
     for _, i, j, down in in_order(x, d, lr, granularity, pulses, key, event):
         pulse(module, cells, planes, scal, i, j, down, rows[i])
@@ -78,14 +78,14 @@ def trains(
 def aggregated(
     module: ModuleType, cells, planes, scal, x, d, lr: float, granularity: float, pulses, key: int, event: int
 ) -> tuple[int, int]:
-    """The same pulses, those of `pulses.aggregate` samples together by the law's flow (`kernels/cpu/flow.py`)."""
+    """The same pulses, those of `pulses.aggregate` samples together by the law's flow (`kernels/cpu/aggregated.py`)."""
     groups = -(-len(x) // pulses.aggregate)
     counts = np.zeros((groups, 2, *cells.shape), np.int32)
     for s, i, j, down in in_order(x, d, lr, granularity, pulses, key, event):
         counts[s // pulses.aggregate, int(down), i, j] += 1
     noise_key = split(call_key(key, Stream.C2C, event))
     for i in range(len(cells)):
-        noise = Noise(noise_key, i)
+        noise = RowNoise(noise_key, i)
         for ups, downs in counts[:, :, i]:
             steps = -(-int((ups + downs).max()) // module.PULSES_A_STEP)
             for _ in range(steps):
@@ -105,7 +105,7 @@ def rounded(
     round_key, c2c_key = (split(call_key(key, stream, event)) for stream in (Stream.X_BITS, Stream.C2C))
     sent = [0, 0]
     for i in range(d.shape[1]):
-        noise = Noise(c2c_key, i)
+        noise = RowNoise(c2c_key, i)
         for s in range(len(x)):
             scale = abs(lr) * abs(float(d[s, i])) / granularity
             numbers = []
@@ -130,7 +130,7 @@ def counted(
     c2c_key = split(call_key(key, Stream.C2C, event))
     sent = [0, 0]
     for i, numbers in enumerate(n, row):
-        noise = Noise(c2c_key, i)
+        noise = RowNoise(c2c_key, i)
         for k in range(int(np.abs(numbers).max())):
             for down in (False, True):
                 for j, number in enumerate(numbers, column):
@@ -143,14 +143,14 @@ def counted(
 def rewritten(noise, before, after, sigma: np.float32, key: int, event: int) -> None:
     """Write noise, in place: sigma xi for the cells (out, in) that an update changed from `before` to `after`."""
     for i in range(len(noise)):
-        numbers = Noise(split(call_key(key, Stream.WRITE, event)), i)
+        numbers = RowNoise(split(call_key(key, Stream.WRITE, event)), i)
         for j in range(noise.shape[1]):
             z = numbers.next()
             if after[i, j] != before[i, j]:
                 noise[i, j] = sigma * z
 
 
-def pulse(module: ModuleType, cells, planes, scal, i: int, j: int, down: bool, noise: Noise) -> None:
+def pulse(module: ModuleType, cells, planes, scal, i: int, j: int, down: bool, noise: RowNoise) -> None:
     """One pulse on cell (i, j): its parameters as the law's step functions expect them, its own noise."""
     step = module.step_down if down else module.step_up
     z = noise.next() if module.NOISY else np.float32(0)

@@ -12,11 +12,9 @@ The coefficients are minimax fits made for this file (weighted least squares, it
 # (Numba's own types describe an intrinsic as it is defined, with a typing context, not as it is called.)
 
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
 
-from mho.numerics.compile import inlined
+from mho.numerics.compile import elementary, inlined
+from mho.numerics.vector import bits_to_float, float_to_bits, fma32, select32
 
 f32, i32 = np.float32, np.int32
 
@@ -36,60 +34,25 @@ SMALLEST_NORMAL = f32(2.0**-126)
 TWO_23 = f32(2**23)  # from here on every float32 is an integer
 
 
-@intrinsic
-def float_to_bits(typingctx, x):
-    """The 32 bits of a float32 as an int32."""
-    if x != types.float32:
-        return None
-    return types.int32(x), lambda ctx, builder, sig, args: builder.bitcast(args[0], ir.IntType(32))
-
-
-@intrinsic
-def bits_to_float(typingctx, n):
-    """The float32 that has the bits of a 32-bit integer, signed or not."""
-    if not isinstance(n, types.Integer) or n.bitwidth != 32:
-        return None
-    return types.float32(n), lambda ctx, builder, sig, args: builder.bitcast(args[0], ir.FloatType())
-
-
-@intrinsic
-def select32(typingctx, condition, yes, no):
-    """`yes` where `condition` holds, else `no`: one instruction, both sides being evaluated."""
-    if not isinstance(types.unliteral(condition), types.Boolean) or {yes, no} != {types.float32}:
-        return None
-    signature = types.float32(types.boolean, types.float32, types.float32)
-    return signature, lambda ctx, builder, sig, args: builder.select(*args)
-
-
-@intrinsic
-def fma32(typingctx, a, b, c):
-    """a * b + c, rounded once: the same bits on any processor, and half the instructions of a polynomial."""
-
-    def codegen(context, builder, signature, args):
-        return builder.fma(*args)
-
-    return types.float32(types.float32, types.float32, types.float32), codegen
-
-
-@inlined
+@elementary("abs")
 def abs32(x):
     """|x|, exact."""
     return abs(x)
 
 
-@inlined
+@elementary("sqrt", share=0.2)
 def sqrt32(x):
     """Square root, correctly rounded; NaN for x < 0."""
     return f32(np.sqrt(x))
 
 
-@inlined
+@elementary("minimum")
 def min32(a, b):
     """The smaller of two numbers; NaN if either is NaN, as `torch.minimum`."""
     return select32((a < b) | (a != a), a, b)
 
 
-@inlined
+@elementary("maximum")
 def max32(a, b):
     """The larger of two numbers; NaN if either is NaN, as `torch.maximum`."""
     return select32((a > b) | (a != a), a, b)
@@ -124,7 +87,7 @@ def _exp_reduced(x):
     return i32(float_to_bits(shifted) - ROUND_BITS), (x - k * LN2_HI) - k * LN2_LO
 
 
-@inlined
+@elementary("exp", double=np.exp, share=0.4)
 def exp32(x):
     """exp(x), to 1.1 ulp; inf above 88.723, subnormal below -87.33, 0 below -103.98; NaN of NaN."""
     n, r = _exp_reduced(x)
@@ -132,7 +95,7 @@ def exp32(x):
     return (ONE + _exp_minus_1_reduced(r)) * first * second
 
 
-@inlined
+@elementary("expm1", double=np.expm1, share=0.4)
 def expm1_32(x):
     """exp(x) - 1, to 2.0 ulp, also near x = 0; -1 below about -17; inf above 88.723; NaN of NaN."""
     n, r = _exp_reduced(x)
@@ -140,7 +103,7 @@ def expm1_32(x):
     return (_exp_minus_1_reduced(r) * first + (first - ONE / second)) * second
 
 
-@inlined
+@elementary("exp2", double=np.exp2, share=0.4)
 def exp2_32(x):
     """2^x, to 1.1 ulp; inf from x = 128, subnormal below -126, 0 below -150; NaN of NaN."""
     x = min32(max32(x, f32(-151)), f32(129))
@@ -183,7 +146,7 @@ def _log_limits(x, value):
     return select32(x < ZERO, NAN, value)
 
 
-@inlined
+@elementary("log", double=np.log, share=0.4)
 def log32(x):
     """Natural logarithm, to 1.0 ulp, subnormal x included; -inf at 0, NaN below, inf at inf."""
     e, f, tail = _exponent_and_log(x)
@@ -199,14 +162,14 @@ def log_unit32(x):
     return e * LN2_HI + (f + (_log_tail(f) + e * LN2_LO))
 
 
-@inlined
+@elementary("log2", double=np.log2, share=0.4)
 def log2_32(x):
     """Logarithm to base 2, to 2.0 ulp; exact for powers of two; limits as `log32`."""
     e, f, tail = _exponent_and_log(x)
     return _log_limits(x, e + (f + tail) * LOG2_E)
 
 
-@inlined
+@elementary("log1p", double=np.log1p, share=0.4)
 def log1p_32(x):
     """log(1 + x), to 3.0 ulp, also near x = 0; -inf at -1, NaN below."""
     u = ONE + x
@@ -216,7 +179,7 @@ def log1p_32(x):
     return select32(lost == ZERO, x, select32(usable, corrected, log32(u)))
 
 
-@inlined
+@elementary(double=np.power, share=0.6)
 def pow32(x, y):
     """x^y, to 2 + |y| ulp. Limits as C's `pow`: 1 for y = 0 or x = 1; for x < 0, NaN unless y is an integer.
 
@@ -249,7 +212,7 @@ def pow32(x, y):
     return select32((y == ZERO) | (x == ONE), ONE, value)
 
 
-@inlined
+@elementary("tanh", double=np.tanh, share=0.4)
 def tanh32(x):
     """Hyperbolic tangent, to 2.0 ulp; +-1 at +-inf; NaN of NaN."""
     size = abs(x)
@@ -265,13 +228,13 @@ def tanh32(x):
     return bits_to_float(i32(float_to_bits(value) | i32(float_to_bits(x) & SIGN)))
 
 
-@inlined
+@elementary("sigmoid", share=0.4)
 def sigmoid32(x):
     """1 / (1 + exp(-x)), to 3.0 ulp above -88; 0 below."""
     return ONE / (ONE + exp32(-x))
 
 
-@inlined
+@elementary("softplus", share=0.4)
 def softplus32(x):
     """log(1 + exp(x)), to 3.0 ulp above -87."""
     return max32(x, ZERO) + log1p_32(exp32(-abs(x)))
@@ -292,22 +255,6 @@ def sincos_eighth32(r):
     c = fma32(c, z, f32(-19.739208))
     c = fma32(c, z, ONE)
     return s, c
-
-
-@inlined
-def sincos2pi32(u):
-    """(sin 2 pi u, cos 2 pi u) for 0 <= u <= 1, u in turns; each within 1.2e-7 of the exact value."""
-    shifted = f32(4) * u + ROUND  # the nearest quarter turn
-    quarter = i32(float_to_bits(shifted) - ROUND_BITS)
-    r = u - (shifted - ROUND) * f32(0.25)  # exact, |r| <= 1/8
-    s, c = sincos_eighth32(r)
-    swapped = (quarter & i32(1)) != i32(0)
-    sin = select32(swapped, c, s)
-    cos = select32(swapped, s, c)
-    sin_sign = i32(quarter & i32(2)) << i32(30)
-    cos_sign = i32(i32(quarter + i32(1)) & i32(2)) << i32(30)
-    sin = bits_to_float(i32(float_to_bits(sin) ^ i32(sin_sign)))
-    return sin, bits_to_float(i32(float_to_bits(cos) ^ i32(cos_sign)))
 
 
 @inlined

@@ -29,6 +29,41 @@ def wide(typingctx):
 
 
 @intrinsic
+def float_to_bits(typingctx, x):
+    """The 32 bits of a float32 as an int32."""
+    if x != types.float32:
+        return None
+    return types.int32(x), lambda ctx, builder, sig, args: builder.bitcast(args[0], ir.IntType(32))
+
+
+@intrinsic
+def bits_to_float(typingctx, n):
+    """The float32 that has the bits of a 32-bit integer, signed or not."""
+    if not isinstance(n, types.Integer) or n.bitwidth != 32:
+        return None
+    return types.float32(n), lambda ctx, builder, sig, args: builder.bitcast(args[0], ir.FloatType())
+
+
+@intrinsic
+def select32(typingctx, condition, yes, no):
+    """`yes` where `condition` holds, else `no`: one instruction, both sides being evaluated."""
+    if not isinstance(types.unliteral(condition), types.Boolean) or {yes, no} != {types.float32}:
+        return None
+    signature = types.float32(types.boolean, types.float32, types.float32)
+    return signature, lambda ctx, builder, sig, args: builder.select(*args)
+
+
+@intrinsic
+def fma32(typingctx, a, b, c):
+    """a * b + c, rounded once: the same bits on any processor, and half the instructions of a polynomial."""
+
+    def codegen(context, builder, signature, args):
+        return builder.fma(*args)
+
+    return types.float32(types.float32, types.float32, types.float32), codegen
+
+
+@intrinsic
 def popcount32(typingctx, word):
     """How many bits of a uint32 are set, as an int32."""
 
@@ -55,6 +90,17 @@ def apart(builder, pointer):
         inside = ir.IRBuilder(function.append_basic_block())
         inside.ret(inside.asm(kind, "", "=r,0", [function.args[0]], side_effect=False))
     return builder.call(function, [pointer])
+
+
+@intrinsic
+def entry(typingctx, table, index):
+    """table[index] of a contiguous array of floats, index an int32 from 0."""
+
+    def codegen(context, builder, signature, args):
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        return builder.load(builder.gep(apart(builder, data), [args[1]]))
+
+    return table.dtype(table, types.int32), codegen
 
 
 @intrinsic

@@ -2,7 +2,6 @@
 
 import functools
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 import torch
 
@@ -10,17 +9,14 @@ from mho.base.errors import complaint, wrong_type
 from mho.device.device import Cells, Device
 from mho.device.io import IO, by_direction
 from mho.device.pulses import Exact, Expected, Pulses, PulseScheme
+from mho.kernels.law.plan import KernelPlan, Sent, UpdateKernels
+from mho.kernels.update import update_kernels
 from mho.numerics.rng import STREAMS, Stream, Use, next_event
 from mho.tile import arithmetic, checks, write_noise
 from mho.tile.patches import Patches
 from mho.tile.readout import multiply, read_line
 from mho.tile.tally import Tally, UpdateInfo, total
 from mho.tile.views import Viewed
-
-if TYPE_CHECKING:
-    from mho.kernels.cpu.update import CpuKernels, Sent
-    from mho.kernels.gpu.update import GpuKernels
-
 
 _UP, _DOWN, _READS, _CLIPPED, _LINES = map(
     int, list(Tally)[:5]
@@ -49,7 +45,7 @@ class Tile(Viewed):
     noise: torch.Tensor
     _apparent: torch.Tensor
     _offset: torch.Tensor
-    _kernels: "CpuKernels | GpuKernels | None"
+    _kernels: UpdateKernels | None
 
     def __init__(
         self,
@@ -296,7 +292,7 @@ class Tile(Viewed):
         return self._counted(kernels.update(x, d, lr, pulses, event), before)
 
     def _counted(
-        self, sent: "Sent", before: torch.Tensor | None = None, at: tuple[int, int] = (0, 0)
+        self, sent: Sent, before: torch.Tensor | None = None, at: tuple[int, int] = (0, 0)
     ) -> UpdateInfo:
         if sent.bad >= 0:
             raise checks.runaway(self.cells, self.device.response)
@@ -318,20 +314,19 @@ class Tile(Viewed):
             write_noise.rewrite(self, before, at)
         return UpdateInfo(0, 0, 0, 0)
 
-    def _ready(self) -> "CpuKernels | GpuKernels":
+    def _ready(self) -> UpdateKernels:
         """The compiled update for where the cells are: sending a state_dict to another process moves them."""
         kernels, address = self._kernels, self._buffers["cells"].data_ptr()  # type: ignore[union-attr]
         if kernels is None or self._address != address:
             kernels, self._address = self._load(), address
         return kernels
 
-    def _load(self) -> "CpuKernels | GpuKernels":
+    def _load(self) -> UpdateKernels:
         """The compiled update for the device that the cells' memory is on."""
-        from mho.kernels.attach import kernels_of
-
         reference = self._offset if self._is_noisy else self.reference
         buffers = (self.cells, self.planes, self._apparent, reference, self.counts, self.touched)
-        self._kernels = kernels_of(self.device, self.parameters_of_cells, buffers, self.key)
+        plan = KernelPlan.of(self.device, self.parameters_of_cells.values())
+        self._kernels = update_kernels(plan, buffers, self.key)
         return self._kernels
 
     def forget(self) -> None:

@@ -1,5 +1,5 @@
-"""Given numbers of pulses for all cells, for some rows or for one column. `kernels/law/build.py` joins this text to
-each law's `step_up` and `step_down` and to the parts of `trains.py`; as it stands it is an ordinary module.
+"""Given numbers of pulses for all cells, for some rows or for one column. `kernels/law/build.py` joins this module to
+each law, by way of the law's `trains.py`; as it stands it is one for ideal cells.
 
 The pulses of a row are numbered in the order in which they are sent: the cells' k-th pulses together, k = 0, 1,
 ..., first those of the columns with n > 0, then those with n < 0. Noise is made from these numbers as there.
@@ -8,17 +8,42 @@ The pulses of a row are numbered in the order in which they are sent: the cells'
 import numpy as np
 
 from mho.kernels.cpu.finish import finish_row
-from mho.kernels.cpu.ideal import NOISY, shared, step_down, step_up  # build.py: the law's own
 from mho.kernels.cpu.memory import arrays_at, scratch_at
-from mho.kernels.cpu.trains import _LANES, _NONE, _ZERO, C2C, noise_for, pulse_columns, pulse_marked
+from mho.kernels.cpu.trains import (  # rewritten: the law's own
+    C2C,
+    NOISY,
+    noise_for,
+    pulse_columns,
+    pulse_marked,
+    shared,
+    step_down,
+    step_up,
+)
 from mho.numerics.address import array_at, floats_at
 from mho.numerics.compile import lean_kernel, loop, part
 from mho.numerics.math32 import select32
 from mho.numerics.normal import normal_pair
 from mho.numerics.philox import call_words, philox
-from mho.numerics.vector import spread, wide
+from mho.numerics.vector import LANES, spread, wide
 
+MOST = 2.0**24  # pulses of a cell: from here on float32 holds no odd numbers
+_ZERO, _NONE, _LANES = np.uint32(0), np.uint64(0), np.uint64(LANES)
 _NEITHER, _UP, _DOWN = np.uint8(0), np.uint8(1), np.uint8(2)
+
+
+@lean_kernel
+def count_pulses(address, n):
+    """Sum of |v| of the n float32 at an address, or -1.0 if one is not finite, not whole, or too large."""
+    wide()
+    values = floats_at(address, n)
+    total, fine = 0, True
+    for q in range(n):
+        size = abs(values[q])
+        ok = size < np.float32(MOST)
+        number = np.int32(size if ok else np.float32(0.0))
+        fine &= ok & (np.float32(number) == size)
+        total += number
+    return total if fine else -1
 
 
 @part

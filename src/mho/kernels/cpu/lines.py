@@ -194,7 +194,7 @@ def bit_lines(before, first, last, lines, drawing, *call):
 
     Args:
         before: samples of the whole update that come before the block.
-        lines: table of the block's `Lines`, filled for these samples; of `marks`, `fired` and `columns` only
+        lines: table of the block's `BitLines`, filled for these samples; of `marks`, `fired` and `columns` only
             the slots of a sample's train, and nothing if `marks` is empty.
         drawing: table of the `Drawing` of this thread.
         call: the block, see `memory.request_at`.

@@ -77,7 +77,7 @@ def request_at(call):
     )
 
 
-class Lines(NamedTuple):
+class BitLines(NamedTuple):
     """The bit lines of a block of samples. Columns come in two groups: those with x > 0, then those with x < 0.
 
     The last three are empty where the pulses are only to be counted.
@@ -99,8 +99,8 @@ class Lines(NamedTuple):
 
 @part
 def lines_at(t):
-    """`Lines` from their table."""
-    return Lines(
+    """`BitLines` from their table."""
+    return BitLines(
         array_at(t[0], (t[1], t[2], t[3]), _U32),
         array_at(t[4], (t[5], t[6], t[7]), _U32),
         array_at(t[8], (t[9], t[10]), _U8),
@@ -112,10 +112,10 @@ def lines_at(t):
     )
 
 
-def new_lines(samples: int, bl: int, n_in: int, n_out: int, by_slot: bool = True) -> Lines:
+def new_lines(samples: int, bl: int, n_in: int, n_out: int, by_slot: bool = True) -> BitLines:
     """Room for the bit lines of a block; `by_slot`: also for the columns sorted by slot."""
     words, sorted_samples = (bl + 31) // 32, samples if by_slot else 0
-    return Lines(
+    return BitLines(
         words=np.zeros((samples, words, n_in + 3), _U32),
         row_words=np.zeros((samples, words, n_out + 3), _U32),
         row_down=np.empty((samples, n_out), _U8),

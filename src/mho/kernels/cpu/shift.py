@@ -1,5 +1,5 @@
-"""Zero-shifting: long runs of single pulses on every cell, in float64. `kernels/law/float64.py` joins this text
-to each law's `step_up` and `step_down`; as it stands, with the ideal cell in float32, it is an ordinary module.
+"""Zero-shifting: long runs of single pulses on every cell, in float64. `kernels/law/build.py` joins this module to
+each law; as it stands it is one for ideal cells in float32.
 
 Pulse p of cell (i, j) goes up if p is even, or, at random, where bit p % 32 of word p % 128 // 32 of Philox counter
 (j, i, p // 128, 0) is not set. Its cycle-to-cycle noise is number p % 8 of counter (j, i, p // 8, 0): both are pure
@@ -8,7 +8,7 @@ functions of their keys, so a run may be cut anywhere.
 
 import numpy as np
 
-from mho.kernels.cpu.ideal import NOISY, shared, step_down, step_up  # double.py: the law's own
+from mho.kernels.cpu.ideal import NOISY, shared, step_down, step_up  # rewritten: the law's own
 from mho.numerics.compile import kernel
 from mho.numerics.normal import normal_pair
 from mho.numerics.philox import philox

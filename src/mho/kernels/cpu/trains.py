@@ -1,5 +1,5 @@
-"""The pulsed update of a range of rows. `kernels/law/build.py` joins this text to each law's `step_up` and
-`step_down`; as it stands, with the ideal cell, it is an ordinary module.
+"""The pulsed update of a range of rows. `kernels/law/build.py` joins this module to each law; as it stands it is
+one for ideal cells.
 
 Every pulse sees the weight that the one before it left. The pulses of one update on one row are numbered in
 the order in which they are sent (sample by sample, slot by slot; within a slot the columns with x > 0, then
@@ -12,7 +12,7 @@ import numpy as np
 from numba.cpython.unsafe.numbers import trailing_zeros
 
 from mho.kernels.cpu.finish import finish_columns, finish_row, touch_column
-from mho.kernels.cpu.ideal import CHEAP, NOISY, shared, step_down, step_up  # build.py: the law's own
+from mho.kernels.cpu.ideal import CHEAP, NOISY, shared, step_down, step_up  # rewritten: the law's own
 from mho.kernels.cpu.lines import X_BITS
 from mho.kernels.cpu.memory import NOISE, arrays_at, lines_at, request_at, scratch_at
 from mho.numerics.compile import lean_kernel, part
@@ -124,7 +124,7 @@ def trains_rows(first, last, arrays, numbers, lines, sent, scratch, *call):
 
     Args:
         arrays: table of `Arrays`, changed in place; numbers: those that all cells share, float32.
-        lines: table of the block's `Lines`; scratch: table of the `Scratch` of this thread.
+        lines: table of the block's `BitLines`; scratch: table of the `Scratch` of this thread.
         sent: (out,) int64, pulses that each row got from earlier blocks of this update; brought up to date.
         call: the block, see `memory.request_at`.
     Returns: (up pulses, down pulses, a row with a weight that is not finite or -1).

@@ -7,7 +7,7 @@ only some, which then lie one behind the other in `out`, `y`, `scale` and `over`
 import triton
 import triton.language as tl
 
-from mho.kernels.gpu.philox import normal_of
+from mho.kernels.gpu.normal import normal_of
 from mho.kernels.gpu.primitives import div32, rint32
 
 NOT_FINITE, OVER = (tl.constexpr(n) for n in range(2))  # places in a product's status

@@ -3,7 +3,8 @@
 import triton
 import triton.language as tl
 
-from mho.kernels.gpu.lines import DOWN, SLOTS, UP, ones
+from mho.kernels.gpu.lines import SLOTS, ones
+from mho.kernels.gpu.totals import DOWN, UP
 
 
 @triton.jit

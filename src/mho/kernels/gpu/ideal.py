@@ -1,4 +1,4 @@
-"""One pulse on an ideal cell: the pattern that `kernels/law/triton.py` writes for every other law.
+"""One pulse on an ideal cell: the pattern that `kernels/law/build.py` writes for every other law.
 
 `par` is what `parameters` loaded for the cells at hand: a tuple of numbers and blocks.
 """

@@ -10,9 +10,8 @@ import triton.language as tl
 
 from mho.kernels.cpu.lines import SLICED_FROM
 from mho.kernels.gpu.philox import word_of
+from mho.kernels.gpu.totals import CLIPPED, LINES
 
-# Places in an update's totals; at BAD is the number of a row, counted from 1, whose law ran away, or 0.
-UP, DOWN, BAD, CLIPPED, LINES = (tl.constexpr(n) for n in range(5))
 FULL = tl.constexpr(4294967296.0)  # a threshold that every 32-bit word is below
 SLOTS = tl.constexpr(32)  # slots in one word of a line's bits
 SLICED = tl.constexpr(SLICED_FROM)

@@ -6,17 +6,16 @@ not fire. Here rows get the numbers that they will use, one behind the other, an
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
 import triton
 import triton.language as tl
 
-from mho.kernels.gpu.drawing import Lines, block_for
+from mho.kernels.gpu.launch import EXACT, block_for
 from mho.kernels.gpu.lines import SLOTS
-from mho.kernels.gpu.philox import eight_normals
-from mho.kernels.gpu.primitives import EXACT
+from mho.kernels.gpu.normal import eight_normals
 
 _ROOM = 1 << 28  # numbers of a strip (1 GiB); two strips may be held at a time
 _ROWS, _CALLS = 128, 128  # rows, and calls of Philox, of one program
@@ -32,8 +31,16 @@ class Strip(NamedTuple):
     starts: torch.Tensor  # (out + 1,) int64
 
 
+class DrawnLines(Protocol):
+    """The lines of some samples; see `mho.kernels.gpu.lines` for their shapes."""
+
+    length: torch.Tensor
+    d_words: torch.Tensor
+    fired: torch.Tensor
+
+
 def noise_of(
-    lines: Lines, samples: int, bl: int, before: torch.Tensor, key: tuple[int, int]
+    lines: DrawnLines, samples: int, bl: int, before: torch.Tensor, key: tuple[int, int]
 ) -> Iterator[Strip]:
     """The noise of all pulses of these samples, some rows at a time; the host waits once, for their numbers.
 

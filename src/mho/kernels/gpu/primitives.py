@@ -1,6 +1,6 @@
 """The few operations that Numba and Triton spell differently; everything above them is one text for both.
 
-Every one is rounded once, to nearest, as on the CPU. Kernels must be launched with `EXACT`, which keeps the
+Every one is rounded once, to nearest, as on the CPU. Kernels must be launched with `launch.EXACT`, which keeps the
 compiler from joining a multiplication and an addition into one rounding.
 """
 
@@ -16,8 +16,6 @@ if tuple(map(int, triton.__version__.split(".")[:2])) < (3, 6):
         "It must be 3.6 or newer: earlier ones flush subnormal numbers in divisions and square roots",
         "install a newer torch",
     )
-
-EXACT = {"enable_fp_fusion": False}
 
 
 @triton.jit

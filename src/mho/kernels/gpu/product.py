@@ -1,21 +1,37 @@
 """The analog product on the GPU: converters as Triton kernels, torch's matrix product between them."""
 
 import functools
+from typing import Protocol
 
+import numpy as np
 import torch
 
-from mho.device.io import IO
 from mho.kernels.gpu.converters import decode, encode, find_bad
-from mho.kernels.gpu.drawing import block_for, key_words
-from mho.kernels.gpu.primitives import EXACT
+from mho.kernels.gpu.launch import EXACT, block_for, key_words
 from mho.numerics.rng import Use
 
 _NONE = 1 << 62
 _WIDEST = 1024  # lines of one sample that a program holds at a time
 
 
+class Converters(Protocol):
+    """The converters of an array, as far as a product depends on them; see `mho.IO`. Hashable."""
+
+    inp_res: float
+    out_res: float
+    sigma_inp: float
+    sigma_out: float
+    noise_management: str
+    perfect: bool
+
+    @property
+    def retries(self) -> int: ...
+    @property
+    def numbers(self) -> tuple[np.ndarray, np.ndarray]: ...
+
+
 def multiply(
-    matrix: torch.Tensor, x: torch.Tensor, io: IO, use: Use, sign: float = 1.0
+    matrix: torch.Tensor, x: torch.Tensor, io: Converters, use: Use, sign: float = 1.0
 ) -> torch.Tensor | None:
     """y = sign * x matrix as the hardware gives it; see `mho.tile.readout.multiply`.
 
@@ -41,7 +57,7 @@ def multiply(
     return y
 
 
-def read_line(w: torch.Tensor, dim: int, where: int, io: IO, use: Use) -> torch.Tensor:
+def read_line(w: torch.Tensor, dim: int, where: int, io: Converters, use: Use) -> torch.Tensor:
     """Row (dim 0) or column (dim 1) number `where` of w, through the output converters alone."""
     y = w.select(dim, where).clone(memory_format=torch.contiguous_format)
     if not io.perfect:
@@ -67,7 +83,7 @@ def bad_factors(x: torch.Tensor, d: torch.Tensor) -> list[int]:
 class _Product:
     """One product and its repetitions."""
 
-    def __init__(self, matrix: torch.Tensor, x: torch.Tensor, io: IO, use: Use, sign: float) -> None:
+    def __init__(self, matrix: torch.Tensor, x: torch.Tensor, io: Converters, use: Use, sign: float) -> None:
         self.matrix, self.x, self.io, self.sign = matrix, x, io, sign
         self.words = _words(use)
 
@@ -95,7 +111,9 @@ class _Product:
         return index if rows is None else rows[index]
 
 
-def _decode(y: torch.Tensor, scale: torch.Tensor, io: IO, words, rows, attempt: int, over, status) -> None:
+def _decode(
+    y: torch.Tensor, scale: torch.Tensor, io: Converters, words, rows, attempt: int, over, status
+) -> None:
     n = y.shape[1]
     if len(y):
         decode[(len(y),)](
@@ -123,7 +141,7 @@ def _int32(like: torch.Tensor, n: int) -> torch.Tensor:
 
 
 @functools.lru_cache(maxsize=256)
-def _numbers(io: IO, where: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+def _numbers(io: Converters, where: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
     """`io.numbers` on the device."""
     inward, outward = (torch.from_numpy(numbers).to(where) for numbers in io.numbers)
     return inward, outward

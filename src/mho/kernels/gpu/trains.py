@@ -1,5 +1,5 @@
-"""The pulsed update on the GPU. `kernels/law/triton.py` joins this text to each law's step functions; as it
-stands, with the ideal cell, it is an ordinary module.
+"""The pulsed update on the GPU. `kernels/law/build.py` joins this module to each law; as it stands
+it is one for ideal cells.
 
 Cells are independent once their pulses are numbered, so a program owns a block of columns of one row and
 keeps its weights in registers through all samples and slots. Numbers, order and noise are those of
@@ -9,10 +9,11 @@ keeps its weights in registers through all samples and slots. Numbers, order and
 import triton
 import triton.language as tl
 
-from mho.kernels.gpu.finish import add, finish
-from mho.kernels.gpu.ideal import NOISY, parameters, step_down, step_up  # build.py: the law's own
-from mho.kernels.gpu.lines import CLIPPED, DOWN, FULL, SLOTS, UP, ones
-from mho.kernels.gpu.philox import normal_of, word_of
+from mho.kernels.gpu.ideal import NOISY, parameters, step_down, step_up  # rewritten: the law's own
+from mho.kernels.gpu.lines import FULL, SLOTS, ones
+from mho.kernels.gpu.normal import normal_of
+from mho.kernels.gpu.philox import word_of
+from mho.kernels.gpu.totals import CLIPPED, DOWN, UP, add_counts, write_back
 
 
 @triton.jit
@@ -88,10 +89,10 @@ def send_trains(cells, planes, visible, reference, counts, scal, d, length, orde
                     p += n
                     all_down += n_down
     if p > start:
-        finish(w, cells, visible, reference, totals, at, live, i, HAS_REFERENCE)
+        write_back(w, cells, visible, reference, totals, at, live, i, HAS_REFERENCE)
         if COUNTS:
-            add(counts + at, ups, live)
-            add(counts + size + at, downs, live)
+            add_counts(counts + at, ups, live)
+            add_counts(counts + size + at, downs, live)
     if tl.program_id(1) == 0:
         tl.store(after + i, p)
         tl.atomic_add(totals + UP, p - start - all_down)
@@ -147,9 +148,9 @@ def send_rounded(cells, planes, visible, reference, counts, scal, x, d, numbers,
                 all_down += n_down
     tl.atomic_add(totals + CLIPPED, clipped)
     if p > 0:
-        finish(w, cells, visible, reference, totals, at, live, i, HAS_REFERENCE)
+        write_back(w, cells, visible, reference, totals, at, live, i, HAS_REFERENCE)
         tl.atomic_add(totals + UP, p - all_down)
         tl.atomic_add(totals + DOWN, all_down)
         if COUNTS:
-            add(counts + at, ups, live)
-            add(counts + size + at, downs, live)
+            add_counts(counts + at, ups, live)
+            add_counts(counts + size + at, downs, live)

@@ -1,5 +1,5 @@
-"""Pulses of several samples counted and applied together, by the flow of the law. `kernels/law/build.py` joins this
-text to each law's `flow`; as it stands, with the ideal cell, it is an ordinary module.
+"""Pulses of several samples, counted and applied together by the flow of the law. `kernels/law/build.py` joins this
+module to each law; as it stands it is one for ideal cells.
 
 The bit lines are those of the exact update. The pulses that a cell gets from `aggregate` successive samples are
 counted, 32 slots at a time; then the cell follows dw/dt = dw_min (n_up q_up(w) - n_down q_down(w)) for
@@ -11,7 +11,7 @@ counter (p * ceil(in / 8) + j // 8, row, 0, 0).
 import numpy as np
 
 from mho.kernels.cpu.finish import finish_row
-from mho.kernels.cpu.ideal import NOISY, flow, shared  # build.py: the law's own
+from mho.kernels.cpu.ideal import NOISY, flow, shared  # rewritten: the law's own
 from mho.kernels.cpu.memory import arrays_at, lines_at, request_at, scratch_at
 from mho.numerics.compile import lean_kernel, loop
 from mho.numerics.normal import fill_normals

@@ -30,6 +30,7 @@ from mho.kernels.law.plan import KernelPlan
 from mho.numerics import math32, normal
 from mho.numerics.compile import ELEMENTARY
 from mho.numerics.rng import Stream, Use
+from new_operation import Rippled, add_the_sine
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")  # numpy's, of inf and nan that are meant
 F = np.float32
@@ -338,6 +339,12 @@ def test_gains_of_the_two_directions(kind):
 def test_noise_of_the_law():
     law = mho.responses.ExpStep(noise=0.5, noise_add=0.3, noise_slope=2.0)
     check_against_oracle(mho.Device(law, dw_min=2e-3, c2c="law"), mho.Pulses(bl=5))
+
+
+def test_an_operation_that_one_edit_adds(monkeypatch):
+    add_the_sine(monkeypatch)
+    device = mho.Device(Rippled(), dw_min=2e-3, sigma_c2c=0.3, spread={"gain": 0.3, "rate": 0.1})
+    check_against_oracle(device, mho.Pulses(bl=31))
 
 
 def test_a_row_with_a_broken_weight_is_named():

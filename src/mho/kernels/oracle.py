@@ -78,7 +78,7 @@ def trains(
 def aggregated(
     module: ModuleType, cells, planes, scal, x, d, lr: float, granularity: float, pulses, key: int, event: int
 ) -> tuple[int, int]:
-    """The same pulses, those of `pulses.aggregate` samples together by the law's flow (`kernels/cpu/aggregated.py`)."""
+    """Send the same pulses, those of `pulses.aggregate` samples together by the law's flow."""
     groups = -(-len(x) // pulses.aggregate)
     counts = np.zeros((groups, 2, *cells.shape), np.int32)
     for s, i, j, down in in_order(x, d, lr, granularity, pulses, key, event):

@@ -1,4 +1,4 @@
-"""The compiled update of a tile, for the memory that its cells lie in. Numba, or Triton, is loaded with the first pulse."""
+"""The compiled update of a tile, for the memory of its cells. Numba, or Triton, is loaded with the first pulse."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,5 +1,6 @@
-"""Given numbers of pulses for all cells, for some rows or for one column. `kernels/law/build.py` joins this module to
-each law, by way of the law's `trains.py`; as it stands it is one for ideal cells.
+"""Given numbers of pulses for all cells, for some rows or for one column.
+
+`kernels/law/build.py` joins this module to each law, by way of the law's `trains.py`. As it stands its cells are ideal.
 
 The pulses of a row are numbered in the order in which they are sent: the cells' k-th pulses together, k = 0, 1,
 ..., first those of the columns with n > 0, then those with n < 0. Noise is made from these numbers as there.

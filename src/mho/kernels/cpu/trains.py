@@ -12,7 +12,7 @@ import numpy as np
 from numba.cpython.unsafe.numbers import trailing_zeros
 
 from mho.kernels.cpu.finish import finish_columns, finish_row, touch_column
-from mho.kernels.cpu.ideal import CHEAP, NOISY, shared, step_down, step_up  # rewritten: the law's own
+from mho.kernels.cpu.ideal import CHEAP, NOISY, SHARE, shared, step_down, step_up  # noqa: F401  rewritten
 from mho.kernels.cpu.lines import X_BITS
 from mho.kernels.cpu.memory import NOISE, arrays_at, lines_at, request_at, scratch_at
 from mho.numerics.compile import lean_kernel, part

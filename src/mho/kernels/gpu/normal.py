@@ -1,6 +1,7 @@
 """Normal numbers on a GPU, lane by lane: those of `mho.numerics.normal`.
 
-`normal_pair` is the CPU's function, translated when this module is first imported; its text lies in the cache folder.
+`normal_pair` is the CPU's function, translated when this module is first imported;
+its text lies in the cache folder.
 """
 
 import triton

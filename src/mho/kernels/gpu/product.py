@@ -1,6 +1,7 @@
 """The analog product on the GPU: converters as Triton kernels, torch's matrix product between them."""
 
 import functools
+from collections.abc import Hashable
 from typing import Protocol
 
 import numpy as np
@@ -14,8 +15,8 @@ _NONE = 1 << 62
 _WIDEST = 1024  # lines of one sample that a program holds at a time
 
 
-class Converters(Protocol):
-    """The converters of an array, as far as a product depends on them; see `mho.IO`. Hashable."""
+class Converters(Hashable, Protocol):
+    """The converters of an array, as far as a product depends on them; see `mho.IO`."""
 
     inp_res: float
     out_res: float

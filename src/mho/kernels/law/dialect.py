@@ -93,7 +93,7 @@ class Dialect:
 
 
 class _Translation(ast.NodeTransformer):
-    """Functions in float32 for Numba, and those that they call; a subclass states the differences of its dialect."""
+    """Functions in float32 for Numba, and those that they call; a subclass states its differences."""
 
     decorator = "inlined"
 
@@ -301,7 +301,7 @@ class _Triton(Dialect):
         """Return the text of a module with compiled functions, under their own names."""
         translation = _ToTriton()
         for function in functions:
-            translation.translated(function)
+            translation.needed(function.__name__, function)
         return self.joined(doc, translation)
 
 

@@ -1,4 +1,4 @@
-"""The emitter: from the graph of a response law to scalar float32 code, which `dialect` prints for each processor."""
+"""The emitter: from the graph of a response law to scalar code, which `dialect` prints for each processor."""
 
 import dataclasses
 import re

@@ -149,7 +149,7 @@ class Course:
 
     def _signs(self, p: int) -> torch.Tensor:
         """(out, in) of +1 and -1 for pulse p."""
-        from mho.numerics.signs import random_signs  # Numba: loaded with the first draw
+        from mho.numerics.uniform import random_signs  # Numba: loaded with the first draw
 
         signs = torch.empty(self.tile.shape, dtype=torch.float32)
         key = call_key(call_key(self.tile.key, Stream.ZERO_SHIFT, self._event), Stream.ZERO_SHIFT, p)

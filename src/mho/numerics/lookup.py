@@ -1,10 +1,8 @@
-"""Interpolation in constant tables, in float32: what `mho.responses.lookup` becomes in compiled code.
+"""Interpolation in constant tables, in float32: the compiled form of `mho.responses.lookup`.
 
 A table has its last row, and column, twice, so that every node has a successor. Loads go through an intrinsic that
 knows no negative indices, so that loops over cells gather 16 numbers at a time.
 """
-
-# mypy: disable-error-code="call-arg, attr-defined"
 
 import numpy as np
 
@@ -16,7 +14,7 @@ _ZERO, _ONE = np.float32(0), np.int32(1)
 
 @elementary(share=1.01)
 def linear32(table, x, last):
-    """Between nodes 0, 1, ..., last; the ends hold beyond them, and 0 for NaN."""
+    """Interpolate between nodes 0, 1, ..., last; the ends hold beyond them, and 0 for NaN."""
     x = select32(x > _ZERO, x, _ZERO)
     x = select32(x < last, x, last)
     i = np.int32(x)
@@ -26,7 +24,7 @@ def linear32(table, x, last):
 
 @elementary(share=1.01)
 def bilinear32(table, x, y, last_x, last_y, width):
-    """The same in two directions; table is flat, row by row of `width` numbers."""
+    """Interpolate in two directions; table is flat, row by row of `width` numbers."""
     x = select32(x > _ZERO, x, _ZERO)
     x = select32(x < last_x, x, last_x)
     y = select32(y > _ZERO, y, _ZERO)

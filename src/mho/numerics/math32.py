@@ -8,9 +8,6 @@ are those that `tests/test_math32.py` holds the functions to. Subnormal results 
 The coefficients are minimax fits made for this file (weighted least squares, iterated), rounded to float32.
 """
 
-# mypy: disable-error-code="call-arg, var-annotated, attr-defined"
-# (Numba's own types describe an intrinsic as it is defined, with a typing context, not as it is called.)
-
 import numpy as np
 
 from mho.numerics.compile import elementary, inlined
@@ -36,31 +33,31 @@ TWO_23 = f32(2**23)  # from here on every float32 is an integer
 
 @elementary("abs")
 def abs32(x):
-    """|x|, exact."""
+    """Return |x|, exact."""
     return abs(x)
 
 
 @elementary("sqrt", share=0.2)
 def sqrt32(x):
-    """Square root, correctly rounded; NaN for x < 0."""
+    """Return the square root, correctly rounded; NaN for x < 0."""
     return f32(np.sqrt(x))
 
 
 @elementary("minimum")
 def min32(a, b):
-    """The smaller of two numbers; NaN if either is NaN, as `torch.minimum`."""
+    """Return the smaller of two numbers; NaN if either is NaN, as `torch.minimum`."""
     return select32((a < b) | (a != a), a, b)
 
 
 @elementary("maximum")
 def max32(a, b):
-    """The larger of two numbers; NaN if either is NaN, as `torch.maximum`."""
+    """Return the larger of two numbers; NaN if either is NaN, as `torch.maximum`."""
     return select32((a > b) | (a != a), a, b)
 
 
 @inlined
 def _exp_minus_1_reduced(r):
-    """exp(r) - 1 for |r| <= 0.35, to 0.1 ulp of exp(r) before rounding."""
+    """Return exp(r) - 1 for |r| <= 0.35, to 0.1 ulp of exp(r) before rounding."""
     p = f32(0.0013950848)
     p = fma32(p, r, f32(0.008369097))
     p = fma32(p, r, f32(0.041666202))
@@ -71,7 +68,7 @@ def _exp_minus_1_reduced(r):
 
 @inlined
 def _two_powers(n):
-    """2^h and 2^(n - h), h about n/2, for -250 <= n <= 250: 2^n itself may not be a float32."""
+    """Return 2^h and 2^(n - h), h about n/2, for -250 <= n <= 250: 2^n itself may not be a float32."""
     h = i32(n >> i32(1))
     first = bits_to_float(i32(i32(h + BIAS) << i32(23)))
     second = bits_to_float(i32(i32(i32(n - h) + BIAS) << i32(23)))
@@ -80,7 +77,7 @@ def _two_powers(n):
 
 @inlined
 def _exp_reduced(x):
-    """n, r with x = n ln 2 + r and |r| <= 0.35, x being held between EXP_LOW and EXP_HIGH."""
+    """Return n, r with x = n ln 2 + r and |r| <= 0.35, x being held between EXP_LOW and EXP_HIGH."""
     x = min32(max32(x, EXP_LOW), EXP_HIGH)
     shifted = x * LOG2_E + ROUND
     k = shifted - ROUND
@@ -89,7 +86,7 @@ def _exp_reduced(x):
 
 @elementary("exp", double=np.exp, share=0.4)
 def exp32(x):
-    """exp(x), to 1.1 ulp; inf above 88.723, subnormal below -87.33, 0 below -103.98; NaN of NaN."""
+    """Return exp(x), to 1.1 ulp; inf above 88.723, subnormal below -87.33, 0 below -103.98; NaN of NaN."""
     n, r = _exp_reduced(x)
     first, second = _two_powers(n)
     return (ONE + _exp_minus_1_reduced(r)) * first * second
@@ -97,7 +94,7 @@ def exp32(x):
 
 @elementary("expm1", double=np.expm1, share=0.4)
 def expm1_32(x):
-    """exp(x) - 1, to 2.0 ulp, also near x = 0; -1 below about -17; inf above 88.723; NaN of NaN."""
+    """Return exp(x) - 1, to 2.0 ulp, also near x = 0; -1 below about -17; inf above 88.723; NaN of NaN."""
     n, r = _exp_reduced(x)
     first, second = _two_powers(n)
     return (_exp_minus_1_reduced(r) * first + (first - ONE / second)) * second
@@ -105,7 +102,7 @@ def expm1_32(x):
 
 @elementary("exp2", double=np.exp2, share=0.4)
 def exp2_32(x):
-    """2^x, to 1.1 ulp; inf from x = 128, subnormal below -126, 0 below -150; NaN of NaN."""
+    """Return 2^x, to 1.1 ulp; inf from x = 128, subnormal below -126, 0 below -150; NaN of NaN."""
     x = min32(max32(x, f32(-151)), f32(129))
     shifted = x + ROUND
     r = (x - (shifted - ROUND)) * LN2
@@ -115,7 +112,7 @@ def exp2_32(x):
 
 @inlined
 def _log_tail(f):
-    """ln(1 + f) - f for f in [-0.293, 0.414)."""
+    """Return ln(1 + f) - f for f in [-0.293, 0.414)."""
     p = f32(-0.0763443)
     p = fma32(p, f, f32(0.1276155))
     p = fma32(p, f, f32(-0.13160194))
@@ -129,7 +126,7 @@ def _log_tail(f):
 
 @inlined
 def _exponent_and_log(x):
-    """e (an integer, as float32) and ln(m) with x = 2^e m, m in [0.707, 1.414), for 0 < x < inf."""
+    """Return e (an integer, as float32), f and ln(m) - f: x = 2^e m, m = 1 + f in [0.707, 1.414), 0 < x < inf."""
     subnormal = x < SMALLEST_NORMAL
     x = select32(subnormal, x * TWO_23, x)
     shifted = i32(float_to_bits(x) - SQRT_HALF_BITS)
@@ -140,7 +137,7 @@ def _exponent_and_log(x):
 
 @inlined
 def _log_limits(x, value):
-    """`value` for 0 < x < inf, and the limits of a logarithm elsewhere."""
+    """Return `value` for 0 < x < inf, and the limits of a logarithm elsewhere."""
     value = select32(x < INF, value, x)  # inf, and NaN of NaN
     value = select32(x == ZERO, -INF, value)
     return select32(x < ZERO, NAN, value)
@@ -148,14 +145,14 @@ def _log_limits(x, value):
 
 @elementary("log", double=np.log, share=0.4)
 def log32(x):
-    """Natural logarithm, to 1.0 ulp, subnormal x included; -inf at 0, NaN below, inf at inf."""
+    """Return the natural logarithm, to 1.0 ulp, subnormal x included; -inf at 0, NaN below, inf at inf."""
     e, f, tail = _exponent_and_log(x)
     return _log_limits(x, e * LN2_HI + (f + (tail + e * LN2_LO)))
 
 
 @inlined
 def log_unit32(x):
-    """Natural logarithm as `log32`, for normal x in (0, 1] only: no limits to look after."""
+    """Return the natural logarithm as `log32`, for normal x in (0, 1] only: no limits to look after."""
     shifted = i32(float_to_bits(x) - SQRT_HALF_BITS)
     e = f32(i32(shifted >> i32(23)))
     f = bits_to_float(i32(i32(shifted & MANTISSA) + SQRT_HALF_BITS)) - ONE
@@ -164,14 +161,14 @@ def log_unit32(x):
 
 @elementary("log2", double=np.log2, share=0.4)
 def log2_32(x):
-    """Logarithm to base 2, to 2.0 ulp; exact for powers of two; limits as `log32`."""
+    """Return the logarithm to base 2, to 2.0 ulp; exact for powers of two; limits as `log32`."""
     e, f, tail = _exponent_and_log(x)
     return _log_limits(x, e + (f + tail) * LOG2_E)
 
 
 @elementary("log1p", double=np.log1p, share=0.4)
 def log1p_32(x):
-    """log(1 + x), to 3.0 ulp, also near x = 0; -inf at -1, NaN below."""
+    """Return log(1 + x), to 3.0 ulp, also near x = 0; -inf at -1, NaN below."""
     u = ONE + x
     lost = u - ONE  # what of x survived the addition: log(u) x / lost corrects to first order
     usable = (lost != ZERO) & (u < INF)
@@ -181,7 +178,7 @@ def log1p_32(x):
 
 @elementary(double=np.power, share=0.6)
 def pow32(x, y):
-    """x^y, to 2 + |y| ulp. Limits as C's `pow`: 1 for y = 0 or x = 1; for x < 0, NaN unless y is an integer.
+    """Return x^y, to 2 + |y| ulp. Limits as C's `pow`: 1 for y = 0 or x = 1; for x < 0, NaN unless y is an integer.
 
     The product y log2(x) is formed in two parts, so that the error does not grow with the size of log2(x).
     """
@@ -214,7 +211,7 @@ def pow32(x, y):
 
 @elementary("tanh", double=np.tanh, share=0.4)
 def tanh32(x):
-    """Hyperbolic tangent, to 2.0 ulp; +-1 at +-inf; NaN of NaN."""
+    """Return the hyperbolic tangent, to 2.0 ulp; +-1 at +-inf; NaN of NaN."""
     size = abs(x)
     z = x * x
     p = f32(-0.0057049785)
@@ -230,19 +227,19 @@ def tanh32(x):
 
 @elementary("sigmoid", share=0.4)
 def sigmoid32(x):
-    """1 / (1 + exp(-x)), to 3.0 ulp above -88; 0 below."""
+    """Return 1 / (1 + exp(-x)), to 3.0 ulp above -88; 0 below."""
     return ONE / (ONE + exp32(-x))
 
 
 @elementary("softplus", share=0.4)
 def softplus32(x):
-    """log(1 + exp(x)), to 3.0 ulp above -87."""
+    """Return log(1 + exp(x)), to 3.0 ulp above -87."""
     return max32(x, ZERO) + log1p_32(exp32(-abs(x)))
 
 
 @inlined
 def sincos_eighth32(r):
-    """(sin 2 pi r, cos 2 pi r) for |r| <= 1/8 turn; each within 1.2e-7 of the exact value."""
+    """Return (sin 2 pi r, cos 2 pi r) for |r| <= 1/8 turn; each within 1.2e-7 of the exact value."""
     z = r * r
     s = f32(-75.39356)
     s = fma32(s, z, f32(81.592354))
@@ -259,7 +256,7 @@ def sincos_eighth32(r):
 
 @inlined
 def largest32(values):
-    """max |v| of a 1-d array; NaN or inf if any entry is. Sizes compare as their bits do, so it vectorises."""
+    """Return max |v| of a 1-d array; NaN or inf if any entry is. Sizes compare as their bits do: it vectorises."""
     top = i32(0)
     for q in range(values.shape[0]):
         size = i32(float_to_bits(values[q]) & ~SIGN)

@@ -1,5 +1,5 @@
 """Zero-shifting: long runs of single pulses on every cell, in float64. `kernels/law/build.py` joins this module to
-each law; as it stands it is one for ideal cells in float32.
+each law. As it stands, cells are ideal and in float32.
 
 Pulse p of cell (i, j) goes up if p is even, or, at random, where bit p % 32 of word p % 128 // 32 of Philox counter
 (j, i, p // 128, 0) is not set. Its cycle-to-cycle noise is number p % 8 of counter (j, i, p // 8, 0): both are pure
@@ -19,7 +19,7 @@ _ZERO, _ONE = np.uint32(0), np.uint32(1)
 
 @kernel
 def shift_rows(first, last, w, total, ups, par, numbers, n, done, tail, at_random, still, signs, noise):
-    """Sends pulses number done <= p < done + n to each cell of rows first <= i < last.
+    """Send pulses number done <= p < done + n to each cell of rows first <= i < last.
 
     Args:
         w: (out, in) hidden weights, changed; total: (out, in), gets the sum of w after each pulse p >= tail;

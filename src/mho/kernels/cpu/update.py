@@ -61,7 +61,7 @@ class CpuKernels:
         self._below = 0
 
     def update(self, x: torch.Tensor, d: torch.Tensor, lr: float, pulses: PulseTrain, event: int) -> Sent:
-        """Adds lr d x^T to the cells by pulses; x (samples, in), d (samples, out) float32, contiguous, finite."""
+        """Add lr d x^T to the cells by pulses; x (samples, in), d (samples, out) float32, contiguous, finite."""
         if self._planned is None or self._planned[0] is not pulses:
             self._planned = pulses, self._plan(pulses)
         samples = x.numel() // self.n_in
@@ -78,13 +78,13 @@ class CpuKernels:
         return np.array(row, np.int64)
 
     def _list_below(self, n_in: int) -> int:
-        """How many columns must fire in a slot before it is quicker to go over all of them."""
+        """Return how many columns must fire in a slot before it is quicker to go over all of them."""
         if self.module.NOISY and not can_spread():
             return n_in + 1
         return max(8, int(n_in * self.module.SHARE * (1 if can_spread() else 2)))
 
     def _trains(self, call: _Call, bl: int, bl_management: bool) -> Sent:
-        """Sends every pulse, and each sees the weight that the one before it left."""
+        """Send every pulse; each sees the weight that the one before it left."""
         trains_rows, sent = self.module.trains_rows, np.zeros(self.n_out, np.int64)
 
         def send(lines: np.ndarray, part: _Call, work: int) -> tuple[int, int, int]:
@@ -110,7 +110,7 @@ class CpuKernels:
         return Sent(*done, clipped, n_lines)
 
     def _aggregated(self, call: _Call, bl: int, together: int) -> Sent:
-        """Counts the pulses of some samples at a time, then lets every cell follow its law's flow."""
+        """Count the pulses of some samples at a time, then let every cell follow its law's flow."""
         self.flow = self.flow or kernels_of(self.plan, "aggregated")
         flow_rows, sent = self.flow.flow_rows, np.zeros(self.n_out, np.int64)
 
@@ -134,7 +134,7 @@ class CpuKernels:
         return Sent(sum(up), sum(down), max(bad), sum(clipped), work)
 
     def send_counted(self, n: torch.Tensor, row: int, column: int, total: int, event: int) -> Sent:
-        """Sends |n| pulses, `total` in all, down where n < 0, to the rectangle of cells that begins at
+        """Send |n| pulses, `total` in all, down where n < 0, to the rectangle of cells that begins at
         (row, column); n (rows, columns) float32, contiguous, whole numbers."""
         if self.counting is None:
             self.counting = kernels_of(self.plan, "counted")
@@ -157,7 +157,7 @@ class CpuKernels:
         return Sent(sum(up), sum(down), max(bad), 0, 0)
 
     def _blocks(self, call: _Call, bl: int, send: Callable, together: int = 0) -> Sent:
-        """Many bit lines: drawn by all threads, block by block so that they stay in the cache, then sent."""
+        """Draw many bit lines on all threads, block by block so that they stay in the cache, and send them."""
         up = down = clipped = n_lines = 0
         bad, step = -1, max(together, 1)
         worth_it = call.samples * bl * (self.n_in + self.n_out) > _WORTH_DRAWS
@@ -199,7 +199,7 @@ class CpuKernels:
 
 
 def _kept(make: Callable[..., Any], *shape: int) -> _Room:
-    """make(*shape) and its table, kept by the calling thread: nothing is allocated in a warm step."""
+    """Return make(*shape) and its table, kept by the calling thread: nothing is allocated in a warm step."""
     kept: dict[Any, _Room] = _local.__dict__
     if (make, shape) not in kept:
         if len(kept) > _MOST_ROOMS:
@@ -210,5 +210,5 @@ def _kept(make: Callable[..., Any], *shape: int) -> _Room:
 
 
 def _new_marks(n_in: int) -> tuple[np.ndarray]:
-    """Marks for the columns of one row, in whole vectors of 16."""
+    """Return marks for the columns of one row, in whole vectors of 16."""
     return (np.zeros((n_in + 15) // 16 * 16, np.uint8),)

@@ -1,5 +1,5 @@
-"""Counted pulses applied together on the GPU. `kernels/law/build.py` joins this module to each law; as it
-stands it is one for ideal cells. Steps and noise are those of `mho.kernels.cpu.aggregated`.
+"""Counted pulses applied together on the GPU. `kernels/law/build.py` joins this module to each law. As it
+stands, cells are ideal. Steps and noise are those of `mho.kernels.cpu.aggregated`.
 """
 
 import triton
@@ -8,7 +8,7 @@ import triton.language as tl
 from mho.kernels.gpu.ideal import NOISY, flow, parameters  # rewritten: the law's own
 from mho.kernels.gpu.normal import normal_of
 from mho.kernels.gpu.primitives import div32
-from mho.kernels.gpu.totals import add_counts, write_back
+from mho.kernels.gpu.launch import add_counts, write_back
 
 PULSES_A_STEP = tl.constexpr(32)
 
@@ -16,7 +16,7 @@ PULSES_A_STEP = tl.constexpr(32)
 @triton.jit(do_not_specialize=["low", "high"])
 def apply(cells, planes, visible, reference, counts, scal, sent, most, before, after, totals, low, high,
           groups, n_in, n_out, HAS_REFERENCE: tl.constexpr, COUNTS: tl.constexpr, BLOCK: tl.constexpr):  # fmt: skip
-    """One program a row and block of columns: applies the pulses of some groups of samples to its cells.
+    """Apply the pulses of some groups of samples: one program a row and block of columns.
 
     sent, most: as `counts.count` left them; before, after: (out,) int64, steps that each row took in this
     update before and after these groups.

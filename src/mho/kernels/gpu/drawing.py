@@ -32,7 +32,7 @@ class LinesOnGpu:
         self.ordered = ordered
 
     def draw(self, x, d, first: int, numbers, key: int, event: int, pulses: PulseTrain, totals) -> None:
-        """Draws the lines of samples x (samples, in), d (samples, out), the first being number `first` of its
+        """Draw the lines of samples x (samples, in), d (samples, out), the first being number `first` of its
         update; numbers: (|lr|, dw_min) float64."""
         samples, n_in = x.shape
         n_out, bl = d.shape[1], pulses.bl
@@ -55,6 +55,6 @@ class LinesOnGpu:
 
 
 def blocks(x: torch.Tensor, d: torch.Tensor, most: int) -> Iterator[tuple[int, torch.Tensor, torch.Tensor]]:
-    """(number of the first sample, x, d) of blocks of at most `most` samples."""
+    """Yield (number of the first sample, x, d) of blocks of at most `most` samples."""
     for first in range(0, len(x), most):
         yield first, x[first : first + most], d[first : first + most]

@@ -42,7 +42,7 @@ class DrawnLines(Protocol):
 def noise_of(
     lines: DrawnLines, samples: int, bl: int, before: torch.Tensor, key: tuple[int, int]
 ) -> Iterator[Strip]:
-    """The noise of all pulses of these samples, some rows at a time; the host waits once, for their numbers.
+    """Yield the noise of all pulses of these samples, some rows at a time; the host waits once, for their numbers.
 
     Args:
         before: (out,) int64, pulses that each row got in this update before them.
@@ -71,7 +71,7 @@ def noise_of(
 
 @triton.jit
 def count_rows(length, row_words, fired, sent, n_out, bl, BLOCK: tl.constexpr):
-    """One program a sample and block of rows: adds the pulses of each row to sent (out,) int64."""
+    """Add the pulses of each row to sent (out,) int64: one program a sample and block of rows."""
     s = tl.program_id(0).to(tl.int64)
     i = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     slots, words = tl.load(length + s), (bl + SLOTS - 1) // SLOTS
@@ -88,8 +88,8 @@ def count_rows(length, row_words, fired, sent, n_out, bl, BLOCK: tl.constexpr):
 
 @triton.jit
 def place_rows(sent, before, starts, n_out, BLOCK: tl.constexpr):
-    """starts (out + 1,) int64: where each row's numbers begin, all that a call of Philox gives being kept together;
-    at the end, how many there are."""
+    """Set starts (out + 1,) int64 to where each row's numbers begin, all that a call of Philox gives being kept
+    together; at the end, how many there are."""
     place = tl.full((), 0, tl.int64)
     for first in range(0, n_out, BLOCK):
         i = first + tl.arange(0, BLOCK)
@@ -102,7 +102,7 @@ def place_rows(sent, before, starts, n_out, BLOCK: tl.constexpr):
 
 @triton.jit(do_not_specialize=["low", "high", "first_row"])
 def draw(noise, starts, before, low, high, first_row, BLOCK: tl.constexpr):
-    """One program a row, from first_row on, and block of calls: the row's numbers."""
+    """Draw the numbers of a row: one program a row, from first_row on, and block of calls."""
     i = tl.program_id(0).to(tl.int64) + first_row
     start = tl.load(starts + i)
     n = tl.load(starts + i + 1) - start

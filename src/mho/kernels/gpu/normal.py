@@ -18,7 +18,7 @@ normal_pair = module_of("mho_normal", TRITON.library(_DOC, [normal.normal_pair])
 
 @triton.jit
 def eight_normals(low, high, call, c1, c2, BLOCK: tl.constexpr):
-    """(8 BLOCK,) float32: the N(0, 1) numbers of counters (call, c1, c2, 0), for BLOCK lanes of calls (int64)."""
+    """Return (8 BLOCK,) float32: N(0, 1) numbers of counters (call, c1, c2, 0), for BLOCK int64 lanes of calls."""
     a, b, c, d = philox(low, high, call, c1, c2, 0)
     a_cos, a_sin = normal_pair(a)
     b_cos, b_sin = normal_pair(b)
@@ -31,7 +31,7 @@ def eight_normals(low, high, call, c1, c2, BLOCK: tl.constexpr):
 
 @triton.jit
 def normal_of(low, high, number, c1, c2):
-    """N(0, 1) number `number` (int64 lanes): number % 8 of counter (number // 8, c1, c2, 0)."""
+    """Return N(0, 1) number `number` (int64 lanes): number % 8 of counter (number // 8, c1, c2, 0)."""
     a, b, c, d = philox(low, high, number // 8, c1, c2, 0)
     lane = (number % 8).to(tl.int32)
     word = tl.where(lane < 4, tl.where(lane < 2, a, b), tl.where(lane < 6, c, d))

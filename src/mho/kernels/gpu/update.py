@@ -1,4 +1,4 @@
-"""Pulsed updates on the GPU: the sequence of kernels that one update is."""
+"""Pulsed updates on the GPU: the sequence of kernels of an update."""
 
 from types import ModuleType
 from typing import Any
@@ -42,7 +42,7 @@ class GpuKernels:
         self._lr = (0.0, torch.empty(0))
 
     def update(self, x: torch.Tensor, d: torch.Tensor, lr: float, pulses: PulseTrain, event: int) -> Sent:
-        """Adds lr d x^T to the cells by pulses; x (samples, in), d (samples, out) float32, contiguous, finite,
+        """Add lr d x^T to the cells by pulses; x (samples, in), d (samples, out) float32, contiguous, finite,
         on the tile's device. The host waits for the totals, and if there is noise for how much of it.
 
         Raises: MhoError if a row is too long for stochastic rounding.
@@ -61,7 +61,7 @@ class GpuKernels:
         return Sent(up, down, bad_after - 1, clipped, lines)
 
     def _trains(self, x, d, lr: float, pulses: PulseTrain, event: int, totals) -> None:
-        """Block by block of samples: the lines, then the pulses."""
+        """Send trains block by block of samples: the lines, then the pulses."""
         n_out, n_in = self.arrays.cells.shape
         block = max(1, min(len(x), _ROOM // (pulses.bl * max(n_in, n_out))))
         lines = LinesOnGpu(block, pulses.bl, n_in, n_out, self.where, ordered=True)
@@ -82,7 +82,7 @@ class GpuKernels:
             before, after = after, before
 
     def _aggregated(self, x, d, lr: float, pulses: PulseTrain, event: int, totals) -> None:
-        """Counts the pulses of some samples at a time, then lets every cell follow its law's flow."""
+        """Count the pulses of some samples at a time, then let every cell follow its law's flow."""
         if self.flow is None:
             self.flow = kernels_of(self.plan, "aggregated", TRITON)
         n_out, n_in = self.arrays.cells.shape
@@ -111,7 +111,7 @@ class GpuKernels:
             before, after = after, before
 
     def _rounded(self, x, d, lr: float, pulses: PulseTrain, event: int, totals) -> None:
-        """All samples at once, row by row."""
+        """Round all samples at once, row by row."""
         n_in = self.arrays.cells.shape[1]
         if n_in > _WIDEST:
             wrong = f"rounding is stochastic and the tile has {n_in} columns"
@@ -120,7 +120,7 @@ class GpuKernels:
         self._send_rounded(x, d, self._numbers(lr), lr, pulses.bl, event, totals)
 
     def send_counted(self, n: torch.Tensor, row: int, column: int, total: int, event: int) -> Sent:
-        """Sends |n| pulses, down where n < 0, to the rectangle of cells that begins at (row, column): an update
+        """Send |n| pulses, down where n < 0, to the rectangle of cells that begins at (row, column): an update
         by d^T x with dw_min = 1, where d chooses a row for each sample, so that nothing is left to round."""
         n_out, n_in = self.arrays.cells.shape
         if n_in > _WIDEST:
@@ -153,7 +153,7 @@ class GpuKernels:
         )  # fmt: skip
 
     def _mark(self, pulses: int) -> None:
-        """Says that cells have changed: all of them, since here nobody looks which."""
+        """Mark all cells as changed, since no kernel records which of them are."""
         if pulses:
             self.touched.fill_(1)
 
@@ -162,7 +162,7 @@ class GpuKernels:
         return {"REVERSED": lr < 0, "HAS_REFERENCE": has_reference, "COUNTS": counts}
 
     def _numbers(self, lr: float) -> torch.Tensor:
-        """(|lr|, dw_min) float64 on the device, kept while lr stays the same."""
+        """Return (|lr|, dw_min) float64 on the device, kept while lr stays the same."""
         if self._lr[0] != lr or not self._lr[1].numel():
             numbers = [abs(lr), float(self.plan.dw_min)]
             self._lr = lr, torch.tensor(numbers, dtype=torch.float64, device=self.where)

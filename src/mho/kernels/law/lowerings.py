@@ -191,7 +191,7 @@ def _zeros_like(writer: Writer, input: Value) -> Value:
 
 
 def _power(writer: Writer, input: Value, exponent: Value) -> Value:
-    """x ** y: products and square roots if y is known and a multiple of 1/2 up to 4, else pow32."""
+    """Write x ** y: products and square roots if y is known and a multiple of 1/2 up to 4, else pow32."""
     y = exponent.known
     if y is None or abs(y) > 4 or 2 * y != int(2 * y):
         return _called(writer, math32.pow32, input, exponent)
@@ -206,7 +206,7 @@ def _power(writer: Writer, input: Value, exponent: Value) -> Value:
 
 
 def look_up(writer: Writer, table, x: Value | None, y: Value | None = None) -> Value:
-    """`mho.responses.lookup`; the last row, and column, is stored twice."""
+    """Write `mho.responses.lookup`; the last row, and column, is stored twice."""
     assert x is not None
     at = writer.number(x).text
     if y is None:

@@ -184,7 +184,12 @@ def test_the_digest_follows_imports(tmp_path):
     helpers = [f"numerics/{name}.py" for name in HELPERS]
     for helper in [*helpers, "kernels/cpu/finish.py", "kernels/cpu/memory.py", "kernels/cpu/lines.py"]:
         assert digest_after(tmp_path, source, helper) != before, helper
-    for other in ("numerics/uniform.py", "numerics/threads.py", "kernels/cpu/shift.py", "kernels/gpu/lines.py"):
+    for other in (
+        "numerics/uniform.py",
+        "numerics/threads.py",
+        "kernels/cpu/shift.py",
+        "kernels/gpu/lines.py",
+    ):
         assert digest_after(tmp_path, source, other) == before, other
 
 

@@ -17,8 +17,9 @@ The rules of the house:
 * Kernels check nothing. Arguments are checked where a user passes them, in `mho.tile.checks`.
 * Nothing is written twice: not a law, not a polynomial, not a random number's name.
 
-The walk of an update: `Tile.update` -> `update_kernels` (once) -> `cpu.update.CpuKernels.update` -> `cpu.lines` (the
-slots that fire) -> `cpu.trains` (the pulses, row by row) -> `step_up` of the generated law -> `Sent`.
+The walk of an update: `Tile.update` -> `update_kernels` (once) -> `cpu.update.CpuKernels.update` -> `cpu.lines`
+(the slots that fire) -> `cpu.trains` (the pulses, row by row) -> `step_up` of the generated law -> `Sent`, the
+counts of pulses.
 
 To add:
 

@@ -11,6 +11,8 @@ from mho.kernels.law.plan import KernelPlan, UpdateKernels
 def update_kernels(plan: KernelPlan, buffers: Sequence[torch.Tensor], key: int) -> UpdateKernels:
     """Return the compiled update of a tile.
 
+    The object that comes back holds the addresses of the buffers: make a new one when they move.
+
     Args:
         plan: the tile's cells.
         buffers: its memory, in the order of `mho.kernels.cpu.memory.Arrays`.

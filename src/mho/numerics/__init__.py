@@ -22,6 +22,10 @@ multiplications and fused multiply-adds that are written as such, so that a vect
 same bits. Importing `mho` loads `rng`, `draw` and `threads` alone; the others load Numba.
 
 To add a function that laws may call, write it in `math32` under `@elementary(...)`, state its error in ulp in the
-docstring, and add it to the table of `tests/test_math32.py`: nothing else, see `mho.kernels.law`. To add a stream of
-random numbers, append it to `rng.Stream`; numbers are part of the file format.
+docstring, and add it to the table of `tests/test_math32.py`. Nothing else is needed, see `mho.kernels.law`.
+
+To add a stream of random numbers, append it to `rng.Stream`: its number is part of the file format.
+
+To add a kernel that fills a plane, give it a stream, write its counters into its docstring, and compare its words
+with `rng.philox4x32` in a test.
 """

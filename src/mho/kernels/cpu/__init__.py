@@ -25,5 +25,6 @@ The rules of the room:
   reordering, selects in place of branches.
 
 To add a kernel, decorate it with `lean_kernel` (never allocates) or `kernel`, give it a plain form in
-`mho.kernels.oracle` or torch, and compare the two bit for bit in a test. Then measure: `python benchmarks/pulse_cost.py`.
+`mho.kernels.oracle` or in torch, and compare the two bit for bit in a test. Then measure with
+`python benchmarks/pulse_cost.py`.
 """

@@ -1,8 +1,8 @@
 """The periphery as two passes over the data: `encode` before the product, `decode` after it.
 
 Samples are given by the address of a contiguous float32 matrix (see `mho.numerics.address`). Everything that is
-kept between calls is given as an array. Noise: Philox counter (column // 8, 2 * attempt (+ 1 at the output), row of the call,
-0), under the call's key.
+kept between calls is given as an array. Noise: Philox counter (column // 8, 2 * attempt (+ 1 at the output), row of
+the call, 0), under the call's key.
 """
 
 import numpy as np

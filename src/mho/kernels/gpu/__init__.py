@@ -25,6 +25,7 @@ The rules of the room:
 * Division, negation and square root of floats are primitives, because Triton's own round or sign otherwise.
 * A program never waits for the host. An update waits once, for its totals, and once more if there is noise.
 
-To add a kernel, write it against the CPU's and the oracle, and test it twice without a GPU: `tests/gpu_interpreted.py`
-compares bits in Triton's interpreter, `tests/gpu_compiled.py` reads the assembly for sm_90.
+To add a kernel, write it against the CPU's and the oracle, and test it twice without a GPU:
+`tests/gpu_interpreted.py` compares bits in Triton's interpreter, `tests/gpu_compiled.py` reads the assembly
+for sm_90.
 """

@@ -6,9 +6,9 @@ import triton
 import triton.language as tl
 
 from mho.kernels.gpu.ideal import NOISY, flow, parameters  # rewritten: the law's own
+from mho.kernels.gpu.launch import add_counts, write_back
 from mho.kernels.gpu.normal import normal_of
 from mho.kernels.gpu.primitives import div32
-from mho.kernels.gpu.launch import add_counts, write_back
 
 PULSES_A_STEP = tl.constexpr(32)
 

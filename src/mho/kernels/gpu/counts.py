@@ -3,8 +3,8 @@
 import triton
 import triton.language as tl
 
-from mho.kernels.gpu.lines import SLOTS, ones
 from mho.kernels.gpu.launch import DOWN, UP
+from mho.kernels.gpu.lines import SLOTS, ones
 
 
 @triton.jit

@@ -1,7 +1,9 @@
 """Philox4x32-10 on a GPU, lane by lane: the words of `mho.numerics.philox`.
 
 Triton brings the ten rounds itself. Keys and counters come as integers of any width and sign, and are taken modulo
-2^32.
+2^32. One lane is one line, one column or one pulse.
+
+A word is named by its key and counter, as on the CPU: no program keeps a state, and programs may run in any order.
 """
 
 import triton

@@ -22,6 +22,9 @@ Its name in torch, its float32 form, its Triton form (translated), its float64 f
 its cost are now known to all dialects; `torch.sin(w)` and `w.sin()` compile. `tests/test_lowering.py` asks for an
 expression that uses it, `tests/test_math32.py` for its error.
 
+The function may call others of `math32`. Without `double` its own text is read as float64, which suits functions
+that hold no polynomial and no bit pattern, such as `sigmoid32`.
+
 An operation that is not one call, such as `torch.lerp`, is a rule in `lowerings`: a function of the writer and
 torch's own arguments, and its entry in `LOWERINGS`.
 """

@@ -7,8 +7,7 @@ from torch import Tensor, fx
 
 from mho.device.cell import Cells, plane
 from mho.device.device import Device
-from mho.kernels.law.lowerings import operation_name
-from mho.kernels.law.trace import trace
+from mho.kernels.law.trace import operation_name, trace
 from mho.responses.base import DOUBLE, Response
 
 SLACK = 1e-9  # a map that leaves the bounds by this part of their distance only does so by rounding

@@ -61,17 +61,18 @@ class ZeroShiftRun:
             self._pair = lines(device, cells, tile.shape)
         if self._pair is not None:
             return
-        from mho.kernels.law.float64 import shift_kernels
+        from mho.kernels.law.build import kernels_of
+        from mho.kernels.law.dialect import FLOAT64
+        from mho.kernels.law.plan import KernelPlan
 
-        module, layout = shift_kernels(device, cells)
-        planes = [np.broadcast_to(as_double(values[n]).numpy(), tile.shape) for n in layout.planes]  # type: ignore[arg-type]
+        plan = KernelPlan.of(device, cells.values())
+        planes = [np.broadcast_to(as_double(values[n]).numpy(), tile.shape) for n in plan.planes]  # type: ignore[arg-type]
         self._par = np.stack(planes) if planes else np.zeros((0, *tile.shape))
-        shared = [device.dw_min, device.sigma_c2c, *(float(values[n]) for n in layout.scalars)]
-        self._numbers = np.array(shared, np.float64)
+        self._numbers = np.array(plan.numbers, np.float64)
         bounds = [float(torch.as_tensor(v).abs().max()) for v in (cells.lower, cells.upper)]
         self._still = EPSILON * min(max(bounds), 1e3)
-        self._kernel = module.shift_rows
-        c2c = next_event(tile.counters("events"), Stream.C2C) if layout.noise != "none" else 0
+        self._kernel = kernels_of(plan, "shift", FLOAT64).shift_rows
+        c2c = next_event(tile.counters("events"), Stream.C2C) if plan.noise != "none" else 0
         keys = call_key(tile.key, Stream.ZERO_SHIFT, self._event), call_key(tile.key, Stream.C2C, c2c)
         self._keys = [tuple(np.uint32(word) for word in split(key)) for key in keys]
 
@@ -142,7 +143,7 @@ class ZeroShiftRun:
 
     def _signs(self, p: int) -> torch.Tensor:
         """Draw (out, in) signs, +1 and -1, for pulse p."""
-        from mho.numerics.signs import random_signs  # Numba: loaded with the first draw
+        from mho.numerics.uniform import random_signs  # Numba: loaded with the first draw
 
         signs = torch.empty(self.tile.shape, dtype=torch.float32)
         key = call_key(call_key(self.tile.key, Stream.ZERO_SHIFT, self._event), Stream.ZERO_SHIFT, p)

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
@@ -12,16 +12,13 @@ from mho.device.composed import ComposedCell
 from mho.device.device import Device
 from mho.device.io import IO, by_direction
 from mho.device.pulses import Exact, Expected, Pulses, PulseScheme
+from mho.kernels.law.plan import KernelPlan, Sent, UpdateKernels
+from mho.kernels.update import update_kernels
 from mho.numerics.rng import STREAMS, Stream, next_event
 from mho.tile import arithmetic, checks, write_noise
 from mho.tile.patches import Patches
 from mho.tile.readout import Readable, factors, patches
 from mho.tile.tally import Tally, UpdateInfo, total
-
-if TYPE_CHECKING:
-    from mho.kernels.cpu.update import CpuKernels, Sent
-    from mho.kernels.gpu.update import GpuKernels
-
 
 _UP, _DOWN, _, _CLIPPED, _LINES, _ = map(int, Tally)  # an index as int costs a tenth of an IntEnum's
 
@@ -48,7 +45,7 @@ class Tile(Readable):
     noise: torch.Tensor
     _apparent: torch.Tensor
     _offset: torch.Tensor
-    _kernels: "CpuKernels | GpuKernels | None"
+    _kernels: UpdateKernels | None
 
     def __init__(
         self,
@@ -264,7 +261,7 @@ class Tile(Readable):
         return self._counted(kernels.update(x, d, lr, pulses, event), before)
 
     def _counted(
-        self, sent: "Sent", before: torch.Tensor | None = None, at: tuple[int, int] = (0, 0)
+        self, sent: Sent, before: torch.Tensor | None = None, at: tuple[int, int] = (0, 0)
     ) -> UpdateInfo:
         self.wrote()
         if sent.bad >= 0:
@@ -288,20 +285,19 @@ class Tile(Readable):
             write_noise.rewrite(self, before, at)
         return UpdateInfo(0, 0, 0, 0)
 
-    def _ready(self) -> "CpuKernels | GpuKernels":
+    def _ready(self) -> UpdateKernels:
         """Return the compiled update for the cells' memory: sending a state_dict to another process moves it."""
         kernels, address = self._kernels, self._buffers["cells"].data_ptr()  # type: ignore[union-attr]
         if kernels is None or self._address != address:
             kernels, self._address = self._load(), address
         return kernels
 
-    def _load(self) -> "CpuKernels | GpuKernels":
+    def _load(self) -> UpdateKernels:
         """The compiled update for the device that the cells' memory is on."""
-        from mho.kernels.attach import kernels_of
-
         reference = self._offset if self._is_noisy else self.reference
         buffers = (self.cells, self.planes, self._apparent, reference, self.counts, self.touched)
-        self._kernels = kernels_of(self.device, self.parameters_of_cells, buffers, self.key)
+        plan = KernelPlan.of(self.device, self.parameters_of_cells.values())
+        self._kernels = update_kernels(plan, buffers, self.key)
         return self._kernels
 
     def forget(self) -> None:

@@ -125,16 +125,16 @@ def alternate_in_float32(tile: Tile, n: int, start: np.ndarray | None = None) ->
 
     The pulses are those of `Tile.pulse`; the tile stays as it is.
     """
-    from mho.kernels.law.float64 import shift_kernels
+    from mho.kernels.law.build import kernels_of
+    from mho.kernels.law.plan import KernelPlan
 
-    cells = tile.parameters_of_cells
-    module, layout = shift_kernels(tile.device, cells, single=True)
+    plan = KernelPlan.of(tile.device, tile.parameters_of_cells.values())
     w = (tile.cells.numpy() if start is None else start).copy()
     par = tile.planes.numpy()
     words = (np.uint32(0), np.uint32(0))
-    numbers = np.array(layout.scal(tile.device), np.float32)
+    numbers = np.array(plan.scal, np.float32)
     rest = np.zeros(w.shape, np.float32), np.zeros(w.shape, np.int32), par, numbers
-    module.shift_rows(0, len(w), w, *rest, n, 0, n, False, np.float32(0), words, words)
+    kernels_of(plan, "shift").shift_rows(0, len(w), w, *rest, n, 0, n, False, np.float32(0), words, words)
     return w
 
 

@@ -94,7 +94,7 @@ def run(
 
 
 class _Recurrence(torch.autograd.Function):
-    """The node; `rest` are the parts of the initial state, and each matrix's parameters, see `RecurrencePlan.of_matrices`."""
+    """The node; `rest` are the parts of the initial state and the parameters of each matrix (`of_matrices`)."""
 
     @staticmethod
     def forward(ctx, a: torch.Tensor, plan: RecurrencePlan, n_states: int, *rest):

@@ -9,8 +9,7 @@ import typer
 from typer import Argument, Option
 
 from mho.base.errors import complaint
-from mho.cli.device import Settings
-from mho.cli.options import AsJson, print_json
+from mho.cli.options import AsJson, Settings, print_json
 
 
 def calibrate(

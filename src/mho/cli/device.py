@@ -7,7 +7,7 @@ import typer
 from typer import Argument, Option
 
 from mho.cli.fit import fit
-from mho.cli.options import AsJson, print_json
+from mho.cli.options import AsJson, Settings, print_json
 
 if TYPE_CHECKING:
     from mho.datasheet.named import NamedDevice
@@ -17,10 +17,6 @@ app.command("fit")(fit)
 
 Name = Annotated[
     str, Argument(metavar="NAME_OR_FILE", help="A preset, a law, or a .json or .toml file of a device.")
-]
-Settings = Annotated[
-    list[str] | None,
-    Option("--set", metavar="FIELD=VALUE", help="Any field of the device: dw_min=0.01, response.tau=0.6."),
 ]
 Seed = Annotated[int, Option(help="Of the drawn cells and their noise.")]
 

@@ -9,8 +9,7 @@ from mho.base.records import NonNegative, Record
 from mho.calibration.symmetric_points import symmetric_point
 from mho.device.device import Device
 from mho.numerics.draw import draw_normal
-from mho.tile.composed import ComposedTile
-from mho.tile.tile import Tile
+from mho.tile.array import Array
 
 
 class Offset(Record):
@@ -33,7 +32,7 @@ class Offset(Record):
             raise complaint("Offset.of(error)", "an error is not finite")
         return cls(float(error.double().mean()), float(error.double().std(unbiased=False)))
 
-    def draw(self, tile: Tile) -> torch.Tensor:
+    def draw(self, tile: Array) -> torch.Tensor:
         """(out, in) references of a tile's cells, as apparent weights; functions of this offset and its key.
 
         Raises: MhoError if a cell has no symmetric point.
@@ -49,9 +48,7 @@ class Offset(Record):
         return device.replace(subtract_sp=True, reference_mean=self.mu, reference_std=self.sigma)
 
 
-def program_reference(
-    tile: Tile | ComposedTile, reference: torch.Tensor, write_error: float = 0.0
-) -> torch.Tensor:
+def program_reference(tile: Array, reference: torch.Tensor, write_error: float = 0.0) -> torch.Tensor:
     """Makes `reference` the weight zero of a tile: programs its reference array, on top of what that holds.
 
     Args:

@@ -1,7 +1,7 @@
 """A calibration as it goes: the hidden weights in float64, some thousand or million pulses at a time."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -12,9 +12,8 @@ from mho.numerics.rng import Stream, call_key, next_event, split
 from mho.numerics.threads import over_rows
 from mho.responses.base import DOUBLE
 from mho.tile import checks, write_noise
-from mho.tile.composed import ComposedTile
+from mho.tile.array import Array, SingleDevices
 from mho.tile.tally import Tally
-from mho.tile.tile import Tile
 
 if TYPE_CHECKING:
     from mho.calibration.linear_laws import Pair
@@ -39,19 +38,20 @@ class Course:
         schedule: as of `zero_shift`.
     """
 
-    def __init__(self, tile: Tile | ComposedTile, schedule: Schedule = "cyclic") -> None:
-        self.tile, self.schedule = tile, schedule
+    def __init__(self, tile: Array, schedule: Schedule = "cyclic") -> None:
+        self.tile: Any = tile  # of single devices, or used by its verbs alone
+        self.schedule = schedule
         self.pulses = self.averaged = 0
         self._event = next_event(tile.counters("events"), Stream.ZERO_SHIFT)
         self._ups = torch.zeros(tile.shape, dtype=torch.int32)
         self._total = torch.zeros(tile.shape, dtype=DOUBLE)
-        self._by_verbs = not isinstance(tile, Tile) or isinstance(tile.pulses, Exact)
+        self._by_verbs = not isinstance(tile, SingleDevices) or isinstance(tile.pulses, Exact)
         self._pair: Pair | None = None
         self._kernel: Callable[..., int] | None = None
-        if isinstance(tile, Tile) and not self._by_verbs:
+        if not self._by_verbs:
             self._load(tile)
 
-    def _load(self, tile: Tile) -> None:
+    def _load(self, tile: Any) -> None:
         from mho.calibration.linear_laws import lines
         from mho.device.device import Cells
         from mho.device.pulses import Expected
@@ -133,7 +133,7 @@ class Course:
 
         over_rows(rows, w.shape[0], worth_it=w.size * n > WORTH_IT)
         if not np.isfinite(w).all():
-            raise checks.runaway(self._hidden, self.tile.device.response)  # type: ignore[union-attr]
+            raise checks.runaway(self._hidden, self.tile.device.response)
 
     def _pulse(self, n: int, average: bool) -> None:
         ones = torch.ones_like(self.tile.w)
@@ -159,7 +159,7 @@ class Course:
         """Writes cells and counters of the tile; returns (out, in) its apparent weights as they would be read, the
         noise of the last write included: float64, or float32 where the state is."""
         tile = self.tile
-        if self._by_verbs or not isinstance(tile, Tile):
+        if self._by_verbs:
             return tile.w.clone()
         before = tile.cells.clone() if tile.device.write_noise > 0 else None
         tile.cells.copy_(self._hidden)

@@ -1,6 +1,7 @@
 """The true symmetric points of a tile's cells, and whether zero-shifting can find them."""
 
 import warnings
+from typing import Any
 
 import torch
 
@@ -8,15 +9,14 @@ from mho.base.errors import MhoError, complaint
 from mho.device.device import Device
 from mho.responses.base import DOUBLE, SymmetricPoint
 from mho.responses.search import central_root_per_cell
-from mho.tile.composed import ComposedTile
-from mho.tile.tile import Tile
+from mho.tile.array import Array, SingleDevices
 
 
 class CalibrationWarning(UserWarning):
     """A calibration that will end far from the symmetric points, or take very long."""
 
 
-def symmetric_point(tile: Tile | ComposedTile, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+def symmetric_point(tile: Array, dtype: torch.dtype = torch.float32) -> torch.Tensor:
     """The true symmetric points (out, in) of a tile's cells, as apparent weights [weight units].
 
     Of several the one nearest to the hidden weight 0; that itself if every point is symmetric.
@@ -25,7 +25,7 @@ def symmetric_point(tile: Tile | ComposedTile, dtype: torch.dtype = torch.float3
         dtype: float32, or float64, in which the cells' float32 parameters are then taken for exact.
     Raises: MhoError if a cell has none between its bounds, and for a cell of several devices.
     """
-    if not isinstance(tile, Tile):
+    if not isinstance(tile, SingleDevices):
         what = "a cell of several devices has no symmetric point of its own"
         raise complaint("symmetric_point(tile)", what, fix="take that of tile.parts[0]")
     p = tile.parameters_of_cells
@@ -36,7 +36,7 @@ def symmetric_point(tile: Tile | ComposedTile, dtype: torch.dtype = torch.float3
     return point.to(tile.cells.device).expand(tile.shape) - reference.to(tile.cells.device)
 
 
-def points_where_any(tile: Tile) -> torch.Tensor:
+def points_where_any(tile: Any) -> torch.Tensor:
     """(out, in) float64 on the CPU: as `symmetric_point`, NaN for cells that have none (or are stuck)."""
     p = tile.parameters_of_cells
     fields = {n: as_double(v) if isinstance(v, torch.Tensor) else v for n, v in p.fields.items()}

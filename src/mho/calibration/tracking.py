@@ -10,7 +10,7 @@ from mho.base.errors import complaint, did_you_mean
 from mho.base.roles import Roles, roles_of
 from mho.calibration.symmetric_points import as_double, points_where_any
 from mho.responses.base import DOUBLE
-from mho.tile.tile import Tile
+from mho.tile.array import SingleDevices
 
 
 class Sight(NamedTuple):
@@ -38,7 +38,7 @@ class Sight(NamedTuple):
 class _Watched(NamedTuple):
     state: nn.Module
     roles: Roles
-    tile: Tile
+    tile: Any
     truth: torch.Tensor  # (out, in), NaN where there is none
     probes: torch.Tensor  # flat positions of cells
 
@@ -74,8 +74,9 @@ class Tracker:
         self._watched: dict[str, _Watched] = {}
         for name, module in model.named_modules():
             roles = roles_of(module)
-            tile = module.get_submodule(roles.gradient) if roles and roles.has_residual else None  # type: ignore[arg-type]
-            if roles and isinstance(tile, Tile):
+            tile: Any = module.get_submodule(roles.gradient) if roles and roles.has_residual else None  # type: ignore[arg-type]
+            is_single = isinstance(tile, SingleDevices)
+            if roles and is_single:
                 n = tile.cells.numel()
                 at = torch.arange(min(probes, n)) * n // max(min(probes, n), 1)
                 self._watched[name or "state"] = _Watched(module, roles, tile, points_where_any(tile), at)

@@ -11,8 +11,7 @@ from mho.calibration.run import Course, Schedule
 from mho.calibration.stopping import Motion
 from mho.calibration.symmetric_points import symmetric_point
 from mho.responses.base import DOUBLE
-from mho.tile.composed import ComposedTile
-from mho.tile.tile import Tile
+from mho.tile.array import Array, Pulsed, SingleDevices
 
 
 class ZeroShift(NamedTuple):
@@ -54,7 +53,7 @@ class ZeroShift(NamedTuple):
 
 
 def zero_shift(
-    tile: Tile | ComposedTile,
+    tile: Array,
     n_pulses: int = 4000,
     schedule: Schedule = "cyclic",
     *,
@@ -86,7 +85,7 @@ def zero_shift(
     Source: cyclic, Kim et al. 2019, arXiv 1907.10228; stochastic, arXiv 2602.21321, Algorithm 1, eq. (7); the
         stopping rule is ours.
     """
-    if not isinstance(tile, (Tile, ComposedTile)):
+    if not isinstance(tile, Pulsed):
         raise wrong_type("zero_shift(tile)", "the tile", tile, "an mho.Tile")
     if isinstance(n_pulses, bool) or not isinstance(n_pulses, int) or n_pulses < 1:
         raise complaint(f"zero_shift(n_pulses={n_pulses!r})", "n_pulses must be an integer of at least 1")
@@ -98,7 +97,7 @@ def zero_shift(
         raise complaint(f"zero_shift(stop={stop!r})", "stop must be positive and finite [weight units]")
     if every is not None and (not isinstance(every, int) or every < 2 or every % 2):
         raise complaint(f"zero_shift(every={every!r})", "every must be an even integer of at least 2")
-    if check and isinstance(tile, Tile):
+    if check and isinstance(tile, SingleDevices):
         symmetric_points.check(tile.device)
     course, settled, reads = Course(tile, schedule), False, 1
     if stop is None:
@@ -128,7 +127,7 @@ def _until(course: Course, budget: int, stop: float, every: int) -> tuple[bool, 
     return False, motion.reads
 
 
-def _truth(tile: Tile | ComposedTile) -> torch.Tensor | None:
+def _truth(tile: Array) -> torch.Tensor | None:
     try:
         return symmetric_point(tile, DOUBLE).cpu()
     except MhoError:

@@ -20,10 +20,24 @@ class Pulsed(Protocol):
         """Send exactly |n| pulses to each cell, up where n > 0 and down where n < 0."""
 
 
+@runtime_checkable
+class SingleDevices(Protocol):
+    """An array whose cells are single devices. `isinstance` tells it from one of composed cells."""
+
+    device: Any
+    """The `mho.Device` of its cells."""
+
+    @property
+    def parameters_of_cells(self) -> Any:
+        """The cells' own parameters, as drawn or loaded."""
+
+
 class Array(Pulsed, Protocol):
     """A crossbar of shape (out, in): its weights, its verbs and its counters, see `Tile` for each."""
 
     shape: tuple[int, int]
+    pulses: Any
+    key: int
 
     @property
     def w(self) -> torch.Tensor:
@@ -52,6 +66,12 @@ class Array(Pulsed, Protocol):
     @property
     def pulses_sent(self) -> tuple[int, int]:
         """(up, down): all pulses that the cells have received."""
+
+    def counters(self, name: str) -> memoryview:
+        """Return the int64 buffer of this name as flat Python integers, which share its memory."""
+
+    def refresh(self) -> None:
+        """Bring the apparent weight up to date after the cells were written other than by pulses."""
 
     def saturated(self) -> int:
         """Return the number of devices that sit at one of their bounds."""

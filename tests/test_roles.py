@@ -1,6 +1,7 @@
 """Roles: advice, diagnosis and calibration of an algorithm whose arrays and fields have names of its own."""
 
 import copy
+import re
 
 import pytest
 import torch
@@ -114,7 +115,9 @@ def test_findings_are_those_of_residual_learning(rule):
     for one, other in zip(found, expected, strict=True):
         layer, _, array = other.where.partition(": ")
         assert one.where == f"{layer}: {own[array]}" and one.severity == other.severity
-        assert one.fix == other.fix.replace("fast_lr ", "quick ")
+        texts = one.fix, other.fix.replace("fast_lr ", "quick ")
+        mine, theirs = (re.sub(r"\d\S*", "#", text) for text in texts) if run else texts
+        assert mine == theirs
         assert one.numbers == pytest.approx(other.numbers, rel=0.2 if rule == "clipped" else 1e-5)
 
 

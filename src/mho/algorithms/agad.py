@@ -1,4 +1,4 @@
-"""Tiki-Taka that finds its own reference: the mean of what it read before the last flip of the chopper."""
+"""AGAD: Tiki-Taka with a reference of its own, the mean of its reads before the last flip of the chopper."""
 
 from typing import Annotated, Literal
 
@@ -20,8 +20,8 @@ class AGAD(Algorithm):
         n = trunc(H[:, j]), +-max_pulses at most; W[:, j] gets n pulses; H[:, j] loses them
         Q[:, j] <- (1 - eta) Q[:, j] + eta P[:, j]; when c[j] flips, past[:, j] <- Q[:, j]
 
-    Any offset of P's symmetric point is found on the way; no calibration. `ERIDER` also shows the network
-    what P holds; with gamma = 0 it is this class.
+    Any offset of P's symmetric point is found on the way, without a calibration. `ERIDER` also shows the network
+    the residual in P. With gamma = 0 it is this class.
 
     Args:
         fast_lr: learning rate of P, alpha in the paper [weight units / gradient].

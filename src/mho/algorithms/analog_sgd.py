@@ -1,4 +1,4 @@
-"""The gradient is sent to the array itself."""
+"""Analog SGD: pulses of the gradient on the one array that holds the weights."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""Tiki-Taka v2 whose gradient is turned to and fro, so that an offset of P's reads cancels."""
+"""Tiki-Taka v2 with a chopped gradient, so that an offset of P's reads cancels."""
 
 from typing import Annotated, Literal
 
@@ -20,8 +20,8 @@ class ChoppedTikiTaka(Algorithm):
         n = trunc(H[:, j]), +-max_pulses at most; W[:, j] gets n pulses; H[:, j] loses them
         c_x[j] <- -c_x[j] with probability chop_prob; c_d once a sweep, with cross_chop_prob
 
-    A constant offset of P (a wrong reference) enters the buffer with changing signs and averages out, as long
-    as a period is longer than P's response. By rows, x and d change places.
+    A constant offset of P (a wrong reference) enters the buffer with changing signs and averages out, as long as a
+    period is longer than P's response. By rows, x and d change places.
 
     Args:
         gamma: weight of P in what the network sees [relative]; with choppers, of c_d c_x^T * P.

@@ -7,7 +7,7 @@ from mho.base.roles import Roles
 
 
 class DigitalSGD(Algorithm):
-    r"""Stochastic gradient descent in exact arithmetic: what the analog algorithms are compared with.
+    r"""Stochastic gradient descent in exact arithmetic: the reference of the analog algorithms.
 
         W <- W - lr * grad f(W)
 

@@ -1,4 +1,4 @@
-"""Residual learning with a chopper and a filter that track the symmetric point."""
+"""E-RIDER: residual learning with a chopper and a filter that track the symmetric point."""
 
 from typing import Annotated, Any, Literal
 
@@ -80,8 +80,8 @@ class ERIDER(Algorithm):
 
     @classmethod
     def printed(cls, **fields: Any) -> "ERIDER":
-        """Algorithm 3 as the paper prints it; `fields` change or add to that: fast_lr (alpha), transfer_lr (beta),
-        gamma, eta, chop_prob (p)."""
+        """Return Algorithm 3 as the paper prints it; `fields` change or add to that: fast_lr (alpha), transfer_lr
+        (beta), gamma, eta, chop_prob (p)."""
         paper: dict[str, Any] = {"transfer": "all", "buffer": False, "chop": "random", "residual": "fresh"}
         return cls(**paper | {"delayed_start": False, "mix": "shared_adc"} | fields)
 

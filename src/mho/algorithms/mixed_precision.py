@@ -1,4 +1,4 @@
-"""The gradient adds up in digital memory; the array gets whole pulses."""
+"""Mixed precision: a digital sum of the gradient, sent to the array in whole pulses."""
 
 from collections.abc import Mapping
 from dataclasses import field
@@ -19,8 +19,8 @@ class MixedPrecision(Algorithm):
         chi <- chi + step of the digital optimizer on grad f(W)          (SGD: -lr * grad f(W))
         every `transfer_every` mini-batches: n = trunc(chi / granularity); W gets n pulses; chi -= n granularity
 
-    Exact but for the response of W's pulses; and the outer product of every sample is computed digitally,
-    which the other algorithms exist to avoid.
+    The result is exact but for the response of W's pulses. The price is that the outer product of every sample is
+    computed digitally, which the other algorithms exist to avoid.
 
     Args:
         optimizer: class of torch.optim that turns the gradient into a change.
@@ -70,7 +70,7 @@ class MixedPrecision(Algorithm):
 
 
 def binned(v: torch.Tensor, bins: int) -> torch.Tensor:
-    """v (samples, n), each sample rounded to multiples of its largest |v| / bins; bins = 0: v."""
+    """Round each sample of v (samples, n) to multiples of its largest |v| / bins; bins = 0 returns v."""
     if not bins:
         return v
     quantum = v.abs().amax(dim=1, keepdim=True) / bins

@@ -1,4 +1,4 @@
-"""Several coarse arrays, each of which learns what the coarser ones left over."""
+"""Multi-tile residual learning: a chain of coarse arrays, each of which learns the residual of the coarser ones."""
 
 import itertools
 import math
@@ -21,10 +21,10 @@ class MultiTileResidual(Algorithm):
         W_n <- pulses(transfer_lr growth^(n+1) * W_(n+1)[:, j]), n = N-1, ..., 0,
                every transfer_every ratio^(N-1-n) mini-batches, each on its own column j
 
-    Tile n works gamma^-1 times as coarse as tile n+1 and that much slower, so that few states a cell suffice.
-    With `warm_start` W_N is transferred to W_0 alone until the loss stops falling, then to W_1 alone, and so
-    on; after W_(N-1) the chain above begins. It must be told the loss, once an epoch:
-    `optimizer.observe(loss)`, which `mho train` does.
+    Tile n is gamma^-1 times as coarse as tile n+1 and that much slower, so that few states a cell suffice. With
+    `warm_start` W_N is transferred to W_0 alone until the loss stops falling, then to W_1 alone, and so on. After
+    W_(N-1) the chain above begins. The loss must be reported once an epoch by `optimizer.observe(loss)`, which
+    `mho train` does.
 
     Args:
         tiles: N + 1, at least 2.
@@ -110,7 +110,9 @@ class MultiTileResidual(Algorithm):
 
 
 def plateau(losses: list[float], stage: int) -> bool:
-    """Whether the last 6 losses (infinite: not yet known) say that it is the next tile's turn: at the first four
-    stages if the last one rose, later if two of the last five changes were rises."""
+    """Return whether the last 6 losses (infinite: not yet known) call for the next tile.
+
+    At the first four stages they do if the last one rose, later if two of the last five changes were rises.
+    """
     rises = [b > a for a, b in itertools.pairwise(losses)]
     return rises[-1] if stage <= 3 else losses[0] < math.inf and sum(rises) >= 2

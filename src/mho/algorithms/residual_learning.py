@@ -1,4 +1,4 @@
-"""A second array learns what the first one still lacks."""
+"""Residual Learning: a second array that learns the residual of the first."""
 
 from typing import Annotated, Literal
 

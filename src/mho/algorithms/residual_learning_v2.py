@@ -1,4 +1,4 @@
-"""Residual learning whose transfers are filtered, so that the noise of the reads makes no penalty."""
+"""Residual Learning v2: filtered transfers, so that the noise of the reads makes no penalty."""
 
 from typing import Annotated, Literal
 

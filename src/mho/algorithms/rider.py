@@ -1,4 +1,4 @@
-"""Residual learning that tracks the symmetric point as it goes."""
+"""RIDER: residual learning that tracks the symmetric point during the training."""
 
 from typing import Annotated, Literal
 
@@ -19,7 +19,7 @@ class RIDER(Algorithm):
         Q <- (1 - eta) Q + eta P
 
     With fixed steps and noisy gradients it does not converge: W creeps to its own array's symmetric point and
-    takes P and Q along (design/007 derives and measures it). A small eta makes that slow; `ERIDER`, which
+    takes P and Q along (design/007 derives and measures this). A small eta makes the creep slow. `ERIDER`, which
     chops the gradient, is the cure.
 
     Args:

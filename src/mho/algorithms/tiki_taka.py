@@ -1,4 +1,4 @@
-"""A fast array follows the gradient; a slow one collects what the fast one holds."""
+"""Tiki-Taka: a fast array that follows the gradient, and a slow one that collects from it."""
 
 from typing import Annotated, Literal
 

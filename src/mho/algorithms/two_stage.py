@@ -1,6 +1,6 @@
-"""Calibrate first, then train with what was found."""
+"""Residual learning in two stages: a calibration of the symmetric points, and a training against them."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import torch
 
@@ -19,9 +19,9 @@ class TwoStage(Algorithm):
         P <- pulses(-fast_lr * grad f(W + gamma (P - Q)))
         W <- pulses(transfer_lr * (P - Q)[:, j]), column j, every `transfer_every` mini-batches
 
-    What is left of the symmetric point's error makes the penalty of Analog SGD come back; the calibration
-    costs n_pulses on every cell of P, when the layer is made. `schedule="oracle"` takes the true point, which
-    a simulation knows and hardware does not, and sends none.
+    An error of the symmetric point makes the penalty of Analog SGD come back in part. The calibration costs
+    n_pulses on every cell of P when the layer is made. `schedule="oracle"` takes the true point, which a
+    simulation knows and hardware does not, and sends no pulse.
 
     Args:
         n_pulses: pulses sent to each cell of P before the training.
@@ -57,7 +57,7 @@ class TwoStage(Algorithm):
         return Roles(gradient="P", weights="W", calibrates=True)
 
     def init(self, new_tile: NewTile, w0: torch.Tensor) -> State:
-        P: Any = new_tile("P", torch.zeros_like(w0))
+        P = new_tile("P", torch.zeros_like(w0))
         if w0.is_meta:  # no array yet: a checkpoint will bring the reference
             P.subtract(w0)
         elif self.schedule == "oracle":

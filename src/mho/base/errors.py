@@ -5,31 +5,31 @@ from collections.abc import Iterable
 
 
 class MhoError(ValueError):
-    """A call that cannot be carried out; the message names the call, the value, the rule and the fix."""
+    """A call that cannot be carried out. The message names the call, the value, the rule and the fix."""
 
 
 def complaint(where: str, wrong: str, need: str = "", fix: str = "") -> MhoError:
-    """Builds the error `` `where`: wrong. need. Fix: fix. ``; raise what it returns.
+    """Build the error `` `where`: wrong. need. Fix: fix. ``, which the caller raises.
 
     Args:
         where: the call as the user wrote it, such as `Tile.update` or `SoftBounds(tau_min=0.5)`.
-        wrong: what is wrong, with the offending value.
-        need: what is required (optional).
-        fix: what to do about it (optional).
+        wrong: the fault, with the offending value.
+        need: the rule (optional).
+        fix: the remedy (optional).
     """
     sentences = [wrong, need, f"Fix: {fix}" if fix else ""]
     return MhoError(f"`{where}`: " + " ".join(s if s[-1] in ".?" else s + "." for s in sentences if s))
 
 
 def wrong_type(where: str, name: str, value: object, need: str) -> MhoError:
-    """The complaint about an argument of the wrong type; `need` says which it must have."""
+    """Build the error about an argument of the wrong type; `need` names the right one."""
     kind = f"the class {value.__name__}" if isinstance(value, type) else f"of type {type(value).__name__}"
     fix = f"pass an instance, such as {value.__name__}()" if isinstance(value, type) else ""
     return complaint(where, f"{name} is {kind}", f"It must be {need}", fix)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """The clause that follows an unknown name: its nearest neighbour, and everything that exists."""
+    """Return the clause that follows an unknown name: its nearest neighbour, and all known names."""
     known = sorted(known)
     close = difflib.get_close_matches(name, known, n=1)
     guess = f"did you mean {close[0]!r}? " if close else ""

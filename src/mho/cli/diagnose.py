@@ -1,4 +1,4 @@
-"""`mho diagnose`: why did this training fail."""
+"""`mho diagnose`: the causes of a training that fails."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated

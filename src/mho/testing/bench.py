@@ -1,7 +1,7 @@
 """The tile updates that are timed, by `mho bench` and by the comparison with other programs in benchmarks/.
 
-Numbers every contender must agree on stand here. Importing this module loads torch and nothing else, so that
-a program in another environment can read it too.
+The numbers on which all contenders must agree stand here. Importing this module loads torch and nothing else, so
+that a program in another environment can read it too.
 """
 
 import statistics
@@ -37,21 +37,21 @@ class Case(NamedTuple):
 
 
 def inputs(case: Case) -> tuple[torch.Tensor, torch.Tensor]:
-    """x (samples, in) uniform in [0, 1] and d (samples, out) normal with standard deviation 0.05."""
+    """Draw x (samples, in) uniform in [0, 1], and d (samples, out) normal with standard deviation 0.05."""
     generator = torch.Generator().manual_seed(0)
     x = torch.rand(case.samples, case.n_in, generator=generator)
     return x, 0.05 * torch.randn(case.samples, case.out, generator=generator)
 
 
 class TileUpdate:
-    """A tile of zeros and its inputs; calling it sends the update, `reset` brings the zeros back.
+    """A tile of zeros and its inputs. A call sends the update, and `reset` brings the zeros back.
 
-    The learning rate is LR / q(0): aihwkit measures it in steps at w = 0, this library in dw_min, and with
-    the quotient a law gets the same number of pulses in both.
+    The learning rate is LR / q(0): aihwkit measures it in steps at w = 0, this library in dw_min. With the
+    quotient a law gets the same number of pulses in both.
     """
 
     def __init__(self, case: Case) -> None:
-        from mho.device.device import Device
+        from mho.device.device import Device  # here, so that another environment needs torch alone
         from mho.tile.tile import Tile
 
         law = law_of(case)
@@ -71,27 +71,23 @@ class TileUpdate:
 
 
 def law_of(case: Case) -> Any:
-    """The response of a case, with aihwkit's default bounds."""
-    from mho import responses
+    """Return the response of a case, with aihwkit's default bounds."""
+    import mho.responses  # noqa: F401  registers the laws
+    from mho.base.registry import names
+    from mho.responses.base import Response
 
-    kinds = {
-        "constant": responses.Constant,
-        "soft-bounds": responses.SoftBounds,
-        "exp-step": responses.ExpStep,
-        "pow-step": responses.PowStep,
-    }
-    return kinds[case.law](tau_max=TAU, tau_min=-TAU)
+    return names(Response)[case.law](tau_max=TAU, tau_min=-TAU)
 
 
 def pulses_of(case: Case) -> Any:
-    """The pulse scheme of a case; update management is on, as it is by default in both programs."""
+    """Return the pulse scheme of a case; update management is on, as it is by default in both programs."""
     from mho.device.pulses import Pulses
 
     return Pulses(bl=BL, bl_management=case.bl_management, aggregate=case.aggregate)
 
 
 def calls_needed(run: Callable[[], Any], reset: Callable[[], None]) -> int:
-    """Warms up, and says how many calls make a repetition of at least QUIET seconds (50 at most)."""
+    """Warm up, and return the number of calls in a repetition of at least QUIET seconds (50 at most)."""
     took = timed(run, reset, 1)
     if took < 25 * QUIET:
         took = timed(run, reset, 1)
@@ -99,7 +95,7 @@ def calls_needed(run: Callable[[], Any], reset: Callable[[], None]) -> int:
 
 
 def timed(run: Callable[[], Any], reset: Callable[[], None], calls: int) -> float:
-    """Seconds a call, resets not counted; a repetition of several calls begins with one that is not timed."""
+    """Return seconds a call, without resets; a repetition of several calls begins with one that is not timed."""
     if calls > 1:
         reset()
         run()
@@ -113,7 +109,7 @@ def timed(run: Callable[[], Any], reset: Callable[[], None], calls: int) -> floa
 
 
 class Spread(NamedTuple):
-    """Median and quartiles of repetitions."""
+    """The median and the quartiles of repetitions."""
 
     median: float
     low: float
@@ -122,7 +118,7 @@ class Spread(NamedTuple):
 
 
 def spread(values: list[float]) -> Spread:
-    """The quartiles of at least one value."""
+    """Return the quartiles of at least one value."""
     if len(values) == 1:
         return Spread(values[0], values[0], values[0], 1)
     low, median, high = statistics.quantiles(values, n=4, method="inclusive")

@@ -10,25 +10,25 @@ from mho.base.records import float_fields
 from mho.kernels.law.emit import lower
 from mho.responses.base import Response
 
-FAR = 10.0  # how far from 0 a law without bounds is examined [weight units]
-ULPS = 16  # of max |q|: how far compiled float32 may lie from torch's float32
+FAR = 10.0  # distance from 0 up to which a law without bounds is examined [weight units]
+ULPS = 16  # largest difference of compiled and torch's float32 [ulp of max |q|]
 CELLS = (2, 3)
 
 
 def check_response(law: type[Response] | Response, published: bool = False) -> None:
-    """Checks that a response law does what the library relies on.
+    """Check that a response law does all that the library relies on.
 
-    Defaults construct; `repr` rebuilds the law; between the bounds up and down are finite and positive; at
-    the bounds they are finite; G is zero at every symmetric point; its own noise has the mean up or down;
-    numbers, tensors and compiled float32 give the same values (compiled: within 16 ulp of max |q| of torch's
-    float32), also where fields vary from cell to cell.
+    Defaults construct, and `repr` rebuilds the law. Between the bounds up and down are finite and positive; at the
+    bounds they are finite. G is zero at every symmetric point, and the law's own noise has the mean up or down.
+    Numbers, tensors and compiled float32 give the same values (compiled: within 16 ulp of max |q| of torch's
+    float32), also if fields vary from cell to cell.
 
     Args:
         law: a class derived from Response, or an object of it to check with other parameters.
         published: also require a `Source:` line in the docstring, as all laws of the package have.
 
     Raises:
-        AssertionError: the law fails; the message says what and where.
+        AssertionError: the law fails; the message names the fault and the weight.
     """
     cls = law if inspect.isclass(law) else type(law)
     try:
@@ -64,14 +64,14 @@ def _limits(law: Response) -> tuple[float, float]:
 
 
 def _between_bounds(law: Response) -> Tensor:
-    """201 points strictly between the bounds, or out to FAR."""
+    """Return 201 points strictly between the bounds, or out to FAR."""
     low, high = _limits(law)
     assert low < high, f"{law!r}: bounds() returned {low}, {high}, which are not in rising order"
     return torch.linspace(max(low, -FAR), min(high, FAR), 203, dtype=torch.float64)[1:-1]
 
 
 def _require(ok: Tensor, law: Response, message: str, **values: Tensor) -> None:
-    """Fails at the first place where `ok` is false; the message is filled with the values at that place."""
+    """Fail at the first place at which `ok` is false; the message gets the values at that place."""
     bad = (~ok).flatten().nonzero()
     if len(bad):
         first = int(bad[0])
@@ -123,14 +123,14 @@ def _check_tensors(law: Response, w: Tensor) -> None:
 
 
 def _check_compiled(law: Response, w: Tensor) -> None:
-    """Compiled float32 against torch's float32, all fields shared by the cells."""
+    """Compare compiled float32 with torch's float32; all cells share the fields."""
     w = w.float()
     fields = {n: torch.full_like(w, float(getattr(law, n))) for n in float_fields(type(law))}
     _compare_compiled(law, law, w, fields, frozenset())
 
 
 def _check_cells(law: Response, w: Tensor) -> None:
-    """Fields that differ from cell to cell: shape, values, bounds, compiled values."""
+    """Check fields that differ from cell to cell: shape, values, bounds, compiled values."""
     names = float_fields(type(law))
     if not names:
         return
@@ -156,7 +156,7 @@ def _check_cells(law: Response, w: Tensor) -> None:
 
 
 def _check_noise(law: Response, w: Tensor) -> None:
-    """The law's own noise has the mean up and down, and compiled it is the same."""
+    """Check that the law's own noise has the mean up and down, and is the same when compiled."""
     z = torch.linspace(-6, 6, 2401, dtype=torch.float64)
     weight = torch.exp(-z * z / 2)[:, None]
     grid = w[::10].expand(len(z), -1)

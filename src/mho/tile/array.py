@@ -52,6 +52,9 @@ class Written(Shown, Protocol):
 class Array(Shown, Pulsed, Protocol):
     """A crossbar of shape (out, in): its weights, its verbs and its counters, see `Tile` for each."""
 
+    pulses: Any
+    key: int
+
     @property
     def granularity(self) -> float:
         """Change of the weight by one pulse at q = 1 [weight units]."""
@@ -71,6 +74,12 @@ class Array(Shown, Pulsed, Protocol):
     @property
     def pulses_sent(self) -> tuple[int, int]:
         """(up, down): all pulses that the cells have received."""
+
+    def counters(self, name: str) -> memoryview:
+        """Return the int64 buffer of this name as flat Python integers, which share its memory."""
+
+    def refresh(self) -> None:
+        """Bring the apparent weight up to date after the cells were written other than by pulses."""
 
     def saturated(self) -> int:
         """Return the number of devices that sit at one of their bounds."""

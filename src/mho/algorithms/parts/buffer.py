@@ -1,4 +1,4 @@
-"""The digital buffer between two arrays: it adds up small numbers until they are worth a pulse."""
+"""The digital buffer between two arrays, which adds up small numbers until they are worth a pulse."""
 
 from typing import Any
 
@@ -9,10 +9,10 @@ from mho.algorithms.parts.lines import TransferLine, n_lines
 
 
 def scale(a: Any, s: State, lr: float) -> float:
-    """What a number read from P counts in the buffer, whose unit is one pulse on W [1 / weight unit].
+    """Return the factor of a read of P in the buffer, whose unit is one pulse on W [1 / weight unit].
 
-    |transfer_lr| / threshold, where the threshold is thres_scale * dw_min of W, or, if auto_granularity > 0,
-    dw_min of P * auto_granularity / (lines of P * transfer_every): the longer a line waits for its turn, the
+    The factor is |transfer_lr| / threshold. The threshold is thres_scale * dw_min of W, or, if auto_granularity >
+    0, dw_min of P * auto_granularity / (lines of P * transfer_every): the longer a line waits for its turn, the
     more its read counts.
 
     a: an algorithm with these fields. Source: aihwkit 1.2.0, rpu_buffered_transfer_device.cpp (first form) and
@@ -26,16 +26,16 @@ def scale(a: Any, s: State, lr: float) -> float:
 
 
 def whole_pulses(h: torch.Tensor, most: int) -> torch.Tensor:
-    """The pulses that a buffer asks for: its integer part, `most` at most in either direction."""
+    """Return the pulses that a buffer asks for: its integer part, `most` at most in either direction."""
     whole = h.div(1.0, rounding_mode="trunc")  # h.trunc() wakes torch's other threads: 70 us with two
     return whole.clamp_(-most, most)
 
 
 def fire(a: Any, s: State, line: TransferLine, held: bool = False) -> None:
-    """Takes the whole pulses out of the buffer H of this line, and sends them to W unless they are held back.
+    """Take the whole pulses out of the buffer H of this line, and send them to W unless they are held back.
 
-    With `forget_buffer` what fired is multiplied by `momentum`, and so loses its remainder too; else it loses
-    (1 - momentum) of what was sent. a: an algorithm with these fields and max_pulses.
+    With `forget_buffer` an entry that fired is multiplied by `momentum`, and so loses its remainder too; otherwise
+    it loses (1 - momentum) of its pulses. a: an algorithm with these fields and max_pulses.
     """
     h = line.of(s.H)
     n = whole_pulses(h, a.max_pulses)

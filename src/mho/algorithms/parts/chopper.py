@@ -1,4 +1,4 @@
-"""Choppers: signs that turn the gradient's part of an array's motion to and fro, and leave its own drift alone."""
+"""Choppers: signs that modulate the gradient on an array but not the array's own drift."""
 
 import math
 from typing import Any, Literal
@@ -13,23 +13,23 @@ Flips = Literal["regular", "random"]
 
 
 def signs(by: By, shape: tuple[int, int]) -> torch.Tensor:
-    """The choppers of an array (out, in), all +1: (in,) for columns, (out,) for rows, (1,) for all."""
+    """Return the choppers of an array (out, in), all +1: (in,) for columns, (out,) for rows, (1,) for all."""
     return torch.ones(n_lines(by, shape), dtype=torch.float32)
 
 
 def chopped(g: Factors, by: By, c: torch.Tensor) -> Factors:
-    """The factors of a gradient whose columns (rows, all) are multiplied by c."""
+    """Return the factors of a gradient whose columns (rows, all) are multiplied by c."""
     return Factors(g.x * c, g.d) if by == "column" else Factors(g.x, g.d * c)
 
 
 def period(p: float) -> int:
-    """Reads of a line between two regular flips that are as rare as random ones of probability p: ceil(1/p), 2
-    at least (as in aihwkit)."""
+    """Return the reads of a line between two regular flips, as rare as random ones of probability p: ceil(1/p), and
+    at least 2 (as in aihwkit)."""
     return max(math.ceil(min(1 / p, 2.0**62)), 2)
 
 
 def flips(a: Any, s: State, line: TransferLine) -> bool:
-    """Whether the line's chopper flips after its read. a: an algorithm with the fields chop, chop_prob and
+    """Return whether the line's chopper flips after its read. a: an algorithm with the fields chop, chop_prob and
     transfer_every."""
     if a.chop == "random":
         return bool(chances(s, a.chop_prob, 1)[0])
@@ -38,7 +38,7 @@ def flips(a: Any, s: State, line: TransferLine) -> bool:
 
 
 def chances(s: State, p: float, n: int, which: int = 0) -> torch.Tensor:
-    """(n,) bool, each true with probability p: a pure function of s.key, s.t and `which` set of them it is."""
+    """Draw (n,) bool, each true with probability p: a function of s.key, of s.t and of `which` set is drawn."""
     key = split(call_key(s.key, Stream.CHOP, s.counters("t")[0]))
     words = [word for q in range((n + 3) // 4) for word in philox4x32(key, (q, which, 0, 0))]
     return torch.tensor(words[:n]) < p * 2.0**32

@@ -1,4 +1,4 @@
-"""The step that AGAD and E-RIDER share: it tracks P's symmetric point while it transfers P to W."""
+"""The step that AGAD and E-RIDER share, which tracks P's symmetric point while it transfers P to W."""
 
 from typing import Any
 
@@ -19,18 +19,18 @@ def dynamic_roles(a: Any) -> Roles:
 
 
 def dynamic_state(a: Any, new_tile: NewTile, w0: torch.Tensor) -> State:
-    """Arrays W and P; digital: H the buffer, Q the running mean of P, past its copy at the last flip, c the
-    choppers."""
+    """Return the state: arrays W and P, the buffer H, the running mean Q of P, its copy `past` at the last flip,
+    and the choppers c."""
     W, P = new_tile("W", w0, pulses="transfer"), new_tile("P", torch.zeros_like(w0))
     H, Q, past = (torch.zeros_like(w0) for _ in range(3))
     return State(W=W, P=P, H=H, Q=Q, past=past, c=signs(a.transfer, (w0.shape[0], w0.shape[1])), t=0)
 
 
 def dynamic_step(a: Any, s: State, g: Factors, lr: float) -> tuple[TransferLine, torch.Tensor] | None:
-    """One step of `AGAD` or `ERIDER`, whose common fields `a` has; returns the line that was read, if one was due,
-    and what it holds: c (P - past), which points against the gradient whatever the sign of c.
+    """Do one step of `AGAD` or `ERIDER`, whose common fields `a` has.
 
-    Q keeps what does not follow c: the symmetric point.
+    Returns: the line that was read, if one was due, and its residual c (P - past), which points against the
+    gradient for either sign of c. Q keeps the part of P that does not follow c: the symmetric point.
     """
     s.P.update(*chopped(g, a.transfer, s.c), rate(a.fast_lr, a.scale_fast_lr, lr))
     if not due(s, a.transfer_every):
@@ -52,19 +52,20 @@ def dynamic_step(a: Any, s: State, g: Factors, lr: float) -> tuple[TransferLine,
 
 
 def tail(a: Any) -> float:
-    """Weight of a read in the running mean Q: eta, or tail_weightening / (reads between flips), 1 at most."""
+    """Return the weight of a read in the running mean Q: eta, or tail_weightening / (reads between flips), 1 at
+    most."""
     return a.eta if a.eta is not None else min(a.tail_weightening / period(a.chop_prob), 1.0)
 
 
 def waits(a: Any, s: State) -> bool:
-    """Whether it is too early to write to W: with `delayed_start`, during the first ceil(1 / chop_prob) sweeps,
-    after which each line has flipped once if flips are regular."""
+    """Return whether it is too early to write to W: with `delayed_start`, during the first ceil(1 / chop_prob)
+    sweeps, after which each line has flipped once if flips are regular."""
     sweep = n_lines(a.transfer, s.P.shape) * a.transfer_every
     return a.delayed_start and s.counters("t")[0] <= period(a.chop_prob) * sweep
 
 
 def refuse_no_flips(a: Any) -> None:
-    """Without flips nothing ever enters the reference: an error that says what to take instead."""
+    """Raise an MhoError for an algorithm without flips, whose reference would never change."""
     if a.chop_prob == 0:
         name = type(a).__name__
         need = "without flips the reference would stay what it was at the start"

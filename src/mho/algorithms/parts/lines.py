@@ -1,4 +1,4 @@
-"""What a transfer reads and writes: one column, one row, or all of an array."""
+"""The lines of a transfer: one column, one row, or all of an array."""
 
 from typing import Any, Literal, NamedTuple
 
@@ -11,26 +11,26 @@ By = Literal["column", "row", "all"]
 
 
 def n_lines(by: By, shape: tuple[int, int]) -> int:
-    """How many transfers go once round an array (out, in)."""
+    """Return the number of transfers that go once round an array (out, in)."""
     return {"column": shape[1], "row": shape[0], "all": 1}[by]
 
 
 class TransferLine(NamedTuple):
-    """Line number j of `by`: (out,) numbers for a column, (in,) for a row, (out, in) for all."""
+    """Line number j of an array: (out,) numbers for a column, (in,) for a row, (out, in) for all."""
 
     by: By
     j: int
 
     def of(self, matrix: torch.Tensor) -> torch.Tensor:
-        """This line of a matrix (out, in): a view, which can be written to."""
+        """Return this line of a matrix (out, in) as a view, which can be written to."""
         return matrix if self.by == "all" else matrix[:, self.j] if self.by == "column" else matrix[self.j]
 
     def read(self, tile: Array) -> torch.Tensor:
-        """As the converters give it."""
+        """Read the line through the transfer converters."""
         return tile.read(**self._where)
 
     def write(self, tile: Array, change: torch.Tensor, lr: float) -> None:
-        """Asks the tile for w + lr change on this line, by its own pulses."""
+        """Ask the array for w + lr change on this line, by its own pulses."""
         out, n_in = tile.shape
         if self.by == "all":
             tile.update(torch.eye(n_in, device=change.device), change.mT, lr)
@@ -40,11 +40,11 @@ class TransferLine(NamedTuple):
             tile.update(change, one_hot(self.j, out, change.device), lr)
 
     def pulse(self, tile: Array, n: torch.Tensor) -> None:
-        """Sends exactly n pulses, an integer for each cell of the line."""
+        """Send exactly n pulses, an integer for each cell of the line."""
         tile.pulse(n, **self._where)
 
     def program(self, plane: Written, values: torch.Tensor) -> None:
-        """Writes digital numbers."""
+        """Write digital numbers onto the line of a plane."""
         plane.program(values, **self._where)
 
     @property
@@ -53,12 +53,12 @@ class TransferLine(NamedTuple):
 
 
 def next_line(s: State, by: By, shape: tuple[int, int], every: int = 1) -> TransferLine:
-    """The line whose turn it is at a transfer that is due: 0, 1, ..., the last, 0, ..."""
+    """Return the line whose turn it is at a transfer that is due: 0, 1, ..., the last, 0, ..."""
     return TransferLine(by, (s.counters("t")[0] // every - 1) % n_lines(by, shape))
 
 
 def transfer(a: Any, s: State, lr: float) -> None:
-    """When it is due, adds the next line of P to that of W: W[line] <- pulses(transfer_lr * P[line]).
+    """Add the next line of P to that of W when it is due: W[line] <- pulses(transfer_lr * P[line]).
 
     a: an algorithm with the fields transfer, transfer_every, transfer_lr and scale_transfer_lr.
     """

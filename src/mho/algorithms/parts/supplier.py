@@ -1,4 +1,4 @@
-"""Any torch optimizer as a function: from a weight, its gradient and a learning rate to the change it makes."""
+"""Any torch optimizer as a function of a weight, its gradient and a rate, whose result is the change."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +14,7 @@ _OTHERS = ("Optimizer", "LBFGS", "SparseAdam")  # these want a closure, or spars
 def torch_optimizer(
     name: str, options: Mapping[str, Any], lr: float = 0.0, size: tuple[int, ...] = (1, 1)
 ) -> Any:
-    """The optimizer torch.optim.`name` of one parameter of that size. Raises: MhoError if there is none."""
+    """Make the optimizer torch.optim.`name` of one parameter of that size. Raises: MhoError if there is none."""
     known = [n for n, c in vars(torch.optim).items() if isinstance(c, type) and n not in _OTHERS]
     if name not in known:
         where = f"MixedPrecision(optimizer={name!r})"
@@ -29,9 +29,9 @@ def torch_optimizer(
 
 
 class Supplier(Viewed):
-    """Holds a torch optimizer, whose state are buffers here: part of the model's state_dict, and on its device.
+    """A torch optimizer whose memory is buffers: part of the model's state_dict, and on its device.
 
-    Before the first step torch's optimizers have no state; then the buffers hold zeros, and `steps` is 0.
+    Before the first step torch's optimizers have no memory. The buffers then hold zeros, and `steps` is 0.
     """
 
     def __init__(self, name: str, options: Mapping[str, Any], w: torch.Tensor) -> None:
@@ -47,7 +47,8 @@ class Supplier(Viewed):
             self.register_buffer(n, torch.zeros(size, dtype=small.dtype, device=w.device if size else "cpu"))
 
     def change(self, w: torch.Tensor, gradient: torch.Tensor, lr: float) -> torch.Tensor:
-        """(out, in) float32: what one step of the optimizer adds to w; in float64, or it would be rounded to w."""
+        """Return the change (out, in) float32 that one step of the optimizer makes to w. The step is in float64,
+        or the change would be rounded to steps of w."""
         if self._plain:
             return gradient * -lr
         steps, group, start = self.counters("steps"), self._optimizer.param_groups[0], w.double()
@@ -65,7 +66,7 @@ class Supplier(Viewed):
 
 
 def _states(name: str, options: Mapping[str, Any]) -> dict[str, torch.Tensor]:
-    """What such an optimizer remembers of a parameter (2, 3) after a step."""
+    """Return the memory of such an optimizer for a parameter (2, 3) after a step."""
     optimizer = torch_optimizer(name, options, size=(2, 3))
     [parameter] = optimizer.param_groups[0]["params"]
     parameter.grad = torch.zeros_like(parameter)

@@ -1,6 +1,7 @@
 """Text as numbers, and the comparison of algorithms on it: what the two examples with characters share."""
 
 import argparse
+import json
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -13,12 +14,12 @@ from rich.console import Console
 from torch.nn import functional
 
 import mho
-from mho import algorithms
-from mho.base.config import read
-from mho.base.errors import MhoError, complaint, did_you_mean
+from mho import MhoError, algorithms, complaint
 from mho.data import base_folder
-from mho.figures.style import COLOURS, in_style, save
-from mho.training.loop import Interrupted
+from mho.training import Interrupted
+
+# M. Okabe and K. Ito, Color Universal Design, 2008
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 
 
 class Text:
@@ -101,9 +102,9 @@ def train_all(
     names = args.algorithms.split(",")
     for name in names:
         if name not in known:
-            raise complaint(f"--algorithms {name}", "there is no such", did_you_mean(name, known))
+            raise complaint(f"--algorithms {name}", f"there is no such; known: {', '.join(known)}")
     results = args.results or args.out / "results.json"
-    found = read(results)["algorithms"] if results.exists() else {}
+    found = json.loads(results.read_text())["algorithms"] if results.exists() else {}
     for name in names:
         run = make(name)
         rows = run.train(args.out / f"{name}-seed{args.seed}", args.steps, args.every)
@@ -114,12 +115,13 @@ def train_all(
             "curve": rows,
         }
         write_results(results, about | {"algorithms": found})
-    save(drawn({name: run["curve"] for name, run in found.items()}), results.with_name("curves"))
+    figure = drawn({name: run["curve"] for name, run in found.items()})
+    for suffix in (".png", ".pdf"):
+        figure.savefig(results.with_name(f"curves{suffix}"), dpi=200)
     Console().print(f"Results: {results}, {results.with_name('curves.png')}", highlight=False, soft_wrap=True)
     return found
 
 
-@in_style
 def drawn(curves: dict[str, list[dict[str, Any]]]) -> Figure:
     """The loss on held-out text by step."""
     figure = Figure(figsize=(4.6, 3.2), layout="constrained")

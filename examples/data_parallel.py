@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
 
 import mho
 from mho import parallel
-from mho.data import digits
+from mho.data import load
 
 EPOCHS, BATCH, LR = 3, 8, 0.1
 
@@ -24,9 +24,8 @@ def main() -> None:
     mho.set_threads(max(1, mho.get_threads() // ranks))
     mho.deterministic(True)
 
-    x, y, x_test, y_test = (torch.from_numpy(part) for part in digits.read())
-    x, x_test = x / digits.WHITE, x_test / digits.WHITE
-    images = TensorDataset(x, y.long())
+    digits = load("digits")
+    images = TensorDataset(digits.x_train, digits.y_train)
     sampler = DistributedSampler(images, seed=0)  # a share of the images for each rank
     loader = DataLoader(images, BATCH, sampler=sampler)
 
@@ -50,7 +49,7 @@ def main() -> None:
         parallel.assert_identical(model)
         if rank == 0:
             model.eval()
-            accuracy = (model(x_test).argmax(dim=1) == y_test).float().mean()
+            accuracy = (model(digits.x_test).argmax(dim=1) == digits.y_test).float().mean()
             model.train()
             print(f"epoch {epoch}: loss {total:.4f}, test accuracy {accuracy:.3f}, {ranks} ranks agree")
     dist.destroy_process_group()

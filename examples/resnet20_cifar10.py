@@ -16,6 +16,7 @@ import argparse
 import copy
 import functools
 import itertools
+import json
 import sys
 import time
 from collections.abc import Callable
@@ -31,10 +32,8 @@ from torch import nn
 from torch.nn import functional
 
 import mho
-from mho import algorithms
-from mho.base.config import read
-from mho.base.errors import complaint
-from mho.training.folder import differences
+from mho import algorithms, complaint
+from mho.training import differences
 
 DEVICE = mho.Device(
     mho.responses.Power(tau=0.6, gamma_res=3.0),
@@ -206,7 +205,7 @@ def measured(file: Path, settings: dict[str, Any]) -> dict[str, Any]:
     """What the file has already. Raises: MhoError if it was measured with other settings."""
     if not file.exists():
         return {}
-    before = read(file)
+    before = json.loads(file.read_text())
     if changed := differences(before["settings"], settings):
         what = f"it was measured with {'; '.join(changed)}"
         raise complaint(f"--results {file}", what, fix="name another file")

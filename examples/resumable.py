@@ -16,11 +16,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import nn
 
-from mho.base.config import read
-from mho.base.errors import complaint
-from mho.base.provenance import provenance
-from mho.training.folder import RunFolder, differences, whole
-from mho.training.loop import Interrupted, stop_signals
+from mho import complaint
+from mho.training import Interrupted, RunFolder, differences, provenance, stop_signals
 
 PHASES = ("forward", "backward", "update")
 
@@ -96,7 +93,7 @@ class Run:
     def _open(self, files: RunFolder) -> None:
         config = json.loads(json.dumps(self.config))
         if (files.path / "config.json").exists():
-            if changed := differences(read(files.path / "config.json"), config):
+            if changed := differences(files.config(), config):
                 what, fix = f"the folder holds a run with {'; '.join(changed)}", "name another with --out"
                 raise complaint(f"--out {files.path.parent}", what, fix=fix)
         else:
@@ -145,8 +142,7 @@ class Run:
 def write_results(file: Path, results: dict[str, Any]) -> None:
     """Writes a results file whole, with the versions and the machine it comes from."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    with whole(file) as part:
-        part.write_text(json.dumps(results | provenance(), indent=1) + "\n", encoding="utf-8")
+    RunFolder(file.parent).write_json(file.name, results | provenance())
 
 
 def mean_and_error(values: list[float]) -> dict[str, Any]:

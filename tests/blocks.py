@@ -35,7 +35,7 @@ def see(block, x):
     """The block's product, as autograd sees it."""
     out, n_in = block.shape
     calls = block.__dict__.setdefault("calls_of_test", Calls())
-    return analog.product(x, analog.Layout([block], [(0, out)], [(0, n_in)], calls), True)
+    return analog.product(x, analog.MatrixLayout([block], [(0, out)], [(0, n_in)], calls), True)
 
 
 def batches(shape, n, samples=2, seed=0):

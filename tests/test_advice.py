@@ -7,11 +7,12 @@ import pytest
 import torch
 
 import mho
+import mho.testing
+from mho.base.roles import Roles
 from mho.diagnostics.advice import Setup, advise
 from mho.diagnostics.advice.formula import Rule, evaluate, parse, short
 from mho.nn.core.matrix import AnalogMatrix
 from mho.responses import Constant, PowStep, SoftBounds
-from mho.testing import members
 
 SOFT = mho.Crossbar(device=mho.Device(SoftBounds(), dw_min=1e-3))
 
@@ -127,7 +128,7 @@ def test_the_sub_tile_is_the_largest_that_a_layer_is_cut_into(layer):
     assert (v["out_size"], v["in_size"]) == tuple(max(b.shape[n] for b in blocks) for n in (0, 1))
 
 
-@pytest.mark.parametrize("algorithm", members.algorithms(), ids=lambda a: a.__name__)
+@pytest.mark.parametrize("algorithm", mho.testing.algorithms(), ids=lambda a: a.__name__)
 def test_an_algorithm_gets_advice_on_its_own_fields_only(algorithm):
     a = algorithm()
     fields = {x.field for x in advise(SOFT, (256, 784), a)}
@@ -150,6 +151,9 @@ class Filtered(mho.Algorithm):
     tiles: int = 3
     units: str = "sample"
     transfer: str = "all"
+
+    def roles(self):
+        return Roles(gradient="P", weights="W", chain=("W", "P"), buffer="H", forgets=True)
 
 
 def test_fields_that_change_the_rules():

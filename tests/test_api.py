@@ -13,7 +13,8 @@ import pytest
 
 import mho
 import mho.testing
-from mho.kernels.law.build import Layout, kernels_for
+from mho.kernels.law.build import kernels_of
+from mho.kernels.law.plan import KernelPlan
 
 SOURCE = Path(mho.__file__).parent
 FILES = sorted(SOURCE.rglob("*.py"))
@@ -35,9 +36,9 @@ LAYERS = [
     ("optim", "theory"),
     ("parallel",),
     ("figures",),
+    ("diagnostics",),
     ("testing", "training"),
     ("datasheet", "fit"),
-    ("diagnostics",),
     ("experiments",),
     ("papers",),
     ("cli",),
@@ -78,10 +79,11 @@ def test_public_names():
     assert set(mho.__all__) == {
         "IO", "Absolute", "Algorithm", "AnalogOptimizer", "Crossbar", "Device", "Exact", "Expected",
         "LogNormal", "Mapping", "MhoError", "OneSided", "PulseCount", "Pulses", "Reference", "Response",
-        "Retention", "State", "SymmetricPoint", "Term", "Tile", "UpdateInfo", "Vector", "advise",
-        "aihwkit", "algorithms", "calibration", "cells", "convert_", "data", "datasheet", "deterministic",
-        "diagnose", "fit", "get_threads", "nn", "parallel", "presets", "pulse_report", "responses", "retention",
-        "set_threads", "summary", "testing", "theory", "to_digital_", "training",
+        "Retention", "State", "SymmetricPoint", "Term", "Tile", "UpdateInfo", "Vector", "Wires",
+        "advise",
+        "aihwkit", "algorithms", "calibration", "cells", "complaint", "convert_", "data", "datasheet",
+        "deterministic", "diagnose", "fit", "get_threads", "nn", "parallel", "presets", "pulse_report", "responses",
+        "retention", "set_threads", "summary", "testing", "theory", "to_digital_", "training",
     }  # fmt: skip
 
 
@@ -120,6 +122,7 @@ def test_laws_and_algorithms_name_their_source(cls):
         "mho.parallel",
         "mho.testing",
         "mho.data",
+        "mho.training",
     ],
 )
 def test_what_modules_export_exists(module):
@@ -128,9 +131,43 @@ def test_what_modules_export_exists(module):
         assert name.isupper() or inspect.getdoc(getattr(module, name)), f"{module.__name__}.{name}"
 
 
+QUESTION_WORDS = {"what", "how", "where", "which", "who", "whom", "whose", "why", "when", "whether"}
+
+
+def docstrings(file):
+    """(place, docstring) of the module, and of the classes and functions in it that have one."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)):
+            doc = ast.get_docstring(node)
+            if doc is not None:
+                yield f"{name_of(file)}: {getattr(node, 'name', 'module')}", doc
+
+
 def test_every_module_says_what_it_is():
     for file in FILES:
         assert ast.get_docstring(ast.parse(file.read_text())), f"{name_of(file)} has no docstring"
+
+
+def test_no_docstring_opens_with_a_question_word():
+    """First sentences are a verb and its object; of modules and properties, a noun phrase (CONTRIBUTING)."""
+    found = [
+        f"{place}: {doc.splitlines()[0]}"
+        for file in FILES
+        for place, doc in docstrings(file)
+        if doc.split()[0].lower().strip(",.:;") in QUESTION_WORDS
+    ]
+    assert found == []
+
+
+def test_numbers_below_one_have_a_leading_zero():
+    """0.05, not .05."""
+    found = [
+        f"{place}: {match[0]!r}"
+        for file in FILES
+        for place, doc in docstrings(file)
+        for match in re.finditer(r"(?<=[\s(=+-])\.\d+", doc)
+    ]
+    assert found == []
 
 
 # What it costs.
@@ -182,7 +219,8 @@ def compiled_functions():
     """{name: options} of all functions that Numba compiles, those of a generated law among them."""
     modules = [importlib.import_module(name) for name in MODULES if name.startswith(COMPILED)]
     device = mho.Device(mho.responses.SoftBounds(), sigma_c2c=0.1)
-    modules.append(kernels_for(device, Layout(device, device.draw((2, 2), 0))))
+    kernels = kernels_of(KernelPlan.of(device, device.draw((2, 2), 0).values()))
+    modules += [kernels, sys.modules[kernels.step_up.__module__]]
     return {
         f"{module.__name__}.{name}": value.targetoptions
         for module in modules

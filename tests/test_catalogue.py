@@ -5,9 +5,9 @@ from typing import Annotated
 import pytest
 
 import mho
+import mho.testing
 from mho.base.records import Positive
 from mho.cli.catalogue import algorithms, describe, first_clause, gaps, parse, sentences
-from mho.testing import members
 
 TEXT = r"""One array does it. Two would not.
 
@@ -97,7 +97,7 @@ def test_gaps_name_what_is_missing():
     assert gaps(describe(Bare)) == ["summary", "equations", "hardware", "source", "text for rate"]
 
 
-@pytest.mark.parametrize("algorithm", members.algorithms(), ids=lambda a: a.__name__)
+@pytest.mark.parametrize("algorithm", mho.testing.algorithms(), ids=lambda a: a.__name__)
 def test_every_published_algorithm_explains_itself(algorithm):
     entry = describe(algorithm)
     assert gaps(entry) == []

@@ -158,7 +158,7 @@ def test_the_sum_is_up_to_date_after_every_verb(name):
         lambda: tile.parts[0].pulse(torch.ones(6), row=0),
         lambda: tile.subtract(0.1 * weights()),
         lambda: tile.program(-weights()),
-        lambda: mho.device.retention.reset(tile),
+        lambda: mho.retention.reset(tile),
     ):
         before = tile.w.clone()
         tile.touched.zero_()

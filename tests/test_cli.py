@@ -1,6 +1,7 @@
 """The command line: help that is fast, errors that are one line, runs that can be stopped and resumed."""
 
 import inspect
+import io
 import json
 import os
 import signal
@@ -8,12 +9,22 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Annotated
 
 import pytest
+import typer
+from typer.testing import CliRunner
 
+from mho.base.errors import MhoError
+from mho.base.records import NonNegative
 from mho.cli import main
-from mho.cli.train import train
+from mho.cli.catalogue import describe
+from mho.cli.options import values_of, with_fields
+from mho.cli.progress import Bars
+from mho.cli.train import NO_OPTIONS, PANELS, train
+from mho.cli.words import spoken
 from mho.training import RunSpec
+from mho.training.plan import Plan
 
 QUICK = ["--hidden", "8", "--epochs", "2", "--batch-size", "100"]
 ENVIRONMENT = os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
@@ -45,11 +56,23 @@ def test_help_comes_without_torch():
     subprocess.run([sys.executable, "-c", code], check=True, env=environment)
 
 
+@pytest.mark.parametrize(
+    "verb", ["train", "diagnose", "calibrate", "bench", "data get", "device fit", "papers run"]
+)
+def test_help_of_a_verb_comes_without_torch(verb):
+    code = f"from mho.cli import main\ntry: main([*{verb!r}.split(), '--help'])\nexcept SystemExit: pass\n"
+    code += "import sys; print({'torch', 'numba', 'matplotlib'} & {*sys.modules})"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=ENVIRONMENT
+    )
+    assert "Usage: mho" in done.stdout and done.stdout.endswith("set()\n")
+
+
 def test_every_option_is_explained(mho_command):
     code, out, _ = mho_command("train", "--help")
     assert code == 0
     for option in inspect.signature(train).parameters:
-        if option not in ("context", "settings"):
+        if option not in ("context", "settings", "folder"):
             assert f"--{option.replace('_', '-')}" in out
     assert "--compare digital,residual-learning,analog-sgd" in out
     for words in ([], ["data"]):
@@ -79,6 +102,89 @@ def test_shown_defaults_are_those_of_a_run():
     ):
         assert shown[field] == getattr(RunSpec(), field), field
     assert tuple(map(int, shown["hidden"].split(","))) == RunSpec().hidden
+
+
+def test_every_field_of_a_run_is_an_option_but_the_hardware():
+    options = set(inspect.signature(train).parameters)
+    assert {name for name in RunSpec().__dict__ if name not in options} == {*NO_OPTIONS} == {"hardware"}
+    assert [*RunSpec().__dict__] == [*Plan().__dict__]
+    assert [field.name for field in describe(RunSpec).fields if not field.text] == []
+
+
+class Longer(Plan):
+    """A run with one field more.
+
+    Args:
+        warm_up: steps at the beginning with a smaller `lr`.
+        note_dir: folder of notes. None: the folder of the run.
+    """
+
+    warm_up: Annotated[int, NonNegative] = 5
+    note_dir: str | None = None
+
+
+def test_a_field_that_is_added_is_an_option(monkeypatch):
+    """Name, type, default, domain and text of `Longer.warm_up` are written there and nowhere else."""
+    monkeypatch.setenv("COLUMNS", "160")
+    got, app = {}, typer.Typer()
+
+    @app.command()
+    @with_fields(Longer, PANELS, rest="Training", without=[n for n in Plan().__dict__ if n != "lr"])
+    def run(context: typer.Context, **fields):
+        got.update(values_of(Longer, context, fields))
+
+    text = CliRunner().invoke(app, ["--help"]).output
+    line = next(line for line in text.splitlines() if "--warm-up" in line)
+    assert (
+        "<int>" in line and "Steps at the beginning with a smaller" in line and "(zero or positive)." in line
+    )
+    assert "default: 5" in text and "(the folder of the run)" in text and "--epochs" not in text
+    assert CliRunner().invoke(app, ["--warm-up", "7", "--note-dir", "notes"]).exit_code == 0
+    assert got == {"warm_up": 7, "note_dir": "notes"}
+    assert CliRunner().invoke(app, ["--warm-up", "x"]).exit_code == 2
+    assert Longer(**got).warm_up == 7
+
+
+FLAGS = {"algorithm": "--algorithm", "settings": "--set", "resume": "--resume", "lr": "--lr", "hidden": "--hidden",
+         "data_dir": "--data-dir", "folder": "--out", "mirrors": "--mirror"}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("python", "command"),
+    [
+        ("`choose(algorithm='foo')`: no such.", "`--algorithm foo`: no such."),
+        ("`settings='a.b=1'`: no.", "`--set a.b=1`: no."),
+        ("`RunSpec(hidden=(3, 0))`: no.", "`--hidden 3,0`: no."),
+        ("`train(folder='a b')`: no. Fix: pass resume=True.", "`--out a b`: no. Fix: pass --resume."),
+        ("`train`: no. Fix: lower `lr`.", "`train`: no. Fix: lower --lr."),
+        ("`x`: no. Fix: did you mean lr=-0.5?", "`x`: no. Fix: did you mean --lr -0.5?"),
+        ("Fix: pass mirrors=[...], or data_dir=... or x=1", "Fix: pass --mirror, or --data-dir or x=1"),
+        ("`mho.data.get('mnist', data_dir='d')` does.", "`mho data get mnist --data-dir d` does."),
+        ("`lr`: 'x' does not fit.", "`lr`: 'x' does not fit."),  # a field in a file
+        ("`AnalogOptimizer(lr=-1)`: no.", "`AnalogOptimizer(lr=-1)`: no."),
+        ("`load('mnist')`: it holds lr = 1, not 2.", "`load('mnist')`: it holds lr = 1, not 2."),
+        ("`a b(`: odd `lr=` and lr=?", "`a b(`: odd `lr=` and lr=?"),
+    ],
+)
+def test_errors_of_the_library_get_the_words_of_the_command_line(python, command):
+    assert spoken(python, FLAGS) == command
+
+
+def test_bars_show_on_a_terminal_and_vanish():
+    from rich.console import Console
+
+    terminal = Console(file=io.StringIO(), force_terminal=True, width=80)
+    with Bars(each=True, console=terminal) as bars:
+        bars.show("first", 1, 2, "half")
+        bars.show("second", 1, 0)
+        assert [task.visible for task in bars.progress.tasks] == [True, True]
+        bars.show("first", 2, 2)
+        assert [task.visible for task in bars.progress.tasks] == [False, True]
+    assert "first" in terminal.file.getvalue() and "half" in terminal.file.getvalue()
+    plain = Console(file=io.StringIO(), force_terminal=False)
+    with Bars(console=plain) as bars:
+        bars.show("first", 1, 2)
+    assert plain.file.getvalue() == ""
 
 
 def test_a_run_and_its_folder(mho_command):
@@ -138,6 +244,26 @@ def test_a_comparison_ends_with_a_table_and_a_plot(mho_command):
         ("--config absent.toml", "cannot be read"),
         ("--compare digital,nothing", "no such algorithm"),
         ("--out /dev/null/run --algorithm digital", "cannot be written"),
+        ("--algorithm foo", "`--algorithm foo`: no such algorithm."),
+        ("--response foo", "`--response foo`: no such response."),
+        ("--device absent.json", "absent.json`: cannot be read"),
+        ("--set device.response.tua=1", "`--set device.response.tua=1`: Power has no 'tua'."),
+        ("--compare digital,analog-sgd --set algorithm.gama=1", "`--set algorithm.gama=1`: none of"),
+        ("--epochs 0", "`--epochs 0`: epochs must be an integer of at least 1"),
+        ("--data minst", "`--data minst`: no such data set."),
+        (
+            "--network lenet",
+            "`--network lenet`: the images are 8 x 8 pixels. It needs 16 x 16. Fix: pass --data mnist.",
+        ),
+        ("--where gpu", "`--where gpu`: it is neither cpu nor cuda."),
+        (
+            "--resume --out nowhere",
+            "`--out nowhere`: the folder holds no run to resume. Fix: leave out --resume.",
+        ),
+        (
+            "--data mnist",
+            "Fix: `mho data get mnist --data-dir data` downloads them; or name their folder with --data-dir or",
+        ),
     ],
 )
 def test_errors_are_one_line_and_leave_nothing(words, message, mho_command, tmp_path):
@@ -148,9 +274,7 @@ def test_errors_are_one_line_and_leave_nothing(words, message, mho_command, tmp_
 
 
 def test_debug_shows_the_traceback():
-    from mho.base.errors import MhoError
-
-    with pytest.raises(MhoError):
+    with pytest.raises(MhoError, match=r"RunSpec\(data='minst'\)"):
         main(["train", "--data", "minst", "--debug"])
 
 

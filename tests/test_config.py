@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import mho
-from mho.base import config
+from mho.base import config, registry
 from mho.base.errors import MhoError
 from mho.training import RunSpec
 
@@ -30,7 +30,7 @@ def test_hardware_round_trips_through_json(hardware):
 
 def test_every_public_default_round_trips():
     made = 0
-    for name, cls in config.public_types().items():
+    for name, cls in registry.registered().items():
         try:
             record = cls()
         except TypeError:  # a record without defaults
@@ -124,7 +124,7 @@ def test_a_users_own_law_is_written_but_not_rebuilt():
     ],
 )
 def test_kebab(name, spelling):
-    assert config.kebab(name) == spelling == config.kebab(spelling)
+    assert registry.kebab(name) == spelling == registry.kebab(spelling)
 
 
 def test_override_sets_one_field_of_a_copy():
@@ -139,11 +139,11 @@ def test_override_sets_one_field_of_a_copy():
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ("device.dw_mn=1", "`--set device.dw_mn=1`: Device has no 'dw_mn'. did you mean 'dw_min'?"),
-        ("devise.dw_min=1", "`--set devise.dw_min=1`: Crossbar has no 'devise'. did you mean 'device'?"),
-        ("device.dw_min.x=1", "`--set device.dw_min.x=1`: device.dw_min is 0.001 and has no fields."),
-        ("device.spread.a.b=1", "`--set device.spread.a.b=1`: the table has no 'a'."),
-        ("device.dw_min", "`--set device.dw_min`: this is no assignment."),
+        ("device.dw_mn=1", "`settings='device.dw_mn=1'`: Device has no 'dw_mn'. did you mean 'dw_min'?"),
+        ("devise.dw_min=1", "`settings='devise.dw_min=1'`: Crossbar has no 'devise'. did you mean 'device'?"),
+        ("device.dw_min.x=1", "`settings='device.dw_min.x=1'`: device.dw_min is 0.001 and has no fields."),
+        ("device.spread.a.b=1", "`settings='device.spread.a.b=1'`: the table has no 'a'."),
+        ("device.dw_min", "`settings='device.dw_min'`: this is no assignment."),
     ],
 )
 def test_override_errors(setting, message):
@@ -174,3 +174,61 @@ def test_what_json_cannot_hold_is_refused():
 
     with pytest.raises(MhoError, match=r"extra`: .* cannot be written as JSON"):
         config.to_dict(Odd(extra=object()))
+
+
+# The registry.
+
+
+@pytest.mark.parametrize(
+    ("spelling", "cls"),
+    [
+        ("e-rider", "ERIDER"), ("erider", "ERIDER"), ("E-RIDER", "ERIDER"), ("ttv2", "TikiTakaV2"),
+        ("c-ttv2", "ChoppedTikiTaka"), ("cTTv2", "ChoppedTikiTaka"), ("tt", "TikiTaka"), ("rl", "ResidualLearning"),
+        ("rl-v2", "ResidualLearningV2"), ("residual_learning_v2", "ResidualLearningV2"), ("mp", "MixedPrecision"),
+    ],
+)  # fmt: skip
+def test_spellings_of_papers_are_accepted_in_files(spelling, cls):
+    spec = config.from_dict({"hardware": {"algorithm": spelling}}, kind=RunSpec)
+    assert type(spec.hardware.algorithm).__name__ == cls
+    assert registry.member("here", spelling, mho.Algorithm, "") is getattr(mho.algorithms, cls)
+
+
+def test_a_name_of_several_is_an_error_that_lists_them():
+    message = (
+        r"`hardware.algorithm`: 'SGD' stands for several classes\. Fix: write analog-sgd or digital-sgd\."
+    )
+    with pytest.raises(MhoError, match=message):
+        config.from_dict({"hardware": {"algorithm": "SGD"}}, kind=RunSpec)
+
+
+def test_no_two_names_of_one_kind_are_alike():
+    for kind in (mho.Algorithm, mho.Response, mho.cells.Cell):
+        known = registry.registered(kind)
+        spellings = [registry.plain(name) for name in known]
+        spellings += [registry.plain(a) for cls in known.values() for a in vars(cls).get("aliases", ())]
+        twice = {name for name in spellings if spellings.count(name) > 1}
+        assert twice <= {"sgd"}
+    names = [cls.__name__ for cls in registry._below(registry.Record)]
+    assert len(names) == len({*names})
+
+
+def test_the_registry_is_what_the_rooms_export():
+    assert {*registry.registered(mho.Algorithm)} == {*mho.algorithms.__all__}
+    assert {*registry.registered(mho.Response)} == {*mho.responses.__all__} - {"Response", "SymmetricPoint"}
+    assert {*registry.registered(mho.cells.Cell)} == {"OneSided", "Reference", "Vector"}
+    assert not {"Algorithm", "Response", "Cell", "Record"} & {*registry.registered()}
+
+
+def test_a_users_classes_and_aliases_stay_outside():
+    class Own(mho.Algorithm):
+        aliases = ("power",)
+
+    assert "Own" not in registry.registered() and "Mine" not in registry.registered()
+    assert registry.find("here", "own") is None
+    assert registry.find("here", "power") is mho.responses.Power
+
+
+def test_only_the_class_itself_has_its_aliases():
+    assert registry.find("here", "rl", mho.Algorithm) is mho.algorithms.ResidualLearning
+    assert registry.find("here", "rl", mho.Response) is None
+    assert registry.pick("Re-Ram_ES", mho.presets.PRESETS) == "ReRamES"

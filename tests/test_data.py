@@ -52,7 +52,7 @@ def test_fashion_is_not_taken_for_mnist():
 def test_a_missing_folder_is_named_with_its_files(tmp_path):
     with pytest.raises(MhoError) as error:
         load("mnist", tmp_path / "nowhere")
-    for part in (str(tmp_path / "nowhere" / "mnist"), *idx.FILES, "mho data get mnist", "MHO_DATA"):
+    for part in (str(tmp_path / "nowhere" / "mnist"), *idx.FILES, "mho.data.get('mnist'", "MHO_DATA"):
         assert part in str(error.value)
 
 
@@ -182,7 +182,7 @@ def test_a_failed_download_leaves_nothing(tiny, server, tmp_path):
         address,
         "ends early",
         "refused",
-        "--mirror",
+        "mirrors=[...]",
     ):
         assert part in str(error.value)
     assert list(tmp_path.iterdir()) == []

@@ -11,9 +11,8 @@ from torch import nn
 import mho
 from mho.algorithms import AGAD, ERIDER, AnalogSGD, DigitalSGD, MixedPrecision, ResidualLearning
 from mho.cli import main
+from mho.diagnostics import rules
 from mho.diagnostics.arrays import BINS
-from mho.diagnostics.rules import RULES
-from mho.diagnostics.words import WORDS
 from mho.responses import Constant, Power, SoftBounds
 
 LAW = Power(tau=0.6, gamma_res=1.0)
@@ -345,7 +344,9 @@ def test_every_rule_has_words_and_they_are_printed():
         assert all(math.isfinite(n) for n in finding.numbers.values())
     severities = [f.severity for f in found]
     assert severities == sorted(severities, key=["error", "warning", "note"].index)
-    assert len(RULES) <= len(WORDS) + 1
+    causes = [value for value in vars(rules).values() if isinstance(value, rules.Cause)]
+    assert len(rules.RULES) <= len(causes) + 1
+    assert all(cause.why and cause.fix for cause in causes)
     assert "pulses/cell" in text.splitlines()[0]
 
 

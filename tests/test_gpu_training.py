@@ -166,8 +166,7 @@ def test_bad_input_is_refused():
 
 @pytest.mark.parametrize("kind", ["fcn", "digital"])
 def test_a_run_on_the_gpu_learns_and_goes_on_on_the_cpu(kind, tmp_path):
-    from mho.cli.choose import choose
-    from mho.training import RunSpec, train
+    from mho.training import RunSpec, choose, train
 
     spec = RunSpec(epochs=2, lr_step=0)
     spec = choose(spec, "digital" if kind == "digital" else None, None, [], None)

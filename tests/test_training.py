@@ -4,7 +4,9 @@ import copy
 import csv
 import json
 import math
+import re
 import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,13 +15,23 @@ import torch
 import mho
 from mho.algorithms import AnalogSGD, ResidualLearning
 from mho.base.errors import MhoError
-from mho.cli.choose import choose, choose_several, default_hardware
+from mho.base.files import whole, write_json
 from mho.data import Dataset, load
 from mho.figures import curves
 from mho.figures.style import save
-from mho.training import Interrupted, RunSpec, compare, networks, summarise, train
-from mho.training.folder import RunFolder, whole
-from mho.training.session import Session
+from mho.training import (
+    Interrupted,
+    RunFolder,
+    RunSpec,
+    Session,
+    choose,
+    choose_several,
+    compare,
+    default_hardware,
+    networks,
+    summarise,
+    train,
+)
 from mho.training.spec import order
 
 SMALL = RunSpec(hidden=(8,), epochs=3, batch_size=100, lr=0.1, lr_step=2, deterministic=True)
@@ -143,7 +155,7 @@ def test_a_finished_run_is_not_trained_again(tmp_path):
 
 def test_a_folder_holds_one_run(tmp_path):
     train(SMALL.replace(epochs=1), tmp_path)
-    with pytest.raises(MhoError, match=r"the folder holds a run already\. Fix: add --resume"):
+    with pytest.raises(MhoError, match=r"the folder holds a run already\. Fix: pass resume=True"):
         train(SMALL, tmp_path)
     with pytest.raises(MhoError, match=r"it holds a run with lr = 0.1, not 0.2"):
         train(SMALL.replace(lr=0.2), tmp_path, resume=True)
@@ -194,6 +206,21 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path):
         part.write_text("new, but")
         raise RuntimeError
     assert [p.name for p in tmp_path.iterdir()] == ["a.txt"] and (tmp_path / "a.txt").read_text() == "old"
+
+
+def test_json_that_cannot_be_written_leaves_the_old_file(tmp_path):
+    write_json(tmp_path / "a.json", {"old": 1})
+    with pytest.raises(TypeError):
+        write_json(tmp_path / "a.json", {"new": object()})
+    assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
+    assert json.loads((tmp_path / "a.json").read_text()) == {"old": 1}
+
+
+def test_files_are_replaced_in_one_place():
+    by_hand = re.compile(r"mkstemp|os\.replace|\.tmp\b")
+    source = Path(mho.__file__).parent
+    found = [str(f.relative_to(source)) for f in source.rglob("*.py") if by_hand.search(f.read_text())]
+    assert found == ["base/files.py"]
 
 
 # -- comparisons
@@ -255,7 +282,7 @@ def test_settings_reach_the_algorithms_that_have_the_field():
         response=mho.responses.Exponential(), dw_min=0.01
     )
     with pytest.raises(
-        MhoError, match=r"--set algorithm.gamma=1`: none of digital, analog-sgd has this field"
+        MhoError, match=r"\(settings='algorithm.gamma=1'\)`: none of digital, analog-sgd has this field"
     ):
         choose_several(SMALL, ["digital", "analog-sgd"], None, ["algorithm.gamma=1"])
 

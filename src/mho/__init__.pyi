@@ -18,6 +18,7 @@ from .algorithms import Algorithm as Algorithm
 from .algorithms import State as State
 from .algorithms import Term as Term
 from .base.errors import MhoError as MhoError
+from .base.errors import complaint as complaint
 from .cells import OneSided as OneSided
 from .cells import Reference as Reference
 from .cells import Vector as Vector
@@ -25,6 +26,7 @@ from .crossbar import Crossbar as Crossbar
 from .crossbar import Mapping as Mapping
 from .device.device import Device as Device
 from .device.io import IO as IO
+from .device.io import Wires as Wires
 from .device.pulses import Exact as Exact
 from .device.pulses import Expected as Expected
 from .device.pulses import Pulses as Pulses

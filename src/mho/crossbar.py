@@ -7,10 +7,10 @@ from mho.algorithms.base import Algorithm
 from mho.algorithms.residual_learning import ResidualLearning
 from mho.base.errors import complaint, wrong_type
 from mho.base.records import NonNegative, OneOrMore, Record
+from mho.device.composed import ComposedCell
 from mho.device.device import Device
 from mho.device.io import IO, by_direction
 from mho.device.pulses import Exact, Expected, Pulses, PulseScheme
-from mho.tile.composed import Cell
 
 
 class Mapping(Record):
@@ -57,7 +57,7 @@ class Crossbar(Record):
     """
 
     algorithm: Algorithm = ResidualLearning()
-    device: Device | Cell | Map[str, Device | Cell] = Device()
+    device: Device | ComposedCell | Map[str, Device | ComposedCell] = Device()
     io: IO | Map[str, IO] | None = IO()
     pulses: PulseScheme | Map[str, PulseScheme] = Pulses()
     mapping: Mapping = Mapping()
@@ -66,7 +66,7 @@ class Crossbar(Record):
     def validate(self) -> None:
         rules: tuple[tuple[str, tuple[type, ...]], ...] = (
             ("algorithm", (Algorithm,)),
-            ("device", (Device, Cell)),
+            ("device", (Device, ComposedCell)),
             ("pulses", (Pulses, Expected, Exact)),
             ("mapping", (Mapping,)),
         )
@@ -75,12 +75,14 @@ class Crossbar(Record):
             by_role = isinstance(value, Map) and name in ("device", "pulses")
             for part in value.values() if by_role else [value]:
                 if not isinstance(part, kinds):
-                    names = ("a cell of mho.cells" if k is Cell else f"mho.{k.__name__}" for k in kinds)
+                    names = (
+                        "a cell of mho.cells" if k is ComposedCell else f"mho.{k.__name__}" for k in kinds
+                    )
                     need = "an " + " or ".join(names)
                     raise wrong_type(f"Crossbar({name}=...)", "it", part, need)
         by_direction(self.io)
 
-    def device_of(self, array: str) -> Device | Cell:
+    def device_of(self, array: str) -> Device | ComposedCell:
         """The device of the array with this name."""
         return _by_role(self.device, array, "device")
 

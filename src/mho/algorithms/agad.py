@@ -6,9 +6,10 @@ import torch
 
 from mho.algorithms.base import Algorithm, Factors, NewTile, State, Term
 from mho.algorithms.parts.chopper import Flips
-from mho.algorithms.parts.dynamic import dynamic_state, dynamic_step, refuse_no_flips
+from mho.algorithms.parts.dynamic import dynamic_roles, dynamic_state, dynamic_step, refuse_no_flips
 from mho.algorithms.parts.lines import By
 from mho.base.records import NonNegative, OneOrMore, Positive, Probability
+from mho.base.roles import Roles
 
 
 class AGAD(Algorithm):
@@ -46,6 +47,8 @@ class AGAD(Algorithm):
     2602.21321, table 5 (FCN); its table 3 (LeNet) has fast_lr 0.01 and transfer_lr 0.2.
     """
 
+    aliases = ("ttv4",)
+
     fast_lr: Annotated[float, NonNegative] = 0.05
     scale_fast_lr: bool = False
     transfer_lr: Annotated[float, NonNegative] = 0.3
@@ -64,6 +67,9 @@ class AGAD(Algorithm):
     transfer: By = "column"
     transfer_every: Annotated[int, OneOrMore] = 1
     units: Literal["mini-batch", "sample"] = "mini-batch"
+
+    def roles(self) -> Roles:
+        return dynamic_roles(self)
 
     def validate(self) -> None:
         refuse_no_flips(self)

@@ -17,6 +17,8 @@ class AnalogSGD(Algorithm):
     Source: arXiv 2502.06309, eq. (2).
     """
 
+    aliases = ("sgd",)
+
     def init(self, new_tile: NewTile, w0: torch.Tensor) -> State:
         return State(W=new_tile("W", w0))
 

@@ -1,18 +1,21 @@
-"""What an algorithm is: which arrays exist, what the network sees of them, what one mini-batch does to them."""
+"""The contract of a training algorithm: the arrays that exist, the weight that the network sees, and one step.
+
+An `Algorithm` is a frozen record of hyper-parameters. Its `State` holds arrays and digital memory, `Factors` bring
+the gradient, and `Term` is one summand of the visible weight.
+"""
 
 import functools
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 import torch
 from torch import nn
 
-from mho.base.records import Record
-from mho.tile.composed import ComposedTile
+from mho.base.records import Record, field_rules
+from mho.base.roles import Roles
+from mho.numerics.views import Viewed
+from mho.tile.array import Array, Pulsed, Shown
 from mho.tile.patches import Patches
-from mho.tile.plane import Plane
-from mho.tile.tile import Tile
-from mho.tile.views import Viewed
 
 
 class Factors(NamedTuple):
@@ -22,14 +25,14 @@ class Factors(NamedTuple):
     d: torch.Tensor  # (samples, out), minus dL/dy; carries the loss's own 1/batch
 
     def parts(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """(x, d) of the same samples in order, some at a time, as tensors."""
+        """Yield (x, d) as tensors, some samples at a time, in order."""
         if isinstance(self.x, Patches):
             yield from self.x.pairs(self.d)
         else:
             yield self.x, self.d
 
     def outer(self) -> torch.Tensor:
-        """(out, in) float32, also under autocast: the sum over samples of d x^T, minus the gradient."""
+        """Return minus the gradient, the sum over samples of d x^T: (out, in) float32, also under autocast."""
         total = torch.zeros(self.d.shape[1], self.x.shape[1], dtype=torch.float32, device=self.d.device)
         for x, d in self.parts():
             total += torch.mm(d.mT, x, out=torch.empty_like(total))
@@ -37,23 +40,24 @@ class Factors(NamedTuple):
 
 
 class NewTile(Protocol):
-    """Makes an array: its role decides its device, its key and its pulses."""
+    """The maker of arrays that `init` is given: a name decides the device and the key, `pulses` the pulse
+    scheme."""
 
     def __call__(
         self, name: str, w: torch.Tensor, pulses: str = "update", digital: bool = False
-    ) -> Tile | ComposedTile: ...
+    ) -> Array: ...
 
 
 class Term(NamedTuple):
     """One part of the weight that the network sees: coefficient * signs * the apparent weight of an array."""
 
-    tile: Tile | ComposedTile | Plane
+    tile: Shown
     coefficient: float = 1.0
     row_signs: torch.Tensor | None = None  # (out,)
     column_signs: torch.Tensor | None = None  # (in,)
 
     def weight(self) -> torch.Tensor:
-        """(out, in): the term as a matrix."""
+        """Return the term as a matrix (out, in)."""
         w = self.coefficient * self.tile.w
         if self.row_signs is not None:
             w = self.row_signs[:, None] * w
@@ -61,13 +65,16 @@ class Term(NamedTuple):
 
 
 class State(Viewed):
-    """Everything an algorithm remembers: tiles are submodules, numbers and tensors are buffers.
+    """The memory of an algorithm: arrays are submodules, numbers and tensors are buffers.
 
     `State(W=tile, t=0)` has `.W` and `.t`, an int64 buffer; a checkpoint of the model holds them all.
     """
 
     key = 0
     """64-bit name of the algorithm's own randomness (choppers); the block that holds the state sets it."""
+
+    roles: Roles
+    """Roles of the parts, see `Algorithm.roles`; the block that holds the state sets them."""
 
     def __init__(self, **parts: Any) -> None:
         super().__init__()
@@ -79,54 +86,69 @@ class State(Viewed):
                 where = part.device if isinstance(part, torch.Tensor) else "cpu"
                 self.register_buffer(name, torch.as_tensor(part, device=where))
 
-    if TYPE_CHECKING:  # s.W is a Tile, s.t a tensor: the algorithm knows which
+    if TYPE_CHECKING:  # s.W is an Array, s.t a tensor: the algorithm knows which
 
         def __getattr__(self, name: str) -> Any: ...
 
         t: Any
 
-    def tiles(self) -> dict[str, Tile | ComposedTile]:
-        """The arrays by name."""
-        return {name: part for name, part in self.named_children() if isinstance(part, (Tile, ComposedTile))}
+    def tiles(self) -> dict[str, Array]:
+        """Return the arrays by name, in the order in which `init` made them."""
+        return {n: cast(Array, part) for n, part in self.named_children() if isinstance(part, Pulsed)}
 
 
-class Algorithm(Record):
-    """A training algorithm. A subclass has hyper-parameters as fields, and answers three questions:
+class Algorithm(Record, named=False):
+    """A training algorithm. A subclass lists its hyper-parameters as fields, and answers three questions:
 
-    `init(new_tile, w0)` which arrays exist; `visible(s)` what forward and backward see of them;
-    `step(s, g, lr)` what one mini-batch does. It touches a tile only through its verbs.
+    `init(new_tile, w0)` makes the arrays, `visible(s)` lists what forward and backward see of them, and `step(s,
+    g, lr)` does one mini-batch. It touches an array only through its verbs. Unless the gradient goes to the one
+    array W, it also declares its `roles`.
     """
 
     mix = "shared_adc"
-    """"shared_adc": the terms' currents add up before one converter; "separate": a product a term, each with its
-    own noise and converter, then added digitally; all but the first without bound management."""
+    """"shared_adc": the terms' currents add up before one converter. "separate": each term has a product of its
+    own, with its own noise and converter, and all but the first are without bound management."""
 
     units = "mini-batch"
     """"mini-batch": one `step` for all samples since the last; "sample": one for each of them, in order."""
 
     def init(self, new_tile: NewTile, w0: torch.Tensor) -> State:
-        """The state for initial weights w0 (out, in)."""
+        """Return the state for initial weights w0 (out, in)."""
         raise NotImplementedError
 
     def visible(self, s: State) -> list[Term]:
-        """The terms whose sum is the weight that the network sees."""
+        """Return the terms whose sum is the weight that the network sees."""
         raise NotImplementedError
 
     def step(self, s: State, g: Factors, lr: float) -> None:
-        """One mini-batch (or one sample, see `units`): pulses for the arrays, arithmetic for the digital state."""
+        """Do one mini-batch, or one sample, see `units`: pulses for arrays, arithmetic for digital state."""
         raise NotImplementedError
 
     def observe(self, s: State, loss: float) -> None:
-        """The training loss of an epoch, from `AnalogOptimizer.observe`; most algorithms do not need it."""
+        """Take the training loss of an epoch from `AnalogOptimizer.observe`; most algorithms do not need it."""
+
+    def roles(self) -> Roles:
+        """Return the roles of the arrays, of the digital state and of the fields."""
+        return Roles()
+
+    def field_of(self, role: str) -> str | None:
+        """Return the name of the field that plays a role of `mho.base.roles.FIELDS`; None if no field does."""
+        name = self.roles().fields.get(role, role)
+        return name if name in field_rules(type(self)) else None
+
+    def setting(self, role: str, otherwise: Any = None) -> Any:
+        """Return the value of the field that plays a role, or `otherwise` if no field does."""
+        name = self.field_of(role)
+        return otherwise if name is None else getattr(self, name)
 
 
 def rate(value: float, scaled: bool, lr: float) -> float:
-    """A learning rate as a field gives it: absolute, or a factor on the optimizer's `lr`."""
+    """Return a learning rate as a field gives it: absolute, or a factor on the optimizer's `lr`."""
     return value * lr if scaled else value
 
 
 def due(s: State, every: int) -> bool:
-    """Counts a step in s.t (int64 buffer); true on every `every`-th."""
+    """Count a step in s.t (int64 buffer), and return whether it is an `every`-th one."""
     t = s.counters("t")
     t[0] += 1
     return t[0] % every == 0
@@ -134,8 +156,8 @@ def due(s: State, every: int) -> bool:
 
 @functools.lru_cache(maxsize=4096)  # a new one costs 12 us a transfer
 def one_hot(j: int, n: int, device: torch.device | str = "cpu") -> torch.Tensor:
-    """(n,) float32 on the device: the j-th unit vector, the input that addresses one column. It is kept: do not
-    write to it."""
+    """Return the j-th unit vector (n,) float32, the input that addresses one column. It is kept: do not write to
+    it."""
     x = torch.zeros(n, dtype=torch.float32, device=device)
     x[j] = 1.0
     return x

@@ -9,6 +9,7 @@ from mho.algorithms.parts.buffer import fire, scale
 from mho.algorithms.parts.chopper import Flips, chances, flips
 from mho.algorithms.parts.lines import next_line
 from mho.base.records import NonNegative, OneOrMore, Positive, Probability
+from mho.base.roles import Roles
 
 
 class ChoppedTikiTaka(Algorithm):
@@ -45,6 +46,8 @@ class ChoppedTikiTaka(Algorithm):
     transposes the choppers. aihwkit: ChoppedTransferCompound (there auto_granularity = 0 takes dw_min of P).
     """
 
+    aliases = ("c-ttv2", "chopped-tiki-taka-v2", "ttv3")
+
     gamma: Annotated[float, NonNegative] = 0.0
     fast_lr: Annotated[float, NonNegative] = 0.01
     scale_fast_lr: bool = False
@@ -62,6 +65,10 @@ class ChoppedTikiTaka(Algorithm):
     transfer_every: Annotated[int, OneOrMore] = 1
     units: Literal["mini-batch", "sample"] = "mini-batch"
     mix: Literal["shared_adc", "separate"] = "shared_adc"
+
+    def roles(self) -> Roles:
+        lines = "c_x" if self.transfer == "column" else "c_d"
+        return Roles(gradient="P", weights="W", buffer="H", chopper=lines)
 
     def init(self, new_tile: NewTile, w0: torch.Tensor) -> State:
         W, P = new_tile("W", w0, pulses="transfer"), new_tile("P", torch.zeros_like(w0))

@@ -3,6 +3,7 @@
 import torch
 
 from mho.algorithms.base import Algorithm, Factors, NewTile, State, Term
+from mho.base.roles import Roles
 
 
 class DigitalSGD(Algorithm):
@@ -16,6 +17,11 @@ class DigitalSGD(Algorithm):
     Hardware: no array; a digital weight memory.
     Source: arXiv 2502.06309, eq. (1); "Digital SGD" in its tables.
     """
+
+    aliases = ("sgd",)
+
+    def roles(self) -> Roles:
+        return Roles(digital=True)
 
     def init(self, new_tile: NewTile, w0: torch.Tensor) -> State:
         return State(W=new_tile("W", w0, digital=True))

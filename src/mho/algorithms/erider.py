@@ -6,9 +6,10 @@ import torch
 
 from mho.algorithms.base import Algorithm, Factors, NewTile, State, Term
 from mho.algorithms.parts.chopper import Flips
-from mho.algorithms.parts.dynamic import dynamic_state, dynamic_step, refuse_no_flips
+from mho.algorithms.parts.dynamic import dynamic_roles, dynamic_state, dynamic_step, refuse_no_flips
 from mho.algorithms.parts.lines import By
 from mho.base.records import NonNegative, OneOrMore, Positive, Probability
+from mho.base.roles import Roles
 from mho.tile.plane import Plane
 
 
@@ -83,6 +84,9 @@ class ERIDER(Algorithm):
         gamma, eta, chop_prob (p)."""
         paper: dict[str, Any] = {"transfer": "all", "buffer": False, "chop": "random", "residual": "fresh"}
         return cls(**paper | {"delayed_start": False, "mix": "shared_adc"} | fields)
+
+    def roles(self) -> Roles:
+        return dynamic_roles(self)
 
     def validate(self) -> None:
         refuse_no_flips(self)

@@ -10,6 +10,7 @@ from mho.algorithms.base import Algorithm, Factors, NewTile, State, Term, due
 from mho.algorithms.parts.buffer import whole_pulses
 from mho.algorithms.parts.supplier import Supplier, torch_optimizer
 from mho.base.records import NonNegative, OneOrMore
+from mho.base.roles import Roles
 
 
 class MixedPrecision(Algorithm):
@@ -34,6 +35,8 @@ class MixedPrecision(Algorithm):
     offers stochastic rounding to the bins.
     """
 
+    aliases = ("mp",)
+
     optimizer: str = "SGD"
     options: Mapping[str, Any] = field(default_factory=dict)
     transfer_every: Annotated[int, OneOrMore] = 1
@@ -41,6 +44,9 @@ class MixedPrecision(Algorithm):
     max_pulses: Annotated[int, OneOrMore] = 31
     x_bins: Annotated[int, NonNegative] = 0
     d_bins: Annotated[int, NonNegative] = 0
+
+    def roles(self) -> Roles:
+        return Roles(gradient=None, weights="W", buffer="chi")
 
     def validate(self) -> None:
         torch_optimizer(self.optimizer, self.options)

@@ -10,7 +10,8 @@ from mho.algorithms.base import Algorithm, Factors, NewTile, State, Term, due, r
 from mho.algorithms.parts.lines import By, next_line
 from mho.base.errors import complaint
 from mho.base.records import NonNegative, OneOrMore
-from mho.tile.tile import Tile
+from mho.base.roles import Roles
+from mho.tile.array import Array
 
 
 class MultiTileResidual(Algorithm):
@@ -46,6 +47,8 @@ class MultiTileResidual(Algorithm):
     MNIST experiment, but fast_lr, which the paper does not give: the code leaves it at 1.
     """
 
+    aliases = ("multi-tile-residual-learning",)
+
     tiles: Annotated[int, OneOrMore] = 4
     gamma: Annotated[float, NonNegative] = 0.5
     fast_lr: Annotated[float, NonNegative] = 1.0
@@ -59,6 +62,10 @@ class MultiTileResidual(Algorithm):
     warm_start: bool = False
     units: Literal["mini-batch", "sample"] = "mini-batch"
     mix: Literal["shared_adc", "separate"] = "shared_adc"
+
+    def roles(self) -> Roles:
+        arrays = tuple(f"W{n}" for n in range(self.tiles))
+        return Roles(gradient=arrays[-1], weights=arrays[0], chain=arrays)
 
     def validate(self) -> None:
         if self.tiles < 2:
@@ -75,7 +82,7 @@ class MultiTileResidual(Algorithm):
         losses = torch.full((6,), math.inf, dtype=torch.float64)
         return State(**arrays, t=0, stage=0 if self.warm_start else finest, losses=losses)
 
-    def _arrays(self, s: State) -> list[Tile]:
+    def _arrays(self, s: State) -> list[Array]:
         return [getattr(s, f"W{n}") for n in range(self.tiles)]
 
     def visible(self, s: State) -> list[Term]:

@@ -7,6 +7,7 @@ import torch
 from mho.algorithms.base import Algorithm, Factors, NewTile, State, Term, rate
 from mho.algorithms.parts.lines import By, transfer
 from mho.base.records import NonNegative, OneOrMore
+from mho.base.roles import Roles
 
 
 class ResidualLearning(Algorithm):
@@ -34,6 +35,8 @@ class ResidualLearning(Algorithm):
     and the default, one column (appendix K). Hyper-parameters: the authors' script S2-mnist-FCN.py.
     """
 
+    aliases = ("rl",)
+
     gamma: Annotated[float, NonNegative] = 0.4
     fast_lr: Annotated[float, NonNegative] = 0.01
     scale_fast_lr: bool = False
@@ -43,6 +46,9 @@ class ResidualLearning(Algorithm):
     transfer_every: Annotated[int, OneOrMore] = 1
     units: Literal["mini-batch", "sample"] = "mini-batch"
     mix: Literal["shared_adc", "separate"] = "shared_adc"
+
+    def roles(self) -> Roles:
+        return Roles(gradient="P", weights="W")
 
     def init(self, new_tile: NewTile, w0: torch.Tensor) -> State:
         return State(W=new_tile("W", w0, pulses="transfer"), P=new_tile("P", torch.zeros_like(w0)), t=0)

@@ -8,6 +8,7 @@ from mho.algorithms.base import Algorithm, Factors, NewTile, State, Term, due, r
 from mho.algorithms.parts.buffer import scale, whole_pulses
 from mho.algorithms.parts.lines import By, next_line
 from mho.base.records import NonNegative, OneOrMore, Positive, Probability
+from mho.base.roles import Roles
 
 
 class ResidualLearningV2(Algorithm):
@@ -44,6 +45,8 @@ class ResidualLearningV2(Algorithm):
     and script S2-mnist-FCN.py, where transfer_lr is 0.11 + 1 / number of states.
     """
 
+    aliases = ("rl-v2",)
+
     gamma: Annotated[float, NonNegative] = 0.4
     fast_lr: Annotated[float, NonNegative] = 1.0
     scale_fast_lr: bool = True
@@ -59,6 +62,10 @@ class ResidualLearningV2(Algorithm):
     transfer_every: Annotated[int, OneOrMore] = 1
     units: Literal["mini-batch", "sample"] = "mini-batch"
     mix: Literal["shared_adc", "separate"] = "shared_adc"
+
+    def roles(self) -> Roles:
+        buffer = "H" if self.pulses == "threshold" else None
+        return Roles(gradient="P", weights="W", buffer=buffer, forgets=True)
 
     def init(self, new_tile: NewTile, w0: torch.Tensor) -> State:
         P = new_tile("P", torch.zeros_like(w0))

@@ -7,6 +7,7 @@ import torch
 from mho.algorithms.base import Algorithm, Factors, NewTile, State, Term, due, rate
 from mho.algorithms.parts.lines import By, next_line
 from mho.base.records import NonNegative, OneOrMore, Probability
+from mho.base.roles import Roles
 from mho.tile.plane import Plane
 
 
@@ -49,6 +50,9 @@ class RIDER(Algorithm):
     transfer_every: Annotated[int, OneOrMore] = 1
     units: Literal["mini-batch", "sample"] = "mini-batch"
     mix: Literal["shared_adc", "separate"] = "shared_adc"
+
+    def roles(self) -> Roles:
+        return Roles(gradient="P", weights="W", reference="Q")
 
     def init(self, new_tile: NewTile, w0: torch.Tensor) -> State:
         W, P = new_tile("W", w0, pulses="transfer"), new_tile("P", torch.zeros_like(w0))

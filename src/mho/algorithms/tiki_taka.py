@@ -7,6 +7,7 @@ import torch
 from mho.algorithms.base import Algorithm, Factors, NewTile, State, Term, rate
 from mho.algorithms.parts.lines import By, transfer
 from mho.base.records import NonNegative, OneOrMore
+from mho.base.roles import Roles
 
 
 class TikiTaka(Algorithm):
@@ -31,6 +32,8 @@ class TikiTaka(Algorithm):
     "ttv1"; aihwkit: TransferCompound, whose scale_fast_lr is True since 1.2.0 (it was absolute before).
     """
 
+    aliases = ("tt", "ttv1")
+
     fast_lr: Annotated[float, NonNegative] = 0.01
     scale_fast_lr: bool = False
     transfer_lr: Annotated[float, NonNegative] = 1.0
@@ -38,6 +41,9 @@ class TikiTaka(Algorithm):
     transfer: By = "column"
     transfer_every: Annotated[int, OneOrMore] = 1
     units: Literal["mini-batch", "sample"] = "mini-batch"
+
+    def roles(self) -> Roles:
+        return Roles(gradient="P", weights="W")
 
     def init(self, new_tile: NewTile, w0: torch.Tensor) -> State:
         return State(W=new_tile("W", w0, pulses="transfer"), P=new_tile("P", torch.zeros_like(w0)), t=0)

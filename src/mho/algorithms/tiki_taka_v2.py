@@ -8,6 +8,7 @@ from mho.algorithms.base import Algorithm, Factors, NewTile, State, Term, due, r
 from mho.algorithms.parts.buffer import fire, scale
 from mho.algorithms.parts.lines import By, next_line
 from mho.base.records import NonNegative, OneOrMore, Positive, Probability
+from mho.base.roles import Roles
 
 
 class TikiTakaV2(Algorithm):
@@ -39,6 +40,8 @@ class TikiTakaV2(Algorithm):
     0.01, auto_granularity 0, thres_scale 0.8, momentum 0.1.
     """
 
+    aliases = ("ttv2",)
+
     fast_lr: Annotated[float, NonNegative] = 0.01
     scale_fast_lr: bool = False
     transfer_lr: Annotated[float, NonNegative] = 1.0
@@ -51,6 +54,9 @@ class TikiTakaV2(Algorithm):
     transfer: By = "column"
     transfer_every: Annotated[int, OneOrMore] = 1
     units: Literal["mini-batch", "sample"] = "mini-batch"
+
+    def roles(self) -> Roles:
+        return Roles(gradient="P", weights="W", buffer="H")
 
     def init(self, new_tile: NewTile, w0: torch.Tensor) -> State:
         P = new_tile("P", torch.zeros_like(w0))

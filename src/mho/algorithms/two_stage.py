@@ -1,14 +1,15 @@
 """Calibrate first, then train with what was found."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 
 from mho.algorithms.base import Algorithm, Factors, NewTile, State, Term, rate
 from mho.algorithms.parts.lines import By, transfer
 from mho.base.records import NonNegative, OneOrMore
-from mho.calibration import zero_shift
+from mho.base.roles import Roles
 from mho.calibration.symmetric_points import symmetric_point
+from mho.calibration.zero_shift import zero_shift
 
 
 class TwoStage(Algorithm):
@@ -52,8 +53,11 @@ class TwoStage(Algorithm):
     units: Literal["mini-batch", "sample"] = "mini-batch"
     mix: Literal["shared_adc", "separate"] = "shared_adc"
 
+    def roles(self) -> Roles:
+        return Roles(gradient="P", weights="W", calibrates=True)
+
     def init(self, new_tile: NewTile, w0: torch.Tensor) -> State:
-        P = new_tile("P", torch.zeros_like(w0))
+        P: Any = new_tile("P", torch.zeros_like(w0))
         if w0.is_meta:  # no array yet: a checkpoint will bring the reference
             P.subtract(w0)
         elif self.schedule == "oracle":

@@ -1,18 +1,17 @@
-"""Records as plain data and back: what a run writes to its folder, and what `--config` and `--set` read.
+"""Records as plain data and back: the contents of a run's config.json, of `--config` and of `--set`.
 
     {"type": "Device", "response": {"type": "Power", "tau": 0.6}, "dw_min": 0.001}
 
-A name stands for a record with its defaults: `"response": "Power"`, `"algorithm": "residual-learning"`.
-Nothing in a file is executed: types are looked up among the public classes of this package.
+A name stands for a record with its defaults: `"response": "Power"`, `"algorithm": "residual-learning"`. Names have
+any spelling, see `mho.base.registry`. Nothing in a file is executed: types are looked up among the records of this
+package.
 """
 
 import dataclasses
-import importlib
 import inspect
 import json
 import math
 import os
-import re
 import tomllib
 import types
 from collections.abc import Mapping, Sequence
@@ -21,20 +20,16 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from mho.base.errors import MhoError, complaint, did_you_mean
 from mho.base.records import Record, field_rules
-
-__all__ = ["from_dict", "kebab", "override", "public_types", "read", "to_dict"]
-
-ABSTRACT = ("Algorithm", "Response")
-NAMESPACES = ("mho.responses", "mho.algorithms", "mho", "mho.training")
+from mho.base.registry import find, registered
 
 
 def to_dict(record: Record) -> dict[str, Any]:
-    """The record as JSON data: dicts with a tag `type`, lists, strings, finite numbers, booleans, None.
+    """Return the record as JSON data: dicts with a tag `type`, lists, strings, finite numbers, booleans, None.
 
-    A class of the user's own is written under its full name, for the reader; `from_dict` refuses it.
+    A class of the user's own is written under its full name, for the reader; `from_dict` refuses that name.
     """
     cls = type(record)
-    known = public_types().get(cls.__name__) is cls
+    known = registered().get(cls.__name__) is cls
     tag = cls.__name__ if known else f"{cls.__module__}.{cls.__qualname__}"
     fields = dataclasses.fields(record)  # type: ignore[arg-type]
     return {"type": tag} | {f.name: _plain(getattr(record, f.name), f"{tag}.{f.name}") for f in fields}
@@ -61,14 +56,13 @@ def _plain(value: Any, where: str) -> Any:
 
 
 def from_dict(data: Any, at: str = "", kind: Any = Record) -> Any:
-    """The record that `to_dict` wrote.
+    """Build the record that `to_dict` wrote.
 
     Args:
-        data: a dict with the tag `type`, or a bare class name.
-        at: where in the file the data stand, for error messages, such as `hardware.device`.
-        kind: what is expected there; where only one class fits, the tag may be left out.
-
-    Raises `MhoError` that names the place, the value and the nearest known name.
+        data: a dict with the tag `type`, or a bare name.
+        at: place of the data in the file, for error messages, such as `hardware.device`.
+        kind: class or union of classes that fits there; if only one class fits, the tag may be left out.
+    Raises: MhoError that names the place, the value and the nearest known name.
     """
     place = at or "configuration"
     if isinstance(data, str):
@@ -95,13 +89,13 @@ def from_dict(data: Any, at: str = "", kind: Any = Record) -> Any:
 
 def _class_of(data: Mapping[str, Any], place: str, kind: Any) -> type[Record]:
     wanted = tuple(k for k in _alternatives(kind) if _is_record(k))
-    fitting = {n: c for n, c in public_types().items() if issubclass(c, wanted)}
+    fitting = registered(*wanted)
     if "type" not in data:
         if len(wanted) == 1 and wanted[0] in fitting.values():
             return wanted[0]
-        raise complaint(place, "no type is named", f"Needed: type = one of {', '.join(sorted(fitting))}")
+        raise complaint(place, "no type is named", f"Needed: type = one of {', '.join(fitting)}")
     tag = str(data["type"])
-    found = {kebab(n): c for n, c in fitting.items()}.get(kebab(tag))
+    found = find(place, tag, *wanted)
     if found is not None:
         return found
     if "." in tag:
@@ -112,7 +106,7 @@ def _class_of(data: Mapping[str, Any], place: str, kind: Any) -> type[Record]:
 
 
 def _build(value: Any, kind: Any, path: str) -> Any:
-    """`value` as a field annotated `kind` wants it: records built, lists made tuples, types checked."""
+    """Return `value` as a field annotated `kind` takes it: records built, lists made tuples, types checked."""
     options = _alternatives(kind)
     records = [k for k in options if _is_record(k)]
     table = next((k for k in options if inspect.isclass(_bare(k)) and issubclass(_bare(k), Mapping)), None)
@@ -138,7 +132,7 @@ def _build(value: Any, kind: Any, path: str) -> Any:
 
 
 def _alternatives(kind: Any) -> list[Any]:
-    """The members of a union; int before float, so that 1 stays an int where either will do."""
+    """Return the members of a union, int before float, so that 1 stays an int if both fit."""
     if get_origin(kind) is Annotated:
         return _alternatives(get_args(kind)[0])
     if get_origin(kind) in (Union, types.UnionType):
@@ -161,30 +155,14 @@ def _is_record(kind: Any) -> bool:
     return inspect.isclass(kind) and issubclass(kind, Record)
 
 
-def public_types() -> dict[str, type[Record]]:
-    """{class name: class} of all records a file may name."""
-    found: dict[str, type[Record]] = {}
-    for namespace in NAMESPACES:
-        module = importlib.import_module(namespace)
-        for name in getattr(module, "__all__", ()):
-            if name not in ABSTRACT and _is_record(getattr(module, name)):
-                found.setdefault(name, getattr(module, name))
-    return found
-
-
-def kebab(name: str) -> str:
-    """A class name as the command line spells it: `AnalogSGD` is `analog-sgd`."""
-    parts = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", name)
-    return parts.replace("_", "-").lower()
-
-
 def override(data: dict[str, Any], assignment: str) -> dict[str, Any]:
-    """A copy of the data of `to_dict` in which `path.to.field=value` holds; the value is JSON, else a string.
+    """Return a copy of the data of `to_dict` in which `path.to.field=value` holds; the value is JSON, else a
+    string.
 
     A table without a type (`device.spread.gain=0.1`) may get new entries; a record may not.
     """
     path, equals, text = assignment.partition("=")
-    where = f"--set {assignment}"
+    where = f"settings={assignment!r}"
     if not equals or not path:
         raise complaint(
             where, "this is no assignment", "Needed: path.to.field=value", "such as device.dw_min=1e-3"
@@ -207,7 +185,7 @@ def override(data: dict[str, Any], assignment: str) -> dict[str, Any]:
 
 
 def _value(text: str) -> Any:
-    """A value as JSON writes it, or a number as people do (.7), or the text itself."""
+    """Return the value that JSON reads, or the number that Python reads, or the text itself."""
     for parse in (json.loads, float):
         try:
             return parse(text)
@@ -217,7 +195,7 @@ def _value(text: str) -> Any:
 
 
 def read(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """The table in a .json or .toml file."""
+    """Return the table in a .json or .toml file. Raises: MhoError if the file holds none, or cannot be read."""
     path = Path(path)
     try:
         text = path.read_text(encoding="utf-8")

@@ -1,24 +1,37 @@
 """Frozen records of hyper-parameters: declared fields, declared domains, a `repr` that rebuilds them.
 
-Every `Response`, `Device`, `IO`, `Pulses`, `Algorithm` and `Crossbar` is a `Record`. A subclass lists its
-fields as annotations with defaults; it needs no decorator. A domain is written once, in the annotation:
+Every `Response`, `Device`, `IO`, `Pulses`, `Algorithm` and `Crossbar` is a `Record`. A subclass lists its fields as
+annotations with defaults, and needs no decorator. A domain is written once, in the annotation:
 
     class SoftBounds(Response):
         tau_max: Annotated[float, Positive] = 1.0
+
+Every subclass in this package may be named in files and on the command line, see `mho.base.registry`. Two things
+are declared for that: `class Response(Record, named=False)` is no such class but a base of several, and `aliases =
+("rl",)` in the body lists the spellings that papers use.
 """
 
 import dataclasses
 import math
 from collections.abc import Callable
 from types import NoneType
-from typing import Annotated, Any, Literal, dataclass_transform, get_args, get_origin, get_type_hints
+from typing import (
+    Annotated,
+    Any,
+    ClassVar,
+    Literal,
+    dataclass_transform,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from mho.base.errors import complaint
 
 
 @dataclasses.dataclass(frozen=True)
 class Domain:
-    """A rule for one number: `accepts(value)`, and the words for it in an error message."""
+    """A rule for one number: `accepts(value)`, and the words for that rule in an error message."""
 
     words: str
     accepts: Callable[[float], bool]
@@ -33,15 +46,23 @@ OneOrMore = Domain("an integer of at least 1", lambda v: v == int(v) and v >= 1)
 
 @dataclass_transform(frozen_default=True)
 class Record:
-    """Base of all hyper-parameter classes: subclasses become frozen dataclasses and check their fields.
+    """The base of all hyper-parameter classes: subclasses become frozen dataclasses and check their fields.
 
-    A field annotated `float` must be a finite number; `Annotated[float, Positive]` must also lie in that
-    domain; `float | None` may be None; a `Literal` must be one of its values. Rules that join several fields go
-    into a method `validate(self)`, which raises.
+    A field annotated `float` must be a finite number. `Annotated[float, Positive]` must also lie in that domain,
+    `float | None` may be None, and a `Literal` must be one of its values. Rules that join several fields go into a
+    method `validate(self)`, which raises.
     """
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
+    aliases: ClassVar[tuple[str, ...]] = ()
+    """Other names of this class in files and on the command line, in any spelling; subclasses do not inherit
+    them."""
+
+    is_named: ClassVar[bool] = False
+    """Whether files and the command line may name this class, if it lives in this package."""
+
+    def __init_subclass__(cls, named: bool = True, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        cls.is_named = named
         dataclasses.dataclass(frozen=True)(cls)
 
     def __post_init__(self) -> None:
@@ -59,10 +80,10 @@ class Record:
         self.validate()
 
     def validate(self) -> None:
-        """Rules that join several fields; raise `MhoError` if one is broken."""
+        """Check the rules that join several fields. Raises: MhoError if one is broken."""
 
     def replace(self, **changes: Any):
-        """A copy with some fields changed."""
+        """Return a copy with some fields changed."""
         return dataclasses.replace(self, **changes)  # type: ignore[type-var]
 
 
@@ -70,7 +91,7 @@ _RULES: dict[type, dict[str, tuple[Any, tuple[Domain, ...]]]] = {}
 
 
 def field_rules(cls: type) -> dict[str, tuple[Any, tuple[Domain, ...]]]:
-    """{field: (annotated type, domains)} of a record class, in the order of definition."""
+    """Return {field: (annotated type, domains)} of a record class, in the order of definition."""
     if cls not in _RULES:
         hints = get_type_hints(cls, include_extras=True)
         rules = {}
@@ -86,7 +107,7 @@ def field_rules(cls: type) -> dict[str, tuple[Any, tuple[Domain, ...]]]:
 
 
 def float_fields(cls: type) -> tuple[str, ...]:
-    """Names of the real-valued fields: those that may vary from cell to cell."""
+    """Return the names of the real-valued fields: those that may vary from cell to cell."""
     return tuple(name for name, (kind, _) in field_rules(cls).items() if kind is float)
 
 

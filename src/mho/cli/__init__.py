@@ -1,4 +1,30 @@
-"""The command `mho`. This module imports nothing heavy, so that help comes at once."""
+"""The command `mho`: each verb is a module that turns options into calls of the library.
+
+    mho train | diagnose | calibrate | bench
+    mho data get | check          mho device list | show | plot | fit
+    mho algorithms list | show | advise          mho papers list | run | plot | report
+
+The modules:
+
+    train, diagnose, calibrate, bench, data, device, algorithms, papers: verbs, or groups of verbs
+    advise, fit      verbs inside a group
+    train_text, device_text      the output of those verbs
+    catalogue    docstrings in parts, joined with fields
+    options      options that follow from a record, options of several verbs, JSON for scripts
+    words        errors of the library in the words of the command line
+    progress     the bars; tables are in `mho.base.tables`
+
+Rules of the room. No science: a verb parses, calls the library and prints. A module imports at its top what
+typer needs to print help, and inside its function what the work needs, so that `--help` never waits for torch
+or matplotlib. An error is one line on stderr and exit code 2; the library raises it in Python's words, and
+`main` puts the options in their place. Results go to stdout, progress and warnings to stderr. A verb that
+prints numbers has `--json`.
+
+To add a verb: write a function with typed options and a docstring that ends with examples into a module of
+its own, and add it to `app` below. Name a parameter as the argument of the library that it is handed to; then
+errors name the option by themselves. An option of `mho train` that belongs to the run is a field of
+`mho.training.plan.Plan`, and nothing else.
+"""
 
 import os
 import sys
@@ -9,6 +35,7 @@ import typer
 
 from mho.base.errors import MhoError
 from mho.cli import algorithms, bench, calibrate, data, device, diagnose, papers, train
+from mho.cli.words import flags_of, spoken
 
 app = typer.Typer(
     help="Train neural networks on simulated resistive crossbars.",
@@ -36,16 +63,16 @@ def _options(
 
 
 def main(words: list[str] | None = None) -> None:
-    """Runs the command line; an `MhoError` becomes one line on stderr and exit code 2."""
+    """Run the command line; an `MhoError` becomes one line on stderr and exit code 2."""
     words = sys.argv[1:] if words is None else words
-    debug = "--debug" in words
+    command = typer.main.get_command(app)
     try:
-        app([word for word in words if word != "--debug"], prog_name="mho")
+        command([word for word in words if word != "--debug"], prog_name="mho")
     except MhoError as error:
-        if debug:
+        if "--debug" in words:
             raise
         from rich.console import Console
 
-        console = Console(stderr=True, soft_wrap=True)
-        console.print(f"error: {error}", style="red", highlight=False, markup=False)
+        text = f"error: {spoken(str(error), flags_of(command, words))}"
+        Console(stderr=True, soft_wrap=True).print(text, style="red", highlight=False, markup=False)
         sys.exit(2)

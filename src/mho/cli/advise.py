@@ -1,14 +1,12 @@
-"""`mho algorithms advise`: where to start with a device and a layer."""
+"""`mho algorithms advise`: hyper-parameters to start from, for a device and a layer."""
 
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
 from typer import Option
 
 from mho.base.errors import complaint
-
-AsJson = Annotated[bool, Option("--json", help="Print JSON, for scripts.")]
+from mho.cli.options import AsJson, print_json
 
 
 def advise(
@@ -65,19 +63,19 @@ def advise(
 
     mho algorithms advise --layer 256x784 --device runs/mnist/config.json --json
     """
-    from mho.cli.choose import choose
-    from mho.diagnostics.advice import Setup
-    from mho.diagnostics.advice import advise as advise_on
+    from mho.diagnostics.advice.advisor import Setup
+    from mho.diagnostics.advice.advisor import advise as advise_on
+    from mho.training.choice import choose
 
     base = _base(device)
     spec = choose(base, algorithm, response, settings or [])
     hardware = spec.hardware
-    if hardware is None or type(hardware.algorithm).__name__ == "DigitalSGD":
+    if hardware is None or hardware.algorithm.roles().digital:
         raise complaint(f"--algorithm {algorithm}", "it sends no pulses; there is nothing to advise on")
     chosen = [
         s.partition("=")[0].strip().split(".")[1:] for s in settings or [] if s.startswith("algorithm.")
     ]
-    fixed = {path[0]: getattr(hardware.algorithm, path[0]) for path in chosen if path}
+    fixed = {path[0]: vars(hardware.algorithm)[path[0]] for path in chosen if path}
     setup = Setup(x_max, d_max, lr, batch_size, activity, read_noise, bl)
     mine = hardware.algorithm if algorithm or fixed else None
     found = advise_on(hardware, _size(layer), mine, setup, fixed)
@@ -88,20 +86,19 @@ def advise(
 
 
 def _base(device: Path | None):
-    """The run to start from: the default hardware with the device or crossbar of the file."""
-    import mho
+    """Return the run to start from: the default hardware with the device or crossbar of the file."""
     from mho.base.config import from_dict, read
-    from mho.cli.choose import default_hardware
+    from mho.crossbar import Crossbar
+    from mho.device.device import Device
+    from mho.training.choice import default_hardware
     from mho.training.spec import RunSpec
 
     if device is None:
         return RunSpec()
-    part = from_dict(read(device), kind=mho.Device | mho.Crossbar | RunSpec)
+    part = from_dict(read(device), kind=Device | Crossbar | RunSpec)
     if isinstance(part, RunSpec):
         return part
-    return RunSpec(
-        hardware=part if isinstance(part, mho.Crossbar) else default_hardware().replace(device=part)
-    )
+    return RunSpec(hardware=part if isinstance(part, Crossbar) else default_hardware().replace(device=part))
 
 
 def _size(layer: str) -> tuple[int, int]:
@@ -112,8 +109,8 @@ def _size(layer: str) -> tuple[int, int]:
 
 
 def _now(a: Any, algorithm: Any) -> Any:
-    """The algorithm's present value of the field that the advice is about, if it names one."""
-    return getattr(algorithm, a.name, None) if a.name == a.field else None
+    """Return the present value of the field that the advice is about; None for other numbers."""
+    return vars(algorithm).get(a.name) if algorithm is not None and a.name == a.field else None
 
 
 def _plain(a: Any, algorithm: Any) -> dict[str, Any]:
@@ -153,10 +150,3 @@ def _print_advice(found: list[Any], algorithm: Any) -> None:
         "\nFor a nominal cell, the largest sub-tile, and the assumptions in --help. ~ is a rule of thumb.",
         highlight=False,
     )
-
-
-def print_json(data: Any) -> None:
-    """Data on stdout, two blanks an indent."""
-    import json
-
-    typer.echo(json.dumps(data, indent=2, ensure_ascii=False))

@@ -1,11 +1,11 @@
-"""`mho algorithms`: what there is to train with, what it needs, and where to start."""
+"""`mho algorithms`: the list of algorithms, the explanation of one, and `advise`."""
 
 from typing import Annotated
 
 import typer
 
-from mho.base.errors import complaint, did_you_mean
-from mho.cli.advise import AsJson, advise, print_json
+from mho.cli.advise import advise
+from mho.cli.options import AsJson, print_json
 
 app = typer.Typer(help="List the training algorithms, explain one, advise on settings.", no_args_is_help=True)
 app.command("advise")(advise)
@@ -18,23 +18,20 @@ def list_(as_json: AsJson = False) -> None:
     Example: mho algorithms list
     """
     from rich.console import Console
-    from rich.text import Text
 
+    from mho.base.tables import table
     from mho.cli.catalogue import algorithms, describe, first_clause
 
     entries = [describe(cls) for cls in algorithms().values()]
     if as_json:
         print_json([entry.as_dict() for entry in entries])
         return
-    table = _table("Algorithms: mho algorithms show NAME explains one")
-    table.add_column("algorithm", no_wrap=True)
-    table.add_column("what it does", ratio=3)
-    table.add_column("arrays and digital memory", ratio=2)
-    table.add_column("source", ratio=2)
-    for entry in entries:
-        cells = entry.name, entry.summary, first_clause(entry.hardware), first_clause(entry.source)
-        table.add_row(*map(Text, cells))
-    Console().print(table)
+    rows = [(e.name, e.summary, first_clause(e.hardware), first_clause(e.source)) for e in entries]
+    columns = ("algorithm", "what it does", "arrays and digital memory", "source")
+    title = "Algorithms: mho algorithms show NAME explains one"
+    Console().print(
+        table(*columns, rows=rows, title=title, share=dict(zip(columns[1:], (3, 2, 2), strict=True)))
+    )
 
 
 @app.command()
@@ -49,15 +46,12 @@ def show(
     from rich.console import Console
     from rich.text import Text
 
-    from mho.base.config import kebab
-    from mho.cli.catalogue import algorithms, describe
+    from mho.algorithms.base import Algorithm
+    from mho.base.registry import member
+    from mho.base.tables import table
+    from mho.cli.catalogue import describe
 
-    known = algorithms()
-    if kebab(name) not in known:
-        raise complaint(
-            f"mho algorithms show {name}", "there is no such algorithm", did_you_mean(kebab(name), known)
-        )
-    entry = describe(known[kebab(name)])
+    entry = describe(member(f"mho algorithms show {name}", name, Algorithm, "there is no such algorithm"))
     if as_json:
         print_json(entry.as_dict())
         return
@@ -69,20 +63,8 @@ def show(
     if entry.prose:
         console.print(f"\n{entry.prose}", markup=False, highlight=False)
     if entry.fields:
-        table = _table("")
-        for column in ("field", "default", "domain"):
-            table.add_column(column, no_wrap=column != "domain")
-        table.add_column("meaning", ratio=1)
-        for f in entry.fields:
-            table.add_row(*map(Text, (f.name, f.default, f.domain, f.text)))
-        console.print(table)
+        rows = [(f.name, f.default, f.domain, f.text) for f in entry.fields]
+        console.print(table("field", "default", "domain", "meaning", rows=rows, share={"meaning": 1}))
         console.print(f"To set one: --set algorithm.{entry.fields[0].name}=...", highlight=False)
     for title, text in (("Hardware", entry.hardware), ("Source", entry.source)):
         console.print(f"\n{title}: {text}", markup=False, highlight=False)
-
-
-def _table(title: str):
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
-    return Table(title=title or None, box=SIMPLE_HEAD)

@@ -1,10 +1,16 @@
-"""`mho bench`: how fast this machine sends pulses."""
+"""`mho bench`: the time of pulsed updates on this machine."""
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 from typer import Option
 
 from mho.base.errors import complaint, did_you_mean
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from mho.testing.bench import Case, Spread
 
 
 def bench(
@@ -26,10 +32,10 @@ def bench(
 ) -> None:
     """Time the pulsed update of single tiles, and print a table.
 
-    Trains of 31 slots, dw_min 0.001, gain spread 0.3, bounds +-0.6, lr 0.05 / q(0), x uniform in [0, 1], d
-    normal with standard deviation 0.05. A time is the median of the repetitions, with its quartiles; a law is
-    compiled outside the timer. Between laws compare the time of a pulse: pow-step has q(0) = 0.5 and gets
-    twice as many. A cell-sample is one cell in one of the samples.
+    Trains have 31 slots, dw_min is 0.001, the gain spread 0.3, the bounds +-0.6, lr 0.05 / q(0), x uniform in
+    [0, 1], d normal with standard deviation 0.05. A time is the median of the repetitions, with its
+    quartiles. A law is compiled outside the timer. Between laws compare the time of a pulse: pow-step has
+    q(0) = 0.5 and gets twice as many pulses. A cell-sample is one cell in one of the samples.
 
     The comparison with other programs is `make bench` in a clone of the repository.
 
@@ -58,40 +64,32 @@ def bench(
     Console().print(_table(rows, f"{pool.get_threads()} threads, sigma_c2c {sigma_c2c:g}"))
 
 
-def _measure(cases, repetitions: int) -> list[tuple]:
-    """[(case, seconds as `Spread`, pulses)], with a bar on a terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
+def _measure(cases: "Sequence[Case]", repetitions: int) -> "list[tuple[Case, Spread, int]]":
+    """Return (case, seconds, pulses) of each case, with a bar on a terminal."""
+    from mho.cli.progress import Bars
     from mho.testing import bench
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    rows = []
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=len(cases) * repetitions)
+    rows, done = [], 0
+    with Bars() as bar:
         for case in cases:
-            bar.update(task, description=f"{case.law} {case.shape}")
             update = bench.TileUpdate(case)
             calls = bench.calls_needed(update, update.reset)
             seconds = []
             for _ in range(repetitions):
+                bar.show(f"{case.law} {case.shape}", done, len(cases) * repetitions)
                 seconds.append(bench.timed(update, update.reset, calls))
-                bar.advance(task)
+                done += 1
             update.reset()
             info = update()
             rows.append((case, bench.spread(seconds), info.up + info.down))
     return rows
 
 
-def _table(rows: list[tuple], conditions: str):
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
+def _table(rows: "list[tuple[Case, Spread, int]]", conditions: str) -> "Table":
+    from mho.base.tables import table
 
-    view = Table(title=f"Pulsed updates, {conditions}", box=SIMPLE_HEAD)
-    view.add_column("out x in,\nsamples", no_wrap=True)
-    view.add_column("law", no_wrap=True)
-    for name in ("ms", "quartiles", "pulses", "ns a\npulse", "cell-\nsamples\na ns"):
-        view.add_column(name, justify="right", no_wrap=True)
+    numbers = (">ms", ">quartiles", ">pulses", ">ns a\npulse", ">cell-\nsamples\na ns")
+    view = table("out x in,\nsamples", "law", *numbers, title=f"Pulsed updates, {conditions}")
     for case, t, pulses in rows:
         view.add_row(
             case.shape,

@@ -1,5 +1,6 @@
-"""`mho calibrate`: how many pulses a device's symmetric points take, and how well they are known then."""
+"""`mho calibrate`: the pulses that a device's symmetric points take, and the error that is left."""
 
+import math
 import warnings
 from pathlib import Path
 from typing import Annotated, Any
@@ -8,8 +9,7 @@ import typer
 from typer import Argument, Option
 
 from mho.base.errors import complaint
-from mho.cli.advise import AsJson
-from mho.cli.device import Settings
+from mho.cli.options import AsJson, Settings, print_json
 
 
 def calibrate(
@@ -66,10 +66,10 @@ def calibrate(
 
     from mho.calibration.sweep import sweep
     from mho.calibration.symmetric_points import CalibrationWarning
-    from mho.cli.fit import _Bar
-    from mho.datasheet.lookup import choose
+    from mho.cli.progress import Bars
+    from mho.datasheet.named import lookup
 
-    chosen = choose(name, settings or [])
+    chosen = lookup(name, settings or [])
     device = chosen.device
     low = float(device.response.bounds()[0])
     first = (low / 2 if low > -float("inf") else -0.5) if start is None else start
@@ -78,10 +78,10 @@ def calibrate(
     counts = _numbers("--pulses", pulses, int)
     if schedule not in ("cyclic", "stochastic"):
         raise complaint(f"--schedule {schedule}", "there is no such schedule", "cyclic or stochastic")
-    with warnings.catch_warnings(record=True) as caught, _Bar(Console(stderr=True), "calibrating") as bar:
+    with warnings.catch_warnings(record=True) as caught, Bars(after=2.0) as bar:
         warnings.simplefilter("always", CalibrationWarning)
         found = sweep(
-            device, steps, counts, kind, first, _shape(cells), repeats, tolerance / 100, seed, bar.step
+            device, steps, counts, kind, first, _shape(cells), repeats, tolerance / 100, seed, bar.show
         )
     console = Console(stderr=True, soft_wrap=True)
     for text in {str(w.message) for w in caught}:
@@ -93,18 +93,15 @@ def calibrate(
     }  # fmt: skip
     data = _write(folder, asked, found)
     if as_json:
-        from mho.cli.advise import print_json
-
         print_json(data)
         return
-    _show(Console(), found, chosen.name, schedule, tolerance, _cells_of(cells))
+    _show(Console(), found, chosen.name, schedule, tolerance, math.prod(_shape(cells)))
     typer.echo(f"written: {folder}/calibrate.json, calibrate.png, calibrate.pdf")
 
 
 def _write(folder: Path, asked: dict[str, Any], found: Any) -> dict[str, Any]:
-    import json
-
     from mho.base.config import to_dict
+    from mho.base.files import write_json
     from mho.base.provenance import provenance
     from mho.figures.calibration import draw
     from mho.figures.style import save
@@ -118,8 +115,7 @@ def _write(folder: Path, asked: dict[str, Any], found: Any) -> dict[str, Any]:
     }
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(data | provenance(), indent=1) + "\n"
-        (folder / "calibrate.json").write_text(text, encoding="utf-8")
+        write_json(folder / "calibrate.json", data | provenance(), indent=1)
     except OSError as error:
         raise complaint(f"--out {folder}", f"cannot be written ({error.strerror})") from None
     save(draw(found, asked["tolerance"]), folder / "calibrate")
@@ -127,40 +123,32 @@ def _write(folder: Path, asked: dict[str, Any], found: Any) -> dict[str, Any]:
 
 
 def _show(console: Any, found: Any, name: str, schedule: str, tolerance: float, cells: int) -> None:
-    from mho.cli.device_text import grid
+    from mho.base.tables import table
 
+    errors = [
+        (f"{r.dw_min:.4g}", f"{r.n:,}", f"{100 * r.mean:.3g}", f"{100 * r.mean_std:.3g}", f"{r.cell:.3g}",
+         f"{100 * r.average:.3g}")
+        for r in found.rows
+    ]  # fmt: skip
+    needed = [
+        (f"{dw_min:.4g}", f"{n:,.0f}", f"{n * dw_min:.3g}", f"{n * cells:.3g}")
+        if n is not None
+        else (f"{dw_min:.4g}", "not reached", "", "")
+        for dw_min, n in found.needed.items()
+    ]
+    columns = "dw_min", ">pulses a cell", ">mean error [%]", ">± array to array", ">a cell's error"
     title = f"{name}, {schedule} pulses; errors of the mean are relative to {found.of}"
-    columns = (
-        "dw_min",
-        "pulses a cell",
-        "mean error [%]",
-        "± array to array",
-        "a cell's error",
-        "mean error of averages [%]",
-    )
-    table = grid(*columns, title=title)
-    for row in found.rows:
-        percent = [f"{100 * v:.3g}" for v in (row.mean, row.mean_std)]
-        table.add_row(
-            f"{row.dw_min:.4g}", f"{row.n:,}", *percent, f"{row.cell:.3g}", f"{100 * row.average:.3g}"
-        )
-    console.print(table)
-    table = grid("dw_min", f"pulses to {tolerance:g} %", "times dw_min", "pulses, whole array")
-    for dw_min, n in found.needed.items():
-        if n is None:
-            table.add_row(f"{dw_min:.4g}", "not reached", "", "")
-        else:
-            table.add_row(f"{dw_min:.4g}", f"{n:,.0f}", f"{n * dw_min:.3g}", f"{n * cells:.3g}")
-    console.print(table)
+    console.print(table(*columns, ">mean error of averages [%]", rows=errors, title=title))
+    columns_needed = "dw_min", f">pulses to {tolerance:g} %", ">times dw_min", ">pulses, whole array"
+    console.print(table(*columns_needed, rows=needed))
     if found.missing:
         console.print(f"{found.missing:,} of the drawn cells have no symmetric point, and are left out.")
 
 
 def _numbers(option: str, text: str, kind: type) -> list:
+    """Return the numbers in a list with commas; whole ones may be written as 1e4."""
     try:
-        values = [
-            kind(float(part)) if kind is int else kind(part) for part in text.split(",") if part.strip()
-        ]
+        values = [kind(float(part)) for part in text.split(",") if part.strip()]
     except ValueError:
         raise complaint(f"{option} {text}", "this is no list of numbers", "Needed: A,B,...") from None
     if not all(0 < value < float("inf") for value in values):
@@ -169,6 +157,7 @@ def _numbers(option: str, text: str, kind: type) -> list:
 
 
 def _shape(text: str) -> tuple[int, int]:
+    """Return (rows, columns) of OUTxIN."""
     try:
         out, n_in = (int(part) for part in text.lower().split("x"))
     except ValueError:
@@ -176,8 +165,3 @@ def _shape(text: str) -> tuple[int, int]:
     if out < 1 or n_in < 1:
         raise complaint(f"--cells {text}", "an array has at least one cell")
     return out, n_in
-
-
-def _cells_of(text: str) -> int:
-    out, n_in = _shape(text)
-    return out * n_in

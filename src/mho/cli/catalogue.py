@@ -1,14 +1,16 @@
-"""What each algorithm says about itself: its docstring in parts, joined with its fields."""
+"""The catalogue of algorithms: the docstring of a class in parts, joined with its fields."""
 
 import dataclasses
 import inspect
 import re
 import textwrap
-from typing import Any, Literal, NamedTuple, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args, get_origin
 
-from mho.algorithms.base import Algorithm
-from mho.base.config import kebab, public_types
 from mho.base.records import Domain, Record, field_rules
+from mho.base.registry import kebab, names
+
+if TYPE_CHECKING:
+    from mho.algorithms.base import Algorithm
 
 __all__ = ["Entry", "Field", "algorithms", "describe", "first_clause", "gaps"]
 
@@ -24,7 +26,7 @@ _STOP = re.compile(
 
 
 class Field(NamedTuple):
-    """A hyper-parameter; `declared`: by this class itself, not by one it derives from."""
+    """A hyper-parameter. It is `declared` by the class itself, or else inherited."""
 
     name: str
     default: str
@@ -34,7 +36,7 @@ class Field(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """An algorithm as text; a part that its docstring lacks is ""."""
+    """An algorithm as text. A part that its docstring lacks is ""."""
 
     name: str  # as --algorithm takes it
     title: str  # the class
@@ -44,15 +46,15 @@ class Entry(NamedTuple):
     fields: tuple[Field, ...]
     hardware: str
     source: str
-    unknown: tuple[str, ...]  # arguments that the docstring explains and the class has not
+    unknown: tuple[str, ...]  # arguments that the docstring explains and the class lacks
 
     def as_dict(self) -> dict[str, Any]:
-        """The entry as plain data, for JSON."""
+        """Return the entry as plain data, for JSON."""
         return self._asdict() | {"fields": [f._asdict() for f in self.fields]}
 
 
-class Parts(NamedTuple):
-    """A docstring cut into its parts."""
+class DocParts(NamedTuple):
+    """The parts of a docstring."""
 
     summary: str
     equations: str
@@ -62,14 +64,15 @@ class Parts(NamedTuple):
     source: str
 
 
-def algorithms() -> dict[str, type[Algorithm]]:
-    """{name as --algorithm takes it: class} of every algorithm of the package, by name."""
-    known = public_types().items()
-    return dict(sorted((kebab(name), cls) for name, cls in known if issubclass(cls, Algorithm)))
+def algorithms() -> dict[str, type["Algorithm"]]:
+    """Return {name as --algorithm takes it: class} of every algorithm of the package, by name."""
+    import mho.algorithms  # torch: `mho train --help` does not wait for it
+
+    return names(mho.algorithms.Algorithm)
 
 
 def describe(cls: type[Record]) -> Entry:
-    """The entry of a class. A field that it inherits has the text of the class that explains it, or ""."""
+    """Return the entry of a class. An inherited field has the text of the class that explains it, or ""."""
     parts = parse(_own_doc(cls))
     texts: dict[str, str] = {}
     for base in reversed(cls.__mro__):
@@ -89,17 +92,17 @@ def describe(cls: type[Record]) -> Entry:
 
 
 def gaps(entry: Entry) -> list[str]:
-    """What the docstring of a published algorithm must have and this one has not."""
+    """List the parts that the docstring of a published algorithm must have and this one lacks."""
     missing = [part for part in ("summary", "equations", "hardware", "source") if not getattr(entry, part)]
     missing += [f"text for {f.name}" for f in entry.fields if f.declared and not f.text]
     return missing + [f"a field {name}, which it explains" for name in entry.unknown]
 
 
-def parse(doc: str) -> Parts:
-    """The parts of a docstring: a sentence; indented equations; prose; `Args:`, `Hardware:`, `Source:`.
+def parse(doc: str) -> DocParts:
+    """Return the parts of a docstring: a sentence, indented equations, prose, `Args:`, `Hardware:`, `Source:`.
 
-    All lines of the first part that are indented are equations. A section ends at the next one, or where a
-    blank line is followed by text that is not indented.
+    All indented lines of the first part are equations. A section ends at the next one, or at a blank line that text
+    without indentation follows.
     """
     lines: dict[str, list[str]] = {name: [] for name in ("", "Equations", "Args", "Hardware", "Source")}
     section, after_blank = "", False
@@ -120,19 +123,19 @@ def parse(doc: str) -> Parts:
     prose = [" ".join(p.split()) for p in [" ".join(more), *rest.split("\n\n")]]
     equations = re.sub(r"\n{2,}", "\n\n", textwrap.dedent("\n".join(lines["Equations"])).strip("\n"))
     hardware, source = (" ".join(" ".join(lines[name]).split()) for name in ("Hardware", "Source"))
-    return Parts(
+    return DocParts(
         summary, equations, "\n\n".join(p for p in prose if p), _arguments(lines["Args"]), hardware, source
     )
 
 
 def sentences(text: str) -> list[str]:
-    """The text cut at its full stops; [""] for an empty one."""
+    """Cut a text at its full stops; [""] for an empty one."""
     parts = _STOP.split(text)
     return [part + "." for part in parts[:-1]] + [parts[-1]]
 
 
 def first_clause(text: str) -> str:
-    """The text up to its first semicolon or full stop, without that."""
+    """Return a text up to its first semicolon or full stop, without that."""
     return sentences(text)[0].partition("; ")[0].rstrip(".")
 
 
@@ -149,7 +152,7 @@ def _arguments(lines: list[str]) -> dict[str, str]:
 
 
 def _own_doc(cls: type) -> str:
-    """The docstring that the class itself has; a dataclass without one is given its signature, which is none."""
+    """Return the docstring of the class itself; the signature that dataclasses put there is none."""
     doc = cls.__dict__.get("__doc__") or ""
     return "" if doc.startswith(f"{cls.__name__}(") else doc
 
@@ -161,7 +164,7 @@ def _default(field: dataclasses.Field) -> str:
 
 
 def _domain(kind: Any, domains: tuple[Domain, ...]) -> str:
-    """The domain in words: `zero or positive`, or the type where no domain is declared."""
+    """Return the domain in words: `zero or positive`, or the type if no domain is declared."""
     if domains:
         return " and ".join(d.words for d in domains)
     if get_origin(kind) is Literal:

@@ -1,4 +1,4 @@
-"""`mho data`: fetch the data sets and check them."""
+"""`mho data`: downloads and checks of the data sets."""
 
 from pathlib import Path
 from typing import Annotated
@@ -20,9 +20,11 @@ DataDir = Annotated[
 def get(
     names: Annotated[list[str], typer.Argument(help="mnist, fashion_mnist, or both.")],
     data_dir: DataDir = None,
-    mirror: Annotated[
+    mirrors: Annotated[
         list[str] | None,
-        typer.Option(help="Address of a folder with the four files, tried instead of the known servers."),
+        typer.Option(
+            "--mirror", help="Address of a folder with the four files, tried instead of the known servers."
+        ),
     ] = None,
     tries: Annotated[int, typer.Option(min=1, help="Attempts at each server.")] = 3,
 ) -> None:
@@ -32,22 +34,12 @@ def get(
 
     Example: mho data get mnist fashion_mnist --data-dir data
     """
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
-
+    from mho.cli.progress import Bars
     from mho.data.download import get
 
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     for name in names:
-        with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-            tasks: dict[str, int] = {}
-
-            def show(file: str, done: int, size: int, bars: Progress = bars, tasks: dict = tasks) -> None:
-                if file not in tasks:
-                    tasks[file] = bars.add_task(file, total=size or None)
-                bars.update(tasks[file], completed=done)
-
-            folder = get(name, data_dir, mirrors=mirror or (), tries=tries, progress=show)
+        with Bars(each=True, data=True) as bars:
+            folder = get(name, data_dir, mirrors=mirrors or (), tries=tries, progress=bars.show)
         typer.echo(f"{name}: complete in {folder}")
 
 
@@ -63,18 +55,18 @@ def check(
     Example: mho data check mnist --data-dir data
     """
     from rich.console import Console
-    from rich.table import Table
 
-    from mho.data import NAMES, check
+    from mho.base.tables import add_rows, table
+    from mho.data.dataset import NAMES, check
 
-    table = Table("data set", "file", "contents", "verdict", title="Data sets")
-    table.columns[1].no_wrap = True
+    view = table("data set", "file", "contents", "verdict", title="Data sets")
+    view.columns[1].no_wrap = True
     bad = False
     for name in names or NAMES:
         files = check(name, data_dir)
         absent = all(verdict == "missing" for _, verdict in files.values())
         for file, (contents, verdict) in files.items():
-            table.add_row(name, file, contents, verdict, style=None if verdict == "ok" else "red")
+            add_rows(view, [(name, file, contents, verdict)], style="" if verdict == "ok" else "red")
             bad |= verdict != "ok" and (bool(names) or not absent)
-    Console().print(table)
+    Console().print(view)
     raise typer.Exit(2 if bad else 0)

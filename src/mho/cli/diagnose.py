@@ -7,7 +7,7 @@ import typer
 from typer import Argument, Option
 
 from mho.base.errors import MhoError, complaint
-from mho.cli.advise import AsJson, print_json
+from mho.cli.options import AsJson, print_json
 
 if TYPE_CHECKING:
     from mho.diagnostics.finding import Diagnosis
@@ -76,7 +76,7 @@ def _session(folder: Path, data_dir: Path | None) -> "Session":
         fix = "name the folder that `mho train` wrote, its --out"
         raise complaint(where, "the folder holds no run", fix=fix)
     spec = from_dict(read(folder / "config.json"), kind=RunSpec)
-    if spec.hardware is None or type(spec.hardware.algorithm).__name__ == "DigitalSGD":
+    if spec.hardware is None or spec.hardware.algorithm.roles().digital:
         raise complaint(where, "the run is digital", "There are no arrays to look at")
     state = RunFolder(folder).checkpoint()
     if state is None:
@@ -88,7 +88,7 @@ def _session(folder: Path, data_dir: Path | None) -> "Session":
 
 def _next_step(session: "Session", folder: Path) -> "Diagnosis":
     """The diagnosis in the next step of the run, between backward and the update."""
-    from mho.diagnostics import diagnose as diagnose_model
+    from mho.diagnostics.diagnosis import diagnose as diagnose_model
 
     run = folder if (folder / "metrics.csv").is_file() else None
     found: list[Diagnosis] = []

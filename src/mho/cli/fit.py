@@ -7,6 +7,7 @@ import typer
 from typer import Argument, Option
 
 from mho.base.errors import complaint
+from mho.cli.options import AsJson, print_json
 
 
 def fit(
@@ -37,7 +38,7 @@ def fit(
         Option("--same-device", help="Several ramps are cycles of one device: no device-to-device spread."),
     ] = False,
     seed: Annotated[int, Option(help="Of the resampling behind intervals.")] = 0,
-    as_json: Annotated[bool, Option("--json", help="Print the report as JSON, for scripts.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Fit a device to measured pulses: law, parameters, noise, symmetric point, and how sure each of them is.
 
@@ -57,21 +58,20 @@ def fit(
     """
     from rich.console import Console
 
+    from mho.cli.fit_text import show
+    from mho.cli.progress import Bars
     from mho.fit.fitting import fit as fit_device
-    from mho.fit.fitting import write
-    from mho.fit.report_text import as_dict, show
+    from mho.fit.report import as_dict, write
 
     if len(files) > 2:
         raise complaint("mho device fit", f"{len(files)} files", "One file, or one for up and one for down")
     ends = _range(span)
     folder = out or Path(f"fit-{files[0].stem}")
     console = Console()
-    with _Bar(Console(stderr=True)) as bar:
-        result = fit_device(*files, law=law, span=ends, same_device=same_device, key=seed, watch=bar.step)
+    with Bars(after=2.0) as bar:
+        result = fit_device(*files, law=law, span=ends, same_device=same_device, key=seed, watch=bar.show)
         write(result, folder)
     if as_json:
-        from mho.cli.advise import print_json
-
         print_json(as_dict(result))
         return
     show(console, result)
@@ -91,31 +91,3 @@ def _range(text: str | None) -> tuple[float, float] | None:
     if not low < high:
         raise complaint(f"--range {text}", "low must be less than high")
     return low, high
-
-
-class _Bar:
-    """A bar over the laws; it appears after two seconds, on a terminal, and vanishes at the end."""
-
-    AFTER = 2.0
-
-    def __init__(self, console, verb: str = "fitting") -> None:
-        import time
-
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-        columns = (TextColumn(verb + " {task.description}"), BarColumn(), MofNCompleteColumn())
-        self.progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-        self.task = self.progress.add_task("", total=1)
-        self.clock, self.start = time.monotonic, time.monotonic()
-
-    def __enter__(self) -> "_Bar":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.progress.stop()
-
-    def step(self, text: str, done: int, total: int) -> None:
-        """What is done now."""
-        self.progress.update(self.task, description=text, completed=done, total=total)
-        if self.clock() - self.start > self.AFTER:
-            self.progress.start()

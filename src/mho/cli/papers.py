@@ -62,30 +62,20 @@ def run(
     - mho papers run b-table-2 --cells "e-rider*" --seeds 3 --jobs 2 --out results/b-table-2
     """
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+    from mho.cli.progress import Bars
     from mho.experiments.runner import run_cells
     from mho.training.loop import Interrupted
 
     chosen = _experiment("run", experiment)
     names = _chosen(cells, list(chosen.cells))
     folder = out or Path("runs") / "papers" / (experiment + ("-quick" if quick else ""))
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        tasks: dict[str, Any] = {}
-
-        def watch(title: str, done: int, total: int) -> None:
-            if title not in tasks:
-                for task in tasks.values() if jobs == 1 else ():
-                    bar.update(task, visible=False)
-                tasks[title] = bar.add_task(title)
-            bar.update(tasks[title], completed=done, total=total, visible=done < total)
-
+    with Bars(each=jobs > 1) as bar:
         share = 0.1 if quick else 1.0
         try:
-            found = run_cells(chosen, names, folder, range(seed, seed + seeds), share, watch, jobs)
+            found = run_cells(chosen, names, folder, range(seed, seed + seeds), share, bar.show, jobs)
         except (Interrupted, KeyboardInterrupt):
-            bar.stop()
+            bar.close()
             Console(stderr=True).print("Stopped; the same command goes on from here.")
             raise SystemExit(130) from None
     Console().print(_table(chosen.title, found))
@@ -189,17 +179,10 @@ def _summary(experiment: Experiment, folder: Path) -> None:
 
 def _table(title: str, found: list[Comparison]) -> Any:
     """Return the table of a run: the distances and verdicts of the page, without causes."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
+    from mho.base.tables import table
 
-    view = Table(title=title, box=SIMPLE_HEAD)
-    for name in ("cell", "quantity"):
-        view.add_column(name, overflow="fold")
-    for name in ("ours", "±", "paper", "away"):
-        view.add_column(name, justify="right", no_wrap=True)
-    view.add_column("verdict", no_wrap=True)
-    for one in found:
-        view.add_row(
+    rows = [
+        (
             one.cell,
             one.quantity,
             "not reached" if one.ours is None else f"{one.ours:.4g}",
@@ -208,4 +191,7 @@ def _table(title: str, found: list[Comparison]) -> Any:
             "" if one.away is None else f"{one.away:.1f}",
             one.kind,
         )
-    return view
+        for one in found
+    ]
+    numbers = (">ours", ">±", ">paper", ">away")
+    return table("cell", "quantity", *numbers, "verdict", rows=rows, title=title)

@@ -1,69 +1,76 @@
-"""What a user sees while a run goes on: a bar on a terminal, one line an epoch elsewhere."""
+"""Progress bars of all verbs, which vanish at the end."""
+
+import time
+from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-from mho.training.session import Row, Session
-
-
-def watcher(console: Console, title: str, quiet: bool = False) -> "Bar | Lines | None":
-    """The watcher that suits this console; None if it should be quiet."""
-    if quiet:
-        return None
-    return Bar(console, title) if console.is_terminal else Lines(console, title)
-
-
-def line(row: Row) -> str:
-    """An epoch in a line."""
-    return (
-        f"epoch {row['epoch']:3.0f}  loss {row['train_loss']:.4f} (test {row['test_loss']:.4f})  "
-        f"accuracy {row['train_accuracy']:.2%} (test {row['test_accuracy']:.2%})  {row['seconds']:.1f} s"
-    )
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 
-class Lines:
-    """One line an epoch."""
+class Bars:
+    """A bar, or one for each title, for any function that tells `show` how far it is; nothing without a terminal.
 
-    def __init__(self, console: Console, title: str) -> None:
-        self.console, self.title = console, title
+    Args:
+        each: a bar for each title, hidden when it is full; else one bar whose title changes.
+        data: count bytes, not steps.
+        after: seconds until the first bar appears, so that short work shows none.
+        console: the terminal; None: the standard error.
+    """
 
-    def batch(self, session: Session) -> None:
-        pass
-
-    def close(self) -> None:
-        pass
-
-    def epoch(self, session: Session, row: Row) -> None:
-        self.console.print(f"{self.title}  {line(row)}", highlight=False, markup=False, soft_wrap=True)
-
-
-class Bar:
-    """A bar over all batches of the run, with the running loss and accuracy; it vanishes at the end."""
-
-    def __init__(self, console: Console, title: str) -> None:
-        columns = (
+    def __init__(
+        self, *, each: bool = False, data: bool = False, after: float = 0.0, console: Console | None = None
+    ) -> None:
+        console = console or Console(stderr=True)
+        columns: tuple[ProgressColumn, ...] = (
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=None),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[scores]}"),
+            DownloadColumn() if data else MofNCompleteColumn(),
+            TextColumn("{task.fields[note]}", markup=False),
             TimeRemainingColumn(compact=True),
         )
-        self.progress = Progress(*columns, console=console, expand=True, transient=True)
-        self.title, self.tested = title, ""
-        self.task = self.progress.add_task(title, total=None, scores="")
-
-    def batch(self, session: Session) -> None:
-        self.progress.start()  # does nothing the second time
-        loss, accuracy = session.loss_sum / session.seen, session.hits / session.seen
-        self.progress.update(
-            self.task,
-            total=session.spec.epochs * session.batches,
-            completed=session.epoch * session.batches + session.batch,
-            scores=f"loss {loss:.3f}  accuracy {accuracy:.1%}{self.tested}",
+        self.progress = Progress(
+            *columns, console=console, expand=True, transient=True, disable=not console.is_terminal
         )
+        self.each, self.start = each, time.monotonic() + after
+        self.tasks: dict[str, Any] = {}
 
-    def epoch(self, session: Session, row: Row) -> None:
-        self.tested = f"  test {row['test_accuracy']:.1%}"
+    def __enter__(self) -> "Bars":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def show(self, title: str, done: int, total: int, note: str = "") -> None:
+        """Show how far the work of that title is.
+
+        Args:
+            title: the words before the bar.
+            done: steps or bytes so far; total: all of them, 0 if unknown.
+            note: the words behind the bar.
+        """
+        key = title if self.each else ""
+        if key not in self.tasks:
+            self.tasks[key] = self.progress.add_task(title, total=None, note="")
+        visible = not (self.each and 0 < total <= done)
+        self.progress.update(
+            self.tasks[key],
+            description=title,
+            completed=done,
+            total=total or None,
+            note=note,
+            visible=visible,
+        )
+        if time.monotonic() >= self.start:
+            self.progress.start()  # does nothing the second time
 
     def close(self) -> None:
+        """Remove the bars."""
         self.progress.stop()

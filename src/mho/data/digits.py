@@ -1,9 +1,9 @@
 """The digits inside the package: 1,797 real images of 8 x 8 pixels, enough for a demonstration in seconds.
 
-The file keeps the order of its source. There, the images come in 14 runs of 126 to 130, each with nearly
-the same sequence of labels: one filled-in form after the other, 13 people in all. The split is at the start
-of the twelfth run, so that no form gives images to both parts: the first 1,415 images are for training,
-the last 382 for the test. Shuffling first would score better and mean less.
+The file keeps the order of its source. There, the images come in 14 runs of 126 to 130, each with nearly the
+same sequence of labels: one filled-in form after the other, 13 people in all. The split is at the start of
+the twelfth run, so that no form gives images to both parts. The first 1,415 images are for training, the last
+382 for the test. Shuffling first would score better and mean less.
 """
 
 import hashlib
@@ -23,14 +23,14 @@ SOURCE = (
 
 
 def read() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """x_train (1415, 64), y_train (1415,), x_test (382, 64), y_test (382,), uint8 in 0..16 and 0..9."""
+    """Return x_train (1415, 64), y_train (1415,), x_test (382, 64), y_test (382,), uint8 in 0..16 and 0..9."""
     with (resources.files("mho.data") / "digits.npz").open("rb") as file, np.load(file) as arrays:
         x, y = arrays["images"], arrays["labels"]
     return x[:N_TRAIN], y[:N_TRAIN], x[N_TRAIN:], y[N_TRAIN:]
 
 
 def state() -> dict[str, tuple[str, str]]:
-    """{file: (contents, verdict)}, as `mho.data.check` returns it."""
+    """Return {file: (contents, verdict)}; see `mho.data.check`."""
     parts = read()
     found = hashlib.sha256(b"".join(part.tobytes() for part in parts)).hexdigest()
     x = np.concatenate(parts[::2])

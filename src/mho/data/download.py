@@ -1,9 +1,8 @@
-"""Fetches the four files of a set: mirrors in turn, retries, checksums, and never a half-written file."""
+"""Downloads of the four files of a set: mirrors in turn, retries, checksums, and never a half-written file."""
 
 import contextlib
 import http.client
 import os
-import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -11,7 +10,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mho.base.errors import MhoError, complaint, did_you_mean
-from mho.data import base_folder, idx
+from mho.base.files import whole
+from mho.data import idx
 
 __all__ = ["get"]
 
@@ -29,24 +29,25 @@ def get(
     wait: float = 1.0,
     progress: Progress = lambda file, done, size: None,
 ) -> Path:
-    """Downloads what a set lacks into `data_dir`/name and returns that folder; intact files stay as they are.
+    """Download the files that a set lacks into `data_dir`/name, and return that folder; intact files stay.
 
     A file appears under its name only when all of it is there and its checksum is right.
 
     Args:
         name: `mnist` or `fashion_mnist`.
-        data_dir: the folder of the data sets; default: the variable MHO_DATA, else `data` here.
+        data_dir: the folder of the data sets. None: the variable MHO_DATA, else `data` in the current folder.
         mirrors: addresses to try instead of the known ones; the file's name is appended.
         tries: attempts at each mirror.
         wait: pause after the first failure [s]; it doubles with each further one.
         progress: called with (file, bytes so far, bytes in all or 0 if unknown).
-
-    Raises `MhoError` that lists what each mirror answered.
+    Raises: MhoError, with the answer of each mirror.
     """
     name = name.replace("-", "_")
     if name not in idx.SETS:
-        raise complaint(f"data.get({name!r})", f"{name!r} cannot be fetched", did_you_mean(name, idx.SETS))
-    base = base_folder(data_dir)
+        raise complaint(
+            f"mho.data.get({name!r})", f"{name!r} cannot be fetched", did_you_mean(name, idx.SETS)
+        )
+    base = idx.base_folder(data_dir)
     folder = base if base.name == name else base / name
     new = [f for f in (folder, *folder.parents) if not f.exists()]
     try:
@@ -54,11 +55,11 @@ def get(
         for file, (_, verdict) in idx.state(name, folder).items():
             if verdict != "ok":
                 packed = _fetch(name, folder / file, mirrors or idx.SETS[name].mirrors, tries, wait, progress)
-                _write(folder / file, packed)
+                with whole(folder / file) as part:
+                    part.write_bytes(packed)
     except OSError as error:
-        raise complaint(
-            f"data.get({name!r})", f"cannot write to {str(folder)!r} ({error.strerror})"
-        ) from None
+        wrong = f"cannot write to {str(folder)!r} ({error.strerror})"
+        raise complaint(f"mho.data.get({name!r})", wrong) from None
     finally:
         for made in new:  # only those that stayed empty can be removed
             with contextlib.suppress(OSError):
@@ -69,7 +70,7 @@ def get(
 def _fetch(
     name: str, path: Path, mirrors: Sequence[str], tries: int, wait: float, progress: Progress
 ) -> bytes:
-    """The gzipped bytes of one file, verified."""
+    """Return the gzipped bytes of one file, verified."""
     answers = []
     for mirror in mirrors:
         for attempt in range(tries):
@@ -88,9 +89,9 @@ def _fetch(
                 answer = str(getattr(error, "reason", error))
         answers.append(f"{mirror} answered: {answer}")
     raise complaint(
-        f"data.get({name!r})",
+        f"mho.data.get({name!r})",
         f"{path.name} could not be fetched; " + "; ".join(answers),
-        fix=f"check the connection, name a server with --mirror, or copy the four files to {path.parent}",
+        fix=f"check the connection, name a server with mirrors=[...], or copy the four files to {path.parent}",
     )
 
 
@@ -104,16 +105,3 @@ def _fetch_once(url: str, file: str, progress: Progress) -> bytes:
     if size and len(packed) != size:
         raise MhoError(f"the connection ended after {len(packed)} of {size} bytes")
     return bytes(packed)
-
-
-def _write(path: Path, packed: bytes) -> None:
-    """Writes a file whole or not at all."""
-    handle, part = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(packed)
-        os.chmod(part, 0o644)
-        os.replace(part, path)
-    except BaseException:
-        os.unlink(part)
-        raise

@@ -1,9 +1,10 @@
-"""The idx format of MNIST and Fashion-MNIST: four gzipped files of fixed names, shapes and contents."""
+"""Files of MNIST and Fashion-MNIST: four gzipped files in the idx format, of fixed names, shapes and contents."""
 
 import dataclasses
 import gzip
 import hashlib
 import math
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -25,7 +26,13 @@ FILES = {  # name -> shape, in the order in which `read_set` returns them
 
 @dataclasses.dataclass(frozen=True)
 class Known:
-    """A set's identity: SHA-256 of each file's *unpacked* bytes (packers differ), and where to get it."""
+    """The identity of a set.
+
+    Args:
+        sha256: {file: SHA-256 of its unpacked bytes}; packed bytes depend on the program that packs.
+        mirrors: addresses of folders with the four files.
+        source: the citation.
+    """
 
     sha256: dict[str, str]
     mirrors: tuple[str, ...]
@@ -66,24 +73,39 @@ SETS = {
 }
 
 
+def base_folder(data_dir: str | os.PathLike[str] | None) -> Path:
+    """Return the folder of all sets: the argument, else the variable MHO_DATA, else `data` here."""
+    return Path(data_dir or os.environ.get("MHO_DATA") or "data").expanduser()
+
+
+def folder_of(name: str, data_dir: str | os.PathLike[str] | None) -> Path:
+    """Return the folder of a set's four files: the base folder if they are there, else the one below it."""
+    base = base_folder(data_dir)
+    return base if any((base / file).exists() for file in FILES) else base / name
+
+
 def read_set(name: str, folder: Path) -> tuple[np.ndarray, ...]:
-    """x_train (60000, 784), y_train (60000,), x_test (10000, 784), y_test (10000,), all uint8."""
+    """Return x_train (60000, 784), y_train (60000,), x_test (10000, 784), y_test (10000,), all uint8.
+
+    Raises: MhoError for files that are missing or not the known ones.
+    """
     missing = [file for file in FILES if not (folder / file).is_file()]
     if missing:
-        what = "is no folder" if not folder.is_dir() else f"lacks {', '.join(missing)}"
+        wrong = "is no folder" if not folder.is_dir() else f"lacks {', '.join(missing)}"
+        base = str(folder.parent if folder.name == name else folder)
         raise complaint(
             f"load({name!r})",
-            f"{str(folder)!r} {what}",
+            f"{str(folder)!r} {wrong}",
             f"Needed there: {', '.join(FILES)}",
-            f"`mho data get {name} --data-dir {folder.parent if folder.name == name else folder}` downloads "
-            "them; or name their folder with --data-dir or the variable MHO_DATA",
+            f"`mho.data.get({name!r}, data_dir={base!r})` downloads them; or name their folder with "
+            "data_dir=... or the variable MHO_DATA",
         )
     arrays = [verified(name, folder / file, _bytes_of(folder / file)) for file in FILES]
     return tuple(array.reshape(len(array), -1) if array.ndim > 1 else array for array in arrays)
 
 
 def verified(name: str, path: Path, packed: bytes) -> np.ndarray:
-    """The array in one gzipped file of a set; `MhoError` if shape or contents are not the known ones."""
+    """Return the array in one gzipped file of a set. Raises: MhoError for another shape or other contents."""
     raw = unpack(packed, path)
     array = parse(raw, path)
     if array.shape != FILES[path.name]:
@@ -99,7 +121,7 @@ def verified(name: str, path: Path, packed: bytes) -> np.ndarray:
 
 
 def unpack(packed: bytes, path: Path) -> bytes:
-    """The contents of a gzip file; `MhoError` if it is cut short or is none."""
+    """Return the contents of a gzip file. Raises: MhoError for a file that is cut short or of another kind."""
     try:
         return gzip.decompress(packed)
     except EOFError:
@@ -109,7 +131,10 @@ def unpack(packed: bytes, path: Path) -> bytes:
 
 
 def parse(raw: bytes, path: Path) -> np.ndarray:
-    """The uint8 array in an idx file: two zero bytes, type 8, the number of axes, their lengths, the data."""
+    """Return the uint8 array in an idx file: two zero bytes, type 8, the number of axes, their lengths, the data.
+
+    Raises: MhoError for another head, and for data of another length.
+    """
     if len(raw) < 4 or raw[:3] != b"\0\0\x08" or len(raw) < 4 + 4 * raw[3]:
         raise complaint(
             str(path), f"begins with {raw[:4].hex()!r}", "An idx file of bytes begins with 000008"
@@ -130,7 +155,7 @@ def _bytes_of(path: Path) -> bytes:
 
 
 def state(name: str, folder: Path) -> dict[str, tuple[str, str]]:
-    """{file: (contents, verdict)} of a set's folder; the verdict is "ok", "missing" or what is wrong."""
+    """Return {file: (contents, verdict)} of a set's folder; the verdict is "ok", "missing" or the fault."""
     found = dict.fromkeys(FILES, ("", "missing"))
     for file in FILES:
         if (folder / file).is_file():
@@ -143,5 +168,5 @@ def state(name: str, folder: Path) -> dict[str, tuple[str, str]]:
 
 
 def describe(array: np.ndarray) -> str:
-    """Shape and range in words, such as `60000 x 28 x 28, 0 to 255`."""
+    """Return shape and range in words, such as `60000 x 28 x 28, 0 to 255`."""
     return f"{' x '.join(map(str, array.shape))}, {array.min()} to {array.max()}"

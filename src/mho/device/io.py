@@ -5,9 +5,37 @@ from collections.abc import Mapping
 from typing import Annotated, Literal
 
 import numpy as np
+import torch
 
 from mho.base.errors import complaint, did_you_mean, wrong_type
 from mho.base.records import NonNegative, Positive, Record
+
+
+class Wires(Record, named=False):
+    """The wires of an array: their resistance, their leakage, all that lies between a driver and a converter.
+
+    Passive wires with ideal drivers are a linear network: the currents are those of an array without wires that
+    holds another matrix. A subclass computes that matrix in `currents`, from what the cells hold:
+
+        class Series(mho.Wires):
+            r: Annotated[float, NonNegative] = 0.0  # of a line from end to end [1 / weight units]
+
+            def currents(self, matrix):
+                return matrix / (1 + self.r * matrix.abs())
+
+    `IO(wires=...)` takes it, for all directions or for each its own, and every array of every layer is seen
+    through it. Each array has wires of its own: the parts of a composed cell and the terms of an algorithm are
+    mapped one by one, then added. The result is kept until the array is written again.
+    """
+
+    def currents(self, matrix: torch.Tensor) -> torch.Tensor:
+        """Return the matrix that the currents add up to, of the same shape, dtype and device, in new memory.
+
+        matrix: (driven, sensed) float32; element (i, j) is the weight between driven line i and sensed line j
+            [weight units]. Forward, inputs are driven; backward, and to read a row, outputs are. Drivers are at
+            sensed line 0, converters at driven line 0.
+        """
+        raise NotImplementedError
 
 
 class IO(Record):
@@ -25,6 +53,7 @@ class IO(Record):
         bound_management: "iterative" or "none".
         max_bm_factor: largest total reduction by bound management, >= 1.
         perfect: ignore everything above; a plain product.
+        wires: what lies between cells and converters, perfect ones too; None for wires without resistance.
     Source: arXiv 2602.21321, table 6; arXiv 2502.06309, appendix K, table 4; order of steps as aihwkit 1.2.0.
     """
 
@@ -38,16 +67,21 @@ class IO(Record):
     bound_management: Literal["iterative", "none"] = "iterative"
     max_bm_factor: Annotated[float, Positive] = 1000.0
     perfect: bool = False
+    wires: Wires | None = None
+
+    def validate(self) -> None:
+        if not isinstance(self.wires, (Wires, type(None))):
+            raise wrong_type("IO(wires=...)", "it", self.wires, "an mho.Wires or None")
 
     @functools.cached_property
     def unmanaged(self) -> "IO":
-        """The same converters without bound management."""
+        """These converters without bound management."""
         return self.replace(bound_management="none")
 
     @functools.cached_property
     def retries(self) -> int:
-        """How often bound management may halve the input: up to max_bm_factor, and while a quarter of the
-        DAC's range is still finer than its step (aihwkit's max_bm_res = 0.25)."""
+        """The number of times that bound management may halve the input: up to max_bm_factor, while a quarter of
+        the DAC's range is still finer than its step (aihwkit's max_bm_res = 0.25)."""
         if self.bound_management == "none" or self.perfect:
             return 0
         limit = self.max_bm_factor if self.inp_res == 0 else min(self.max_bm_factor, 0.25 / self.inp_res)
@@ -71,7 +105,7 @@ DIRECTIONS = ("forward", "backward", "transfer")
 
 
 def by_direction(io: "IO | Mapping[str, IO] | None") -> dict[str, IO]:
-    """{"forward", "backward", "transfer"} -> IO.
+    """Return {"forward", "backward", "transfer"} -> IO.
 
     None means perfect. One `IO` is used forward; backward it loses bound management, transfers lose both
     managements, as in the papers (arXiv 2602.21321, table 6) and in aihwkit. A mapping is taken as it is,

@@ -1,7 +1,7 @@
-"""What is measured of each array of a model, whatever state its training is in."""
+"""The measured state of each array of a model, at any point of its training."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import nn
@@ -12,30 +12,33 @@ from mho.device.pulses import Exact
 from mho.nn.core.block import Block
 from mho.numerics.rng import Stream
 from mho.tile.arithmetic import full
+from mho.tile.array import Array
 from mho.tile.composed import ComposedTile
 from mho.tile.tally import Tally
 from mho.tile.tile import Tile
 
-NEAR = 0.02  # a cell this close to a bound is at it [of its range]: soft bounds are never quite reached
+NEAR = (
+    0.02  # distance from a bound within which a cell is at it [of its range]: soft bounds are never reached
+)
 BINS = 40
 
 
 class ArrayState(NamedTuple):
-    """One array of devices: what it holds, and what it was sent.
+    """One array of devices: the weights that it holds, and the pulses that it got.
 
     Args:
         layer: name of the sub-tile in the model; array: its name in the algorithm, "W.0" for the first devices of
             composed cells; shape: (out, in).
-        stuck: cells that no pulse moves [of all]. What follows is of the others.
+        stuck: cells that no pulse moves [of all]; all further numbers are of the other cells.
         low, high: cells within `NEAR` of their lower and upper bound [of all].
         counts: histogram of the hidden weights, from lower to upper bound of each cell, in `BINS` bins.
-        lower, upper: mean bounds of the hidden weight; reference: mean of what is subtracted from that to get the
-            apparent weight; mean, std: of the apparent weight [weight units].
+        lower, upper: mean bounds of the hidden weight; reference: mean difference of hidden and apparent weight;
+            mean, std: of the apparent weight [weight units].
         dw_min: granularity [weight units].
-        up, down: pulses that all cells received; updates: how often the array was asked for a change.
-        clipped, lines: bit lines at p = 1, of those that were drawn, see `mho.PulseCount`.
-        sp_mean, sp_std: of the cells' symmetric points, as apparent weights; distance: root mean square of w - w_sp
-            [weight units]; None if the cells have none.
+        up, down: pulses that all cells received; updates: calls that asked the array for a change.
+        clipped, lines: bit lines at p = 1, and all bit lines that were drawn, see `mho.PulseCount`.
+        sp_mean, sp_std: mean and standard deviation of the cells' symmetric points, as apparent weights; distance:
+            root mean square of w - w_sp [weight units]; None if the cells have no symmetric point.
         asymmetry: root mean square of G/F at the weights: 0 where up and down pulses are equal, 1 where one of them
             does nothing; asymmetry_at_zero: the same, if all apparent weights were 0.
     """
@@ -66,17 +69,17 @@ class ArrayState(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Sub-tile and array."""
+        """The sub-tile and the array."""
         return f"{self.layer}: {self.array}" if self.layer else self.array
 
     @property
     def cells(self) -> int:
-        """How many there are."""
+        """The number of cells."""
         return self.shape[0] * self.shape[1]
 
 
 def arrays_of(model: nn.Module) -> list[tuple[Block, ArrayState]]:
-    """All arrays of devices of a model, each with its sub-tile; digital ones are left out."""
+    """Return all arrays of devices of a model, each with its sub-tile; digital ones are left out."""
     return [
         (block, _measure(layer, array, tile))
         for layer, block in model.named_modules()
@@ -87,14 +90,14 @@ def arrays_of(model: nn.Module) -> list[tuple[Block, ArrayState]]:
     ]
 
 
-def _single(name: str, tile: Tile | ComposedTile) -> Iterator[tuple[str, Tile]]:
-    """The tiles of single devices that a tile is made of."""
+def _single(name: str, tile: Array) -> Iterator[tuple[str, Tile]]:
+    """Yield the tiles of single devices that a tile is made of."""
     if isinstance(tile, Tile):
         yield name, tile
         return
-    for part_name, part in tile.named_children():
-        if isinstance(part, (Tile, ComposedTile)):
-            yield from _single(f"{name}.{part_name}", part)
+    if isinstance(tile, ComposedTile):
+        for part_name, part in tile.named_children():
+            yield from _single(f"{name}.{part_name}", cast(Array, part))
 
 
 @torch.no_grad()
@@ -144,7 +147,5 @@ def _symmetric_points(tile: Tile) -> torch.Tensor | None:
 
 def _asymmetry(tile: Tile, hidden: torch.Tensor, moves: torch.Tensor) -> float:
     p = tile.parameters_of_cells
-    law = tile.device.response.with_fields(**p.fields)
-    up, down = p.gain_up * law.q_up(hidden), p.gain_down * law.q_down(hidden)
-    ratio = ((down - up) / (down + up).abs().clamp(min=1e-12)).expand_as(moves)[moves]
+    ratio = (p.G(hidden) / p.F(hidden).abs().clamp(min=5e-13)).expand_as(moves)[moves]
     return float(ratio.clamp(-1, 1).square().mean().sqrt()) if len(ratio) else 0.0

@@ -1,24 +1,25 @@
-"""What the rules about one array are given."""
+"""The input of a diagnostic rule: one array, its sub-tile, and the step that is about to be asked of it."""
 
 from typing import NamedTuple
 
 from mho.algorithms.base import rate
 from mho.base.errors import MhoError
+from mho.base.roles import Roles
 from mho.device.pulses import Pulses
-from mho.diagnostics.advice import Setup, advise
+from mho.diagnostics.advice.advisor import Setup, advise
 from mho.diagnostics.arrays import ArrayState
 from mho.diagnostics.pending import Asked
 from mho.nn.core.block import Block
 
 
 class Context(NamedTuple):
-    """An array, its sub-tile, and what is about to be asked of it.
+    """An array, its sub-tile, and the pending step.
 
     Args:
-        block: the sub-tile; array: what was measured.
-        asked: the factors that wait for the step, if there are any.
+        block: the sub-tile; array: the measured state of the array.
+        asked: the factors that wait for the step, or None.
         lr: learning rate of the optimizer, if it is known.
-        steps: how often the sub-tile has been asked for a change; trained: whether any of the model has.
+        steps: updates that the sub-tile has been asked for; trained: any sub-tile of the model has been asked.
     """
 
     block: Block
@@ -29,25 +30,31 @@ class Context(NamedTuple):
     trained: bool
 
     @property
+    def roles(self) -> Roles:
+        """The roles that the algorithm declares."""
+        return self.block.hardware.algorithm.roles()
+
+    @property
+    def part(self) -> str:
+        """The name of the array in the algorithm; "W" for the devices "W.0" of composed cells."""
+        return self.array.array.partition(".")[0]
+
+    @property
     def is_fast(self) -> bool:
-        """Whether the gradient's pulses go to this array."""
-        return self.array.array.partition(".")[0] == fast_array(self.block)
+        """Whether the gradient goes to this array as trains of pulses."""
+        pulsed = isinstance(self.block.hardware.pulses_of("update"), Pulses)
+        return pulsed and self.part == self.roles.gradient
 
     @property
-    def is_first(self) -> bool:
-        """Whether the array holds the initial weights."""
-        return self.array.array.partition(".")[0] == next(iter(self.block.state.tiles()))
-
-    @property
-    def holds_residual(self) -> bool:
-        """Whether the array starts from 0, and others hold the weights."""
-        return not self.is_first
+    def holds_weights(self) -> bool:
+        """Whether the array starts from the initial weights; others start from zero and hold a residual."""
+        return self.part == self.roles.weights
 
     @property
     def rate(self) -> float | None:
-        """What d x^T is multiplied with before it is pulsed onto the fast array, if known."""
+        """The factor of d x^T in the pulses of the fast array, if it is known."""
         algorithm = self.block.hardware.algorithm
-        fast, scaled = getattr(algorithm, "fast_lr", None), getattr(algorithm, "scale_fast_lr", False)
+        fast, scaled = algorithm.setting("fast_lr"), algorithm.setting("scale_fast_lr", False)
         if fast is None:
             return self.lr
         if scaled and self.lr is None:
@@ -56,11 +63,11 @@ class Context(NamedTuple):
 
     @property
     def rate_name(self) -> str:
-        """What a user calls that number."""
-        return "fast_lr" if hasattr(self.block.hardware.algorithm, "fast_lr") else "lr"
+        """The name of that factor: a field of the algorithm, or the optimizer's "lr"."""
+        return self.block.hardware.algorithm.field_of("fast_lr") or "lr"
 
     def advised(self) -> dict[str, float]:
-        """{name: value} of `mho.advise` for this sub-tile and these factors; empty for composed cells."""
+        """Return {name: value} of `mho.advise` for this sub-tile and these factors; empty for composed cells."""
         seen = self.asked
         setup = Setup() if seen is None or not seen.largest else Setup(seen.x_max, seen.d_max)
         hardware = self.block.hardware
@@ -69,13 +76,3 @@ class Context(NamedTuple):
         except MhoError:
             return {}
         return {advice.name: advice.value for advice in found if advice.value is not None}
-
-
-def fast_array(block: Block) -> str | None:
-    """Name of the array that the gradient's pulses go to; None if it does not reach any as trains of pulses."""
-    algorithm, names = block.hardware.algorithm, list(block.state.tiles())
-    if not isinstance(block.hardware.pulses_of("update"), Pulses) or hasattr(algorithm, "granularity"):
-        return None
-    if "P" in names:
-        return "P"
-    return names[-1] if hasattr(algorithm, "tiles") else names[0] if names else None

@@ -1,4 +1,4 @@
-"""What the curve of a run says: metrics.csv of a folder of `mho train`."""
+"""The rules about the curve of a run, the metrics.csv that `mho train` writes."""
 
 import csv
 import os
@@ -8,18 +8,18 @@ from pathlib import Path
 from mho.base.errors import complaint
 from mho.diagnostics.finding import Finding
 
-CLASSES = 10  # of every data set of `mho train`
+CLASSES = 10  # classes of every data set of `mho train`
 NEAR_CHANCE = 1.5  # accuracy relative to guessing
 DIVERGED = 1.2  # last loss relative to the best one
 LOST = 0.1  # best test accuracy less the last one
 DRY = 0.01  # pulses of an epoch relative to the epoch with the most
 LEARNED = 0.95  # training accuracy above which little is left to be learned
 
-Row = dict[str, float]
+Epoch = dict[str, float]
 
 
-def rows_of(run: str | os.PathLike[str]) -> list[Row]:
-    """The epochs of a run's folder.
+def rows_of(run: str | os.PathLike[str]) -> list[Epoch]:
+    """Read the epochs of a run's folder.
 
     Raises: MhoError if it has no metrics.csv, or that holds no epoch.
     """
@@ -34,15 +34,15 @@ def rows_of(run: str | os.PathLike[str]) -> list[Row]:
     return rows
 
 
-def from_curve(rows: Sequence[Row]) -> Iterator[Finding]:
-    """What the epochs of a run tell."""
+def from_curve(rows: Sequence[Epoch]) -> Iterator[Finding]:
+    """Yield the findings about the epochs of a run."""
     yield from _chance(rows)
     yield from _diverging(rows)
     yield from _unstable(rows)
     yield from _drying_up(rows)
 
 
-def _chance(rows: Sequence[Row]) -> Iterator[Finding]:
+def _chance(rows: Sequence[Epoch]) -> Iterator[Finding]:
     best = max(row["train_accuracy"] for row in rows)
     if best >= NEAR_CHANCE / CLASSES:
         return
@@ -54,11 +54,12 @@ def _chance(rows: Sequence[Row]) -> Iterator[Finding]:
         {"train_accuracy": best, "guessing": 1 / CLASSES},
         "The network has learned nothing: weights hardly move, or are driven by noise and by the response's "
         "asymmetry instead of the gradient.",
-        "see the other findings; train the same network with `--algorithm digital` to exclude lr and model.",
+        "see the other findings; train the same network in plain torch (RunSpec(hardware=None)) to exclude lr and "
+        "model.",
     )
 
 
-def _diverging(rows: Sequence[Row]) -> Iterator[Finding]:
+def _diverging(rows: Sequence[Epoch]) -> Iterator[Finding]:
     losses = [row["train_loss"] for row in rows]
     best = min(losses)
     if len(losses) < 2 or losses[-1] < DIVERGED * best or losses[-1] < 0.05:
@@ -71,12 +72,12 @@ def _diverging(rows: Sequence[Row]) -> Iterator[Finding]:
         f"the training loss rose from {best:.3g} in epoch {at} to {losses[-1]:.3g} in epoch {len(losses)}",
         {"best": best, "last": losses[-1], "epoch": at},
         "Steps are too large, or slow drift (to symmetric points, out of the range of P) outruns what is learned.",
-        "lower lr and fast_lr, or decay them (--lr-step, --lr-decay); look at the findings about asymmetry and "
+        "lower lr and fast_lr, or decay them (lr_step, lr_decay); look at the findings about asymmetry and "
         "reference.",
     )
 
 
-def _unstable(rows: Sequence[Row]) -> Iterator[Finding]:
+def _unstable(rows: Sequence[Epoch]) -> Iterator[Finding]:
     accuracies = [row["test_accuracy"] for row in rows]
     best, last = max(accuracies), accuracies[-1]
     if best - last < LOST:
@@ -88,11 +89,11 @@ def _unstable(rows: Sequence[Row]) -> Iterator[Finding]:
         f"test accuracy was {best:.1%} in epoch {accuracies.index(best) + 1}, {last:.1%} in epoch {len(rows)}",
         {"best": best, "last": last},
         "The network is not where it was good: weights wander by pulses to and fro, or drift to symmetric points.",
-        "decay lr (--lr-step, --lr-decay), larger batches, ResidualLearning and its kin.",
+        "decay lr (lr_step, lr_decay), larger batches, ResidualLearning and its kin.",
     )
 
 
-def _drying_up(rows: Sequence[Row]) -> Iterator[Finding]:
+def _drying_up(rows: Sequence[Epoch]) -> Iterator[Finding]:
     accuracy = rows[-1]["train_accuracy"]
     if len(rows) < 3 or accuracy >= LEARNED:
         return

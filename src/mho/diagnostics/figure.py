@@ -1,4 +1,4 @@
-"""The figure of a diagnosis: the places of the cells of each array between their bounds."""
+"""A figure of the cells of each array between their bounds, for print."""
 
 from collections.abc import Sequence
 from math import ceil
@@ -15,7 +15,7 @@ COLUMNS = 4
 
 @in_style
 def histograms(arrays: Sequence[ArrayState]) -> Figure:
-    """Draw a panel an array: share of the cells by their place between the lower (0) and the upper bound (1).
+    """Draw a panel for each array: share of the cells by their place between lower (0) and upper bound (1).
 
     The symmetric points' mean is a dashed line if it lies in between.
     Raises: MhoError if there are no arrays.
@@ -43,7 +43,7 @@ def histograms(arrays: Sequence[ArrayState]) -> Figure:
 
 
 def _place(array: ArrayState, w: float | None) -> float | None:
-    """Return the place of an apparent weight between the mean bounds, or None if it lies outside."""
+    """Return the place of an apparent weight between the mean bounds; None outside of them."""
     width = array.upper - array.lower
     if w is None or not 0 < width < 1e30:
         return None

@@ -1,4 +1,4 @@
-"""What a diagnosis is: findings, each with its numbers, its reason and what to try."""
+"""The result of a diagnosis: findings, each with its numbers, its reason and a remedy; printed, a text."""
 
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -9,17 +9,17 @@ from mho.diagnostics.arrays import ArrayState
 
 Severity = Literal["error", "warning", "note"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
-SHOWN = 4  # places of one finding that are printed
+SHOWN = 4  # most places of one finding that are printed
 
 
 class Finding(NamedTuple):
-    """Something that can make a training fail.
+    """One thing that can make a training fail.
 
     Args:
         rule: its name, such as "clipped"; severity: "error", "warning" or "note".
         where: sub-tile and array, a layer, or "run".
-        measured: what was found, in words with numbers; numbers: these by name.
-        why: why it matters; fix: what to try.
+        measured: the observation, in words with numbers; numbers: these by name.
+        why: the reason that it matters; fix: the remedy to try.
     """
 
     rule: str
@@ -32,7 +32,7 @@ class Finding(NamedTuple):
 
 
 class Diagnosis(Sequence[Finding]):
-    """The findings of `mho.diagnose`, the worst first, and what was measured of each array; printed, a text.
+    """The findings of `mho.diagnose`, the worst first, and the measured state of each array.
 
     Args:
         findings: in any order; arrays: of the model, in its order.
@@ -54,7 +54,7 @@ class Diagnosis(Sequence[Finding]):
         return {finding.rule for finding in self.findings}
 
     def plot(self) -> Any:
-        """A figure: where the cells of each array are between their bounds; `mho.figures.style.save` writes it."""
+        """Draw the cells of each array between their bounds; `mho.figures.style.save` writes the figure."""
         from mho.diagnostics.figure import histograms  # matplotlib takes a second to import
 
         return histograms(self.arrays)
@@ -83,7 +83,7 @@ def _wrapped(text: str, indent: str, first: str = "") -> list[str]:
 
 
 def _table(arrays: Sequence[ArrayState]) -> Iterator[str]:
-    """A line an array; nothing for a model without."""
+    """Yield a line for each array; none for a model without arrays."""
     if not arrays:
         return
     width = max(len(a.name) for a in arrays)

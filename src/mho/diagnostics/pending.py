@@ -1,4 +1,5 @@
-"""What the recorded factors of a block ask for, between `backward` and `step`."""
+"""The factors that wait for the next step, between `backward` and `step`: their size, and how converters treat
+them."""
 
 from typing import Any, NamedTuple
 
@@ -6,18 +7,18 @@ import torch
 
 from mho.nn.core.block import Block
 
-SAMPLES = 512  # of which outputs are computed
+SAMPLES = 512  # samples of which outputs are computed
 
 
 class Asked(NamedTuple):
     """The factors (x, d) of the next step.
 
     Args:
-        samples: how many; x_max, d_max: largest |x| and |d|, infinite if one is not finite.
+        samples: their number; x_max, d_max: largest |x| and |d|, infinite if one is not finite.
         largest: largest product |x d| of a sample; mean: of the sum of |x d| over the samples, over the cells.
-        inputs_clipped: inputs beyond the bound of the forward converters; outputs_clipped: outputs likewise, where
-            no bound management repeats them; noise: standard deviation of the output noise relative to the outputs
-            [all relative]; None with perfect converters.
+        inputs_clipped, outputs_clipped: part of the inputs and outputs beyond the bounds of the forward converters;
+            None for outputs if bound management repeats their products.
+        noise: standard deviation of the output noise relative to the outputs; None with perfect converters.
     """
 
     samples: int
@@ -32,7 +33,7 @@ class Asked(NamedTuple):
 
 @torch.no_grad()
 def asked_of(block: Block) -> Asked | None:
-    """What has been recorded for a block; None if nothing was."""
+    """Measure the factors that a block has recorded; None if there are none."""
     x_max = d_max = largest = mean = 0.0
     samples, shown = 0, None
     for factors in block.factors:

@@ -1,4 +1,4 @@
-"""What the hardware of a model has done so far."""
+"""The pulse report: the counters of every array of a model, one record each."""
 
 from torch import nn
 
@@ -12,13 +12,13 @@ class PulseCount(Record):
 
     Args:
         layer: name of the sub-tile in the model; array: its name in the algorithm, such as "P".
-        cells: how many cells it has.
+        cells: number of cells.
         up, down: pulses received by all its cells together.
         max_per_cell: most pulses that one cell received; None unless `Crossbar(count_cells=True)`.
         reads: output conversions of addressed lines (transfers, not forward or backward products).
         clipped, lines: bit lines whose probability was clipped at 1, of all that were drawn with p > 0
             (with rounding="stochastic": cells whose pulse number was clipped, of all cells).
-        saturated: cells that sit at one of their bounds now.
+        saturated: cells that are at one of their bounds now.
     """
 
     layer: str
@@ -34,7 +34,7 @@ class PulseCount(Record):
 
 
 def pulse_report(model: nn.Module) -> list[PulseCount]:
-    """One entry for each array of each sub-tile of the model, in the model's order."""
+    """Return one entry for each array of each sub-tile of the model, in the model's order."""
     entries = []
     for name, block in model.named_modules():
         if not isinstance(block, Block):

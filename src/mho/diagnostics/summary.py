@@ -1,4 +1,4 @@
-"""What a model is made of: a line for each analog layer and each digital module, as data and as a table."""
+"""The summary of a model: a line for each analog layer and each digital module, as data and as a table."""
 
 import io
 from collections import Counter
@@ -9,29 +9,29 @@ import torch
 from torch import nn
 
 from mho.crossbar import Crossbar
+from mho.device.composed import ComposedCell
 from mho.device.device import Device
-from mho.nn.conversion.convert import ANALOG_OF
 from mho.nn.conversion.selection import Analog, walk
 from mho.nn.core.block import Block
+from mho.nn.core.layer import ANALOG_OF
 from mho.nn.core.matrix import AnalogMatrix
-from mho.tile.composed import Cell
 
 WHOLE = (Analog, AnalogMatrix, Block)
 
 
-class Line(NamedTuple):
+class LayerSummary(NamedTuple):
     """An analog layer of a model, or a digital module with parameters of its own.
 
     Args:
         name: in the model, "" for the model itself; kind: its class.
         shapes: (out, in) of each matrix of an analog layer, an analog bias being the last column; of a digital
             module the shapes of its parameters.
-        tiles: sub-tiles of all matrices; arrays: names of those that each sub-tile has, such as ("W", "P").
+        tiles: sub-tiles of all matrices; arrays: names of the arrays of each sub-tile, such as ("W", "P").
         cells: devices in all arrays.
-        hardware: what the layer is made of; None for a digital module.
-        memory: bytes of its tensors, without those of a line before it; saved: bytes of these in a checkpoint.
+        hardware: the crossbar of the layer; None for a digital module.
+        memory: bytes of its tensors, without those of earlier lines; saved: bytes of these in a checkpoint.
         parameters: digital numbers that can be trained: biases, output scales, a digital module's weights.
-        place: where the tensors are, such as "cpu".
+        place: device of the tensors, such as "cpu".
     """
 
     name: str
@@ -48,13 +48,13 @@ class Line(NamedTuple):
 
     @property
     def algorithm(self) -> str:
-        """Its name, "" for a digital module."""
+        """The name of the algorithm, "" for a digital module."""
         return "" if self.hardware is None else type(self.hardware.algorithm).__name__
 
     @property
     def device(self) -> str:
-        """Law and dw_min, for each array if they differ; "digital" if there are no arrays of devices."""
-        if self.hardware is None or self.algorithm == "DigitalSGD":
+        """The law and dw_min, for each array if they differ; "digital" without arrays of devices."""
+        if self.hardware is None or self.hardware.algorithm.roles().digital:
             return "digital"
         if not isinstance(self.hardware.device, Mapping):
             return _in_short(self.hardware.device)
@@ -65,7 +65,7 @@ class Line(NamedTuple):
         )
 
 
-class Summary(Sequence[Line]):
+class Summary(Sequence[LayerSummary]):
     """The lines that `mho.summary` gives; printed, it is a table.
 
     Args:
@@ -73,18 +73,18 @@ class Summary(Sequence[Line]):
         left: {name: class} of subclasses of convertible layers, which `convert_` leaves digital.
     """
 
-    def __init__(self, lines: Sequence[Line], left: Mapping[str, str]) -> None:
+    def __init__(self, lines: Sequence[LayerSummary], left: Mapping[str, str]) -> None:
         self.lines, self.left = list(lines), dict(left)
 
     @property
-    def total(self) -> Line:
+    def total(self) -> LayerSummary:
         """The sums of all lines, under the name "total"."""
         tiles, cells, memory, saved, parameters = (
             sum(getattr(line, name) for line in self.lines)
             for name in ("tiles", "cells", "memory", "saved", "parameters")
         )
         places = ", ".join(sorted({line.place for line in self.lines}))
-        return Line("total", "", (), tiles, (), cells, None, memory, saved, parameters, places)
+        return LayerSummary("total", "", (), tiles, (), cells, None, memory, saved, parameters, places)
 
     def __getitem__(self, at: Any) -> Any:
         return self.lines[at]
@@ -97,15 +97,15 @@ class Summary(Sequence[Line]):
 
 
 def summary(model: nn.Module) -> Summary:
-    """Layers, sub-tiles, arrays, cells, devices, algorithms, and bytes of a model in memory and in a checkpoint.
+    """List layers, sub-tiles, arrays, cells, devices, algorithms, and bytes in memory and in a checkpoint.
 
-    A module, and memory, that is used in several places counts once. Bytes are those of tensors: what a step needs
-    besides them (factors, workspace) is not counted.
+    A module or memory that is used in several places counts once. Bytes are those of tensors; the factors and the
+    workspace of a step are not counted.
 
     Args:
         model: any module.
     """
-    lines: list[Line] = []
+    lines: list[LayerSummary] = []
     seen: set[nn.Module] = set()
     storages: tuple[set[tuple], set[tuple]] = (set(), set())
     kinds, left = tuple(ANALOG_OF), {}
@@ -121,7 +121,7 @@ def summary(model: nn.Module) -> Summary:
     return Summary(lines, left)
 
 
-def _line(name: str, module: nn.Module, in_memory: set[tuple], in_file: set[tuple]) -> Line | None:
+def _line(name: str, module: nn.Module, in_memory: set[tuple], in_file: set[tuple]) -> LayerSummary | None:
     blocks = [part for part in module.modules() if isinstance(part, Block)]
     whole = isinstance(module, WHOLE) and bool(blocks)
     parameters = dict(module.named_parameters(recurse=whole))
@@ -140,7 +140,7 @@ def _line(name: str, module: nn.Module, in_memory: set[tuple], in_file: set[tupl
     tensors = [*parameters.values(), *buffers.values()]
     memory = _bytes(tensors, in_memory)
     tiles = [tile for block in blocks for tile in block.state.tiles().values()] if whole else []
-    return Line(
+    return LayerSummary(
         name,
         type(module).__name__,
         shapes,
@@ -156,9 +156,9 @@ def _line(name: str, module: nn.Module, in_memory: set[tuple], in_file: set[tupl
 
 
 def _bytes(tensors: Iterable[torch.Tensor], seen: set[tuple], kept: set[tuple] | None = None) -> int:
-    """Of the memory behind the tensors, but for what has been seen; which is added to that.
+    """Count the bytes of memory behind the tensors that are not in `seen`, and add that memory to it.
 
-    kept: memory that stays where it is; others are made for a checkpoint, and their addresses are used again.
+    kept: memory that stays at its address; other memory is made for a checkpoint, and its addresses are used again.
     """
     sizes = {}
     for t in tensors:
@@ -169,13 +169,13 @@ def _bytes(tensors: Iterable[torch.Tensor], seen: set[tuple], kept: set[tuple] |
     return total
 
 
-def _in_short(device: Device | Cell) -> str:
+def _in_short(device: Device | ComposedCell) -> str:
     if isinstance(device, Device):
         return f"{type(device.response).__name__}, dw_min {device.dw_min:g}"
     return type(device).__name__
 
 
-def _shapes(line: Line) -> str:
+def _shapes(line: LayerSummary) -> str:
     counts = Counter("x".join(map(str, shape)) for shape in line.shapes)
     return ", ".join(shape if n == 1 else f"{n} of {shape}" for shape, n in counts.items())
 
@@ -188,29 +188,21 @@ def _size(n: int) -> str:
 
 
 def _as_text(of: Summary) -> str:
-    from rich.box import SIMPLE_HEAD
     from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
 
-    table = Table(box=SIMPLE_HEAD)
-    for column in ("layer", "type", "shape"):
-        table.add_column(column, no_wrap=column == "layer")
-    for column in ("tiles", "arrays", "cells"):
-        table.add_column(column, justify="right")
-    for column in ("device", "algorithm"):
-        table.add_column(column)
-    for column in ("memory", "checkpoint", "digital"):
-        table.add_column(column, justify="right", no_wrap=True)
+    from mho.base.tables import add_rows, table
+
+    counts, memory = (">tiles", ">arrays", ">cells"), (">memory", ">checkpoint", ">digital")
+    view = table("layer", "type", "shape", *counts, "device", "algorithm", *memory)
     for line in [*of.lines, of.total]:
         if line.name == "total" and not line.kind:
-            table.add_section()
+            view.add_section()
         cells = f"{line.cells:,}" if line.cells else "", line.device if line.kind else "", line.algorithm
         head = line.name or "(model)", line.kind, _shapes(line), str(line.tiles or ""), " ".join(line.arrays)
         numbers = _size(line.memory), _size(line.saved), f"{line.parameters:,}"
-        table.add_row(*map(Text, (*head, *cells, *numbers)))
+        add_rows(view, [(*head, *cells, *numbers)])
     out = io.StringIO()
-    Console(file=out, width=200).print(table)
+    Console(file=out, width=200).print(view)
     text = "\n".join(row.rstrip() for row in out.getvalue().splitlines()).strip("\n")
     if of.total.cells:
         text += f"\n{of.total.memory / of.total.cells:.3g} bytes a cell in memory"

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mho.base.errors import complaint
+from mho.base.files import write_text
 from mho.experiments.experiment import Experiment
 from mho.experiments.results import of_all_seeds
 from mho.experiments.verdict import DEFINITION, KINDS, Comparison, comparisons
-from mho.training.folder import whole
 
 _NAMED = 12  # most cells that are named as not run
 MARK = "<!-- papers -->"
@@ -140,7 +140,7 @@ def write(experiments: Experiments, results: Path, out: Path, readme: Path | Non
         )
     written = [out]
     out.parent.mkdir(parents=True, exist_ok=True)
-    _put(out, page(experiments, results))
+    write_text(out, page(experiments, results))
     for experiment in experiments.values():
         found = rows(experiment, results / experiment.id)
         figures = {experiment.id: accuracies(found)} if _drawn(found) else {}
@@ -153,11 +153,6 @@ def write(experiments: Experiments, results: Path, out: Path, readme: Path | Non
         if len(parts) != 3:
             where, fix = f"write(readme={str(readme)!r})", "add them where the summary goes"
             raise complaint(where, f"it has no two marks {MARK}", fix=fix)
-        _put(readme, f"{parts[0]}{MARK}\n{summary(experiments, results)}\n{MARK}{parts[2]}")
+        write_text(readme, f"{parts[0]}{MARK}\n{summary(experiments, results)}\n{MARK}{parts[2]}")
         written.append(readme)
     return written
-
-
-def _put(file: Path, text: str) -> None:
-    with whole(file) as part:
-        part.write_text(text, encoding="utf-8")

@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import mho.algorithms
+import mho.cells
+import mho.responses  # noqa: F401  all three register what a file may name
 from mho.base.config import from_dict, to_dict
 from mho.base.errors import complaint
 from mho.experiments.experiment import Experiment, Numbers, Pair

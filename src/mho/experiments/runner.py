@@ -1,6 +1,5 @@
 """The runner of cells: it runs what has not been run, in this process or in several, trainings among them."""
 
-import json
 import time
 import warnings
 from collections.abc import Mapping, Sequence
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mho.base.errors import complaint, did_you_mean
+from mho.base.files import write_json
 from mho.base.provenance import provenance
 from mho.experiments.experiment import Experiment, Tick
 from mho.experiments.processes import Tell, Watch, in_processes
@@ -16,7 +16,7 @@ from mho.experiments.results import asked_for, file_of, kept
 from mho.experiments.store import folder_of, spec_of
 from mho.experiments.verdict import Comparison, comparisons
 from mho.nn.conversion.convert import ConversionWarning
-from mho.training.folder import RunFolder, whole
+from mho.training.folder import RunFolder
 from mho.training.loop import train
 from mho.training.session import Row, Session
 from mho.training.spec import RunSpec
@@ -90,8 +90,7 @@ def _finish(job: _Job, tell: Tell) -> None:
         start = time.monotonic()
         numbers = job.experiment.run(settings, seed, Tick(tell, partial(_trained, job.store, tell)))
         found = {"numbers": numbers, "seconds": round(time.monotonic() - start, 1)}
-    with whole(job.file) as part:
-        part.write_text(json.dumps({**job.asked, **found} | provenance(), indent=1) + "\n", encoding="utf-8")
+    write_json(job.file, {**job.asked, **found} | provenance(), indent=1)
 
 
 def training(settings: Mapping[str, Any], seed: int, tell: Tell, store: Path) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Analog layers, in the argument order of torch.nn."""
 
-from mho.nn.attention.layer import AnalogMultiheadAttention
+from mho.nn.attention import AnalogMultiheadAttention
 from mho.nn.conv import AnalogConv1d, AnalogConv2d, AnalogConv3d
 from mho.nn.conversion.convert import ConversionWarning, convert_, to_digital_
 from mho.nn.core.parameter import AnalogParameter

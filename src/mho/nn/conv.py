@@ -7,17 +7,18 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from mho.base.errors import complaint, wrong_type
+from mho.base.errors import complaint
 from mho.crossbar import Crossbar
-from mho.nn.core.affine import Affine
+from mho.nn.core.layer import ANALOG_OF, AnalogLayer, checked
+from mho.nn.core.matrix import Affine
 from mho.numerics.rng import child_key
 from mho.tile.patches import Geometry
 
 Numbers = int | Sequence[int]
 
 
-class _Convolution(nn.Module):
-    """The part that does not depend on the number of dimensions: one `Affine` for each group of channels."""
+class _Convolution(AnalogLayer):
+    """A convolution of any number of dimensions: one `Affine` for each group of channels."""
 
     digital: type[nn.Module]  # the torch layer
     bias: nn.Parameter | None
@@ -40,18 +41,9 @@ class _Convolution(nn.Module):
         shape = in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode
         self._begin(cast(Any, self.digital)(*shape), hardware, key)
 
-    @classmethod
-    def from_digital(cls, conv: nn.Module, hardware: Crossbar, key: int = 0) -> "_Convolution":
-        """The analog layer with the weights and bias of a digital one."""
-        layer = cls.__new__(cls)
-        layer._begin(conv, hardware, key)
-        return layer
-
-    def _begin(self, conv: Any, hardware: Crossbar, key: int) -> None:
+    def _begin(self, digital: Any, hardware: Crossbar, key: int) -> None:
         super().__init__()
-        if not isinstance(hardware, Crossbar):
-            raise wrong_type(f"{type(self).__name__}(hardware=...)", "hardware", hardware, "an mho.Crossbar")
-        self.hardware = hardware
+        conv, self.hardware = digital, checked(self, hardware)
         self.in_channels, self.out_channels, self.groups = conv.in_channels, conv.out_channels, conv.groups
         self.kernel_size, self.stride, self.dilation = conv.kernel_size, conv.stride, conv.dilation
         self.padding, self.padding_mode = conv.padding, conv.padding_mode
@@ -64,7 +56,6 @@ class _Convolution(nn.Module):
         self.parts = nn.ModuleList(Affine(w, b, hardware, k, self.geometry) for w, b, k in parts)
 
     def to_digital(self) -> nn.Module:
-        """The torch layer with the weights and bias that this one computes with."""
         weights, biases = zip(*(part.weight_and_bias() for part in self._affine()), strict=True)
         conv = cast(Any, self.digital)(
             self.in_channels, self.out_channels, self.kernel_size, self.stride, self.padding, self.dilation,
@@ -81,7 +72,7 @@ class _Convolution(nn.Module):
         return torch.cat(weights).reshape(self.out_channels, -1, *self.kernel_size)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """x (samples, in_channels, *spatial) or (in_channels, *spatial) -> the same with out_channels."""
+        """Convolve x (samples, in_channels, *spatial) or (in_channels, *spatial) -> the same with out_channels."""
         n = len(self.kernel_size)
         if x.ndim not in (n + 1, n + 2) or x.shape[-n - 1] != self.in_channels:
             spatial = ", ".join(("depth", "height", "width")[-n:])
@@ -140,7 +131,7 @@ class AnalogConv2d(_Convolution):
     Args:
         in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode: as in
             torch.nn.Conv2d; initial weights too.
-        hardware: what the layer is made of; with `Mapping(bias="analog")` the bias is a column of cells.
+        hardware: of the layer, see `mho.Crossbar`; with `Mapping(bias="analog")` the bias is a column of cells.
         key: 64-bit name of its randomness; `mho.convert_` gives each layer its own.
     Raises: MhoError for an input of another shape.
     Source: the unfolding of images onto a crossbar, Gokmen et al., Front. Neurosci. 11:538 (2017), section 2.
@@ -153,3 +144,7 @@ class AnalogConv3d(_Convolution):
     """`torch.nn.Conv3d` on crossbars; see `AnalogConv2d`."""
 
     digital = nn.Conv3d
+
+
+for _layer in (AnalogConv1d, AnalogConv2d, AnalogConv3d):
+    ANALOG_OF[_layer.digital] = _layer.from_digital

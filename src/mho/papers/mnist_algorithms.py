@@ -21,7 +21,8 @@ from mho.algorithms.rider import RIDER
 from mho.algorithms.tiki_taka import TikiTaka
 from mho.algorithms.tiki_taka_v2 import TikiTakaV2
 from mho.algorithms.two_stage import TwoStage
-from mho.base.config import from_dict, kebab, to_dict
+from mho.base.config import from_dict, to_dict
+from mho.base.registry import kebab
 from mho.crossbar import Crossbar
 from mho.crossbar import Mapping as Layout
 from mho.data import load

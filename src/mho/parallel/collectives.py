@@ -1,4 +1,4 @@
-"""Samples and outputs that change ranks, forward and on the way back."""
+"""Collective operations of autograd: samples and outputs that change ranks, forward and on the way back."""
 
 import math
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ MOST = 8  # numbers that describe a shape: how many dimensions, and their sizes
 
 
 def samples_of_ranks(where: str, x: torch.Tensor, group: Group) -> list[int]:
-    """How many samples x (samples, ...) has on each rank.
+    """Return the number of samples that x (samples, ...) has on each rank.
 
     Raises: MhoError on every rank, which names the caller `where`, if samples do not have the same shape on all.
     """
@@ -72,8 +72,10 @@ class Deal(torch.autograd.Function):
 
 
 def swap(parts: list[torch.Tensor], shapes: Sequence[tuple[int, ...]], group: Group) -> torch.Tensor:
-    """Sends the k-th part to rank k. Returns the numbers that the ranks have sent, one after the other, as one
-    flat tensor; shapes: of each rank's part."""
+    """Send the k-th part to rank k; return the numbers of all ranks, one after the other, as a flat tensor.
+
+    shapes: of each rank's part.
+    """
     where = parts[0].device
     sent = torch.cat([part.reshape(-1) for part in parts]).to(carrier(where, group))
     sizes = [math.prod(shape) for shape in shapes]

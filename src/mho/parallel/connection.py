@@ -14,7 +14,7 @@ from mho.nn.core.calls import Calls
 from mho.nn.core.matrix import AnalogMatrix
 from mho.nn.core.parameter import AnalogParameter
 from mho.optim import AnalogOptimizer
-from mho.parallel.digital import Gradients
+from mho.parallel.digital import DigitalGradients
 from mho.parallel.identity import compare
 from mho.parallel.parcel import Call, Parcel, factors_of, gather
 from mho.parallel.ranks import Group, group_of
@@ -26,8 +26,9 @@ CALL = "connect(model, optimizer)"
 def connect(
     model: nn.Module, optimizer: AnalogOptimizer, group: object = None, *, digital: bool = True
 ) -> "Connection":
-    """Makes the optimizer's step one step of all ranks, which hold the same arrays or, after `shard_rows_`, some
-    rows of them.
+    """Make the optimizer's step one step of all ranks.
+
+    The ranks hold the same arrays or, after `shard_rows_`, some rows of them.
 
     Each rank computes its own loss of its own samples, the mean over them. `optimizer.step` then gathers what the
     analog layers of all ranks have recorded, in the order (micro-batch, rank, call, sample), with d divided by
@@ -61,7 +62,7 @@ def connect(
 
 
 class Note(NamedTuple):
-    """What a rank tells the others besides tensors."""
+    """The message of a rank to the others, besides tensors."""
 
     setup: tuple[list[float], int]  # learning rates, number of blocks
     counts: list[tuple[int, ...]]
@@ -70,9 +71,9 @@ class Note(NamedTuple):
 
 
 class Connection:
-    """Ties this rank's optimizer to those of the others, see `connect`, which makes it.
+    """The tie of this rank's optimizer to those of the others, made by `connect`.
 
-    `optimizer.step` exchanges by itself. `gather` does it beforehand, for those who look at gradients between
+    `optimizer.step` exchanges by itself. `gather` does it beforehand, for code that looks at gradients between
     backward and step: clipping, a GradScaler, a logger.
     """
 
@@ -91,7 +92,7 @@ class Connection:
             if p.requires_grad and not isinstance(p, (AnalogParameter, DTensor))
         }
         self._scales = [p for p in trained.values() if p in alone]
-        self._gradients = Gradients({name: p for name, p in trained.items() if p not in alone})
+        self._gradients = DigitalGradients({name: p for name, p in trained.items() if p not in alone})
         self._calls = [m for m in model.modules() if isinstance(m, Calls)]
         for calls in self._calls:
             calls.rank, calls.ranks = self.rank, self.ranks
@@ -102,8 +103,9 @@ class Connection:
 
     @torch.no_grad()
     def gather(self) -> None:
-        """Exchanges now: `grad` of analog weights and of digital parameters becomes that of all ranks together,
-        the same on each, which may be scaled in place before the step.
+        """Exchange now: `grad` of analog weights and of digital parameters becomes that of all ranks together.
+
+        It is the same on each rank, and may be scaled in place before the step.
 
         Every rank has to call it, after the last backward of a step. Raises: MhoError if ranks have different
         learning rates.
@@ -147,7 +149,7 @@ class Connection:
 
 
 def _leave_alone(model: nn.Module) -> None:
-    """Tells DistributedDataParallel not to wait for gradients of analog matrices, nor to send their buffers."""
+    """Tell DistributedDataParallel not to wait for gradients of analog matrices, nor to send their buffers."""
     names = set(own_parameters(model))
     for name, module in model.named_modules():
         if isinstance(module, (AnalogMatrix, RowShard)):

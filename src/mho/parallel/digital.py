@@ -7,12 +7,12 @@ from mho.base.errors import complaint
 from mho.parallel.parcel import Parcel
 
 
-class Gradients:
-    """Keeps the gradient of each micro-batch, because sums of floating-point numbers depend on their order.
+class DigitalGradients:
+    """The gradients of each micro-batch, kept apart because sums of floating-point numbers depend on their order.
 
     One process that has the ranks' micro-batches one after the other adds ((g00 + g01) + g10) + g11, the first
-    number being the micro-batch and the second the rank. Of ranks that accumulate, all parts are sent; if someone
-    has changed `grad` since, such as by clipping, it is sent as it is.
+    number being the micro-batch and the second the rank. Ranks that accumulate send all parts. A `grad` that
+    was changed since, such as by clipping, is sent whole.
     """
 
     def __init__(self, params: dict[str, nn.Parameter]) -> None:
@@ -22,7 +22,7 @@ class Gradients:
             p.register_hook(_keeper(p, parts))
 
     def pack(self, parcel: Parcel) -> list[list[int]]:
-        """Puts the gradients in; the numbers of each parameter's, none if it has none."""
+        """Put the gradients in; return the numbers of each parameter's gradients, none if it has none."""
         numbers = []
         for (name, p), parts in zip(self.params.items(), self._parts, strict=True):
             g = p.grad
@@ -35,7 +35,7 @@ class Gradients:
         return numbers
 
     def unpack(self, answers: list[tuple[list[list[int]], list[torch.Tensor]]]) -> None:
-        """Gives each parameter the average; zeros stand for a rank without a gradient, if another has one."""
+        """Give each parameter the average; zeros stand for a rank without a gradient, if another has one."""
         for n, p in enumerate(self.params.values()):
             of_rank = [[tensors[k] for k in numbers[n]] for numbers, tensors in answers]
             longest = max(len(parts) for parts in of_rank)
@@ -50,7 +50,7 @@ class Gradients:
 
 
 def _keeper(p: nn.Parameter, parts: list[torch.Tensor]):
-    """A hook that adds p's gradient of each backward to the parts; the first after `zero_grad` starts anew."""
+    """Make a hook that adds p's gradient of each backward to the parts; the first after `zero_grad` starts anew."""
 
     def keep(g: torch.Tensor) -> None:
         if p.grad is None:

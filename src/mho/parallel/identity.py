@@ -1,4 +1,4 @@
-"""Whether all ranks hold the same numbers."""
+"""The comparison of the ranks: all must hold the same numbers."""
 
 import hashlib
 
@@ -14,9 +14,9 @@ from mho.parallel.rows import RowShard
 
 
 def assert_identical(model: nn.Module, group: object = None) -> None:
-    """Compares all tensors of the model's state, the hardware of its blocks and their keys by their hashes.
+    """Compare all tensors of the model's state, the hardware of its blocks and their keys by their hashes.
 
-    What ranks share between them is left out: the blocks of `shard_rows_`, the tensors of FSDP.
+    Parts that the ranks have dealt out among them are left out: the blocks of `shard_rows_`, the tensors of FSDP.
 
     Args:
         group: process group or one-dimensional DeviceMesh; None means all ranks, each of which must call it.
@@ -26,7 +26,7 @@ def assert_identical(model: nn.Module, group: object = None) -> None:
 
 
 def compare(where: str, model: nn.Module, group: dist.ProcessGroup | None) -> None:
-    """As `assert_identical`, for the caller `where`."""
+    """Compare as `assert_identical` does, for the caller `where`."""
     mine = _described(model)
     found: list[dict[str, str]] = [{}] * dist.get_world_size(group)
     dist.all_gather_object(found, mine, group=group)

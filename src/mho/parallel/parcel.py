@@ -1,4 +1,4 @@
-"""What each rank sends to all others: tensors of any shapes and a note about them."""
+"""Parcels that each rank sends to all others: tensors of any shapes and a note about them."""
 
 import math
 from typing import Any, NamedTuple
@@ -15,7 +15,7 @@ LINE = 16  # tensors begin at multiples of so many bytes, which suits every dtyp
 
 
 class Images(NamedTuple):
-    """`Patches`, without the patches: which of the tensors are the images, and how they are cut."""
+    """`Patches` in a parcel: the numbers of the tensors that are the images, and the cut."""
 
     tensors: list[int]
     geometry: Geometry
@@ -23,7 +23,7 @@ class Images(NamedTuple):
 
 
 class Call(NamedTuple):
-    """Factors of one call of a block: which of the tensors they are."""
+    """Factors of one call of a block, as numbers of tensors in a parcel."""
 
     place: Place
     x: int | Images
@@ -31,14 +31,14 @@ class Call(NamedTuple):
 
 
 class Parcel:
-    """Tensors on their way; what several blocks share is sent once."""
+    """Tensors on their way; a tensor that several blocks share is sent once."""
 
     def __init__(self) -> None:
         self.tensors: list[torch.Tensor] = []
         self._known: dict[tuple, int] = {}
 
     def add(self, tensor: torch.Tensor) -> int:
-        """The number of the tensor in the parcel."""
+        """Return the number of the tensor in the parcel."""
         name = tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype, tensor.device
         if name not in self._known:
             self._known[name] = len(self.tensors)
@@ -46,7 +46,7 @@ class Parcel:
         return self._known[name]
 
     def add_calls(self, learning: Learning) -> list[Call]:
-        """What a block has recorded; of convolutions the images."""
+        """Add the recorded factors of a block; of convolutions the images."""
         found = []
         for place, (x, d) in learning.calls():
             if isinstance(x, Patches):
@@ -58,7 +58,7 @@ class Parcel:
 
 
 def factors_of(call: Call, tensors: list[torch.Tensor], ranks: int, where: torch.device) -> Factors:
-    """The factors of a call on any rank, d divided by the number of ranks."""
+    """Return the factors of a call on any rank, d divided by the number of ranks."""
     if isinstance(call.x, Images):
         images = [tensors[n].to(where) for n in call.x.tensors]
         return Factors(Patches(images, call.x.geometry, call.x.cut), tensors[call.d].to(where) / ranks)
@@ -68,7 +68,7 @@ def factors_of(call: Call, tensors: list[torch.Tensor], ranks: int, where: torch
 def gather(
     note: Any, tensors: list[torch.Tensor], where: torch.device, group: Group
 ) -> list[tuple[Any, list[torch.Tensor]]]:
-    """Of all ranks, in order, the note (anything that pickles) and the tensors.
+    """Return of all ranks, in order, the note (anything that pickles) and the tensors.
 
     where: device of this rank's tensors.
     """
@@ -89,7 +89,7 @@ Kind = tuple[tuple[int, ...], torch.dtype]
 
 
 def _parts(line: torch.Tensor, kinds: list[Kind]) -> list[torch.Tensor]:
-    """The tensors of these kinds that lie in the bytes of a line, one after the other; not copies."""
+    """Return the tensors of these kinds that lie in the bytes of a line, one after the other; not copies."""
     parts, start = [], 0
     for shape, dtype in kinds:
         size = math.prod(shape) * dtype.itemsize
@@ -99,6 +99,6 @@ def _parts(line: torch.Tensor, kinds: list[Kind]) -> list[torch.Tensor]:
 
 
 def _room(kind: Kind) -> int:
-    """Bytes that a tensor takes in a line."""
+    """Return the bytes that a tensor takes in a line."""
     shape, dtype = kind
     return -(-math.prod(shape) * dtype.itemsize // LINE) * LINE

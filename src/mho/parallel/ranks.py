@@ -1,4 +1,4 @@
-"""Which processes take part."""
+"""The processes that take part: groups, meshes, and the device on which their tensors travel."""
 
 import torch
 import torch.distributed as dist
@@ -11,9 +11,9 @@ Group = dist.ProcessGroup | None
 
 
 def group_of(where: str, group: object) -> Group:
-    """A process group, that of a mesh, or None.
+    """Return a process group, that of a mesh, or None.
 
-    Raises: MhoError, which names the caller `where`, if it is something else or torch.distributed is not started.
+    Raises: MhoError, which names the caller `where`, for anything else, or if torch.distributed is not started.
     """
     if not (dist.is_available() and dist.is_initialized()):
         raise complaint(
@@ -32,5 +32,5 @@ def group_of(where: str, group: object) -> Group:
 
 
 def carrier(where: torch.device, group: Group) -> torch.device:
-    """The device on which tensors of the device `where` travel: gloo takes those of the CPU."""
+    """Return the device on which tensors of the device `where` travel: gloo takes those of the CPU."""
     return torch.device("cpu") if dist.get_backend(group) == "gloo" else where

@@ -1,4 +1,4 @@
-"""A matrix whose rows are dealt out to the ranks."""
+"""The rows of a matrix, dealt out to the ranks."""
 
 import itertools
 import math
@@ -11,13 +11,13 @@ from mho.base.errors import complaint
 from mho.nn.core import checkpoint
 from mho.nn.core.block import Block
 from mho.nn.core.matrix import AnalogMatrix
-from mho.nn.core.product import Layout, product
+from mho.nn.core.product import MatrixLayout, product
 from mho.parallel.collectives import Collect, Deal, samples_of_ranks, swap
 from mho.parallel.ranks import Group, group_of
 
 
 class Share(nn.ModuleDict):
-    """Some of the blocks of a matrix by their number there; loads them from the state of all."""
+    """Some of the blocks of a matrix by their number there, which are loaded from the state of all."""
 
     def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
         own = {k: v for k, v in state_dict.items() if k.removeprefix(prefix).partition(".")[0] in self}
@@ -25,11 +25,11 @@ class Share(nn.ModuleDict):
 
 
 class RowShard(nn.Module):
-    """What one rank holds of an `AnalogMatrix`: a share of its rows of blocks, each as it was, key included.
+    """The share of one rank of an `AnalogMatrix`: some of its rows of blocks, each unchanged, key included.
 
-    All ranks multiply together: each collects the inputs of all, multiplies its rows with them, and deals out the
-    outputs; errors travel the opposite way. So a block sees all samples, rank after rank, as that of one process
-    does which has the whole mini-batch, and learns from them without an exchange.
+    All ranks multiply together: each collects the inputs of all, multiplies its rows with them, and deals out
+    the outputs; errors travel the opposite way. So a block sees all samples, rank after rank, like a block of
+    one process that has the whole mini-batch, and learns from them without an exchange.
 
     Args:
         matrix: the whole one; it must have a row of blocks for each rank. Its blocks are shared, not copied.
@@ -58,9 +58,11 @@ class RowShard(nn.Module):
 
     @torch.compiler.disable
     def forward(self, x: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
-        """As of the whole matrix; every rank has to call it, with its own samples and the whole bias. torch.compile
-        leaves it as it is."""
-        layout: Layout = self.layout
+        """Multiply with the whole matrix; every rank has to call it, with its own samples and the whole bias.
+
+        torch.compile leaves it as it is.
+        """
+        layout: MatrixLayout = self.layout
         if layout.geometry is None:
             samples, places, shape = x.reshape(-1, x.shape[-1]), 1, x.shape[:-1]
         else:
@@ -77,7 +79,7 @@ class RowShard(nn.Module):
     def weight(self) -> torch.Tensor:
         """(out, in): the whole matrix that the network sees; a copy. Every rank has to ask for it."""
         width = len(self.layout.columns)
-        parts = [block.scaled_weight() for block in self.layout.blocks]
+        parts = [block.scaled_weight() for block in self.blocks.children() if isinstance(block, Block)]
         lines = [torch.cat(parts[n : n + width], dim=1) for n in range(0, len(parts), width)]
         own = torch.cat(lines)
         shapes = [(n, own.shape[1]) for n in self.widths]
@@ -96,7 +98,7 @@ class RowShard(nn.Module):
 
 
 def shard_rows_(model: nn.Module, group: object = None) -> nn.Module:
-    """Leaves each rank, in place, a share of the rows of blocks of every analog matrix; returns the model.
+    """Leave each rank, in place, a share of the rows of blocks of every analog matrix; return the model.
 
     A matrix with fewer rows of blocks than there are ranks stays whole on every rank; `Mapping.max_out` decides
     how many a matrix has. The tensors keep their names: the states of all ranks together are the state of the whole
@@ -128,7 +130,7 @@ def shard_rows_(model: nn.Module, group: object = None) -> nn.Module:
 
 
 def own_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
-    """What DistributedDataParallel and FSDP have to leave alone: all parameters of the blocks, by name.
+    """Return the parameters that DistributedDataParallel and FSDP have to leave alone: those of blocks, by name.
 
     `connect` tells DistributedDataParallel; for FSDP2 say
     `fully_shard(model, ignored_params={*own_parameters(model).values()})`.

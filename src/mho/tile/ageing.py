@@ -1,17 +1,41 @@
 """Cells between two writes: `age`, `reset` and `drift` change the hidden weights of a tile."""
 
 import math
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
 from weakref import WeakKeyDictionary
 
 import torch
 
 from mho.base.errors import complaint
+from mho.device.device import Cells, Device
 from mho.device.retention import Drift, Retention
 from mho.numerics.draw import draw_normal
 from mho.numerics.rng import Stream, call_key, next_event
-from mho.tile.composed import ComposedTile
-from mho.tile.tile import Tile
+
+
+class AgeingCells(Protocol):
+    """The part of a `Tile` that ageing works on: cells of one device each."""
+
+    key: int
+    shape: tuple[int, int]
+    device: Device
+    cells: torch.Tensor
+
+    @property
+    def parameters_of_cells(self) -> Cells: ...
+
+    def counters(self, name: str) -> memoryview: ...
+
+    def refresh(self) -> None: ...
+
+
+class Arrays(Protocol):
+    """A tile, or one of composed cells, which consists of several."""
+
+    shape: tuple[int, int]
+
+    def leaves(self) -> Sequence[AgeingCells]: ...
 
 
 class _Own(NamedTuple):
@@ -22,19 +46,19 @@ class _Own(NamedTuple):
     bias: torch.Tensor  # b
 
 
-_kept: WeakKeyDictionary[Tile, tuple[tuple[Retention, int], _Own]] = WeakKeyDictionary()
+_kept: WeakKeyDictionary[AgeingCells, tuple[tuple[Retention, int], _Own]] = WeakKeyDictionary()
 
 
-def age(tile: Tile | ComposedTile, steps: int = 1) -> None:
-    """Lets all cells of a tile decay and diffuse for some steps, those without a `Retention` not at all.
+def age(tile: Arrays, steps: int = 1) -> None:
+    """Let all cells of a tile decay and diffuse for some steps; cells without a `Retention` keep their weights.
 
-    Several steps at once are, up to rounding and to clips in between, what as many single ones do; their noise
-    is another. Training does this by itself, once a step. The hidden weights change; the reference stays.
+    Several steps at once equal as many single steps up to rounding, clips in between, and the noise drawn. Training
+    ages its arrays by itself, once a step. The hidden weights change; the reference stays.
     Raises: MhoError if steps is not an integer of at least 1.
     """
     if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
         raise complaint(f"age(steps={steps!r})", "steps must be an integer of at least 1")
-    for array in _arrays(tile):
+    for array in tile.leaves():
         retention = array.device.retention
         if retention is None or not (retention.lifetime or retention.diffusion):
             continue
@@ -46,11 +70,12 @@ def age(tile: Tile | ComposedTile, steps: int = 1) -> None:
         _write(array, w)
 
 
-def reset(tile: Tile | ComposedTile, column: int | None = None, *, where: torch.Tensor | None = None) -> None:
-    """Resets cells to their b + reset_noise xi, clipped to their bounds; to 0 exactly without a `Retention`.
+def reset(tile: Arrays, column: int | None = None, *, where: torch.Tensor | None = None) -> None:
+    """Reset cells to their b + reset_noise xi, clipped to their bounds; to 0 exactly without a `Retention`.
 
     Args:
-        column: only this one; where: only cells where this (out, in) bool matrix is true; else all.
+        column: of the cells that are reset; None for all columns.
+        where: (out, in) bool, true for the cells that are reset; None for all cells.
     Raises: MhoError if there is no such column, or for a matrix of another shape; nothing changes then.
     """
     if column is not None and not 0 <= column < tile.shape[1]:
@@ -58,7 +83,7 @@ def reset(tile: Tile | ComposedTile, column: int | None = None, *, where: torch.
     if where is not None and (where.dtype is not torch.bool or tuple(where.shape) != tile.shape):
         what = f"where is {where.dtype} of shape {tuple(where.shape)}"
         raise complaint("reset(where=...)", what, f"It must be bool and of shape (out, in) = {tile.shape}")
-    for array in _arrays(tile):
+    for array in tile.leaves():
         retention = array.device.retention or _IDEAL
         w = torch.zeros_like(array.cells) + _own(array, retention).bias
         if retention.reset_noise:
@@ -69,15 +94,15 @@ def reset(tile: Tile | ComposedTile, column: int | None = None, *, where: torch.
         _write(array, torch.where(chosen, w, array.cells))
 
 
-def drift(tile: Tile | ComposedTile, t: float, law: Drift) -> None:
-    """Lets the hidden weights of all cells, which are those of time t0, drift to time t: w (t/t0)^-nu.
+def drift(tile: Arrays, t: float, law: Drift) -> None:
+    """Let the hidden weights of all cells, given at time t0, drift to time t: w (t/t0)^-nu.
 
-    To go on from t, drift with `law.replace(t0=t)`: both together are the drift from the first t0.
+    To go on from t, drift with `law.replace(t0=t)`: both together equal the drift from the first t0.
     Raises: MhoError if t is not positive and finite.
     """
     if not 0 < t < math.inf:
         raise complaint(f"drift(t={t!r})", "t must be positive and finite")
-    for array in _arrays(tile):
+    for array in tile.leaves():
         nu = _spread(law.nu, law.nu_std, array, "drift")
         factor = torch.exp(-nu * math.log(t / law.t0))
         _write(array, array.cells * factor.to(array.cells.device))
@@ -86,15 +111,11 @@ def drift(tile: Tile | ComposedTile, t: float, law: Drift) -> None:
 _IDEAL = Retention(reset_noise=0.0)
 
 
-def _arrays(tile: Tile | ComposedTile) -> list[Tile]:
-    """The arrays of cells that a tile consists of."""
-    parts = getattr(tile, "parts", None)
-    return [tile] if parts is None else [array for part in parts for array in _arrays(part)]  # type: ignore[list-item]
+def _own(tile: AgeingCells, retention: Retention, steps: int = 1) -> _Own:
+    """Return the cells' own numbers: a pure function of the tile's key, kept as long as the tile lives.
 
-
-def _own(tile: Tile, retention: Retention, steps: int = 1) -> _Own:
-    """The cells' own numbers: a pure function of the tile's key, kept as long as the tile lives. They are computed
-    on the CPU, whose logarithms are not those of a GPU."""
+    They are computed on the CPU, whose logarithms differ from those of a GPU.
+    """
     what, kept = (retention, steps), _kept.get(tile)
     if kept is not None and kept[0] == what and kept[1].bias.device == tile.cells.device:
         return kept[1]
@@ -104,14 +125,14 @@ def _own(tile: Tile, retention: Retention, steps: int = 1) -> _Own:
     return own
 
 
-def _drawn_numbers(tile: Tile, retention: Retention, steps: int) -> _Own:
+def _drawn_numbers(tile: AgeingCells, retention: Retention, steps: int) -> _Own:
     lifetime = _spread(retention.lifetime, retention.lifetime_std, tile, "lifetime")
     size = _spread(retention.diffusion, retention.diffusion_std, tile, "diffusion")
     lost = torch.zeros_like(lifetime)
     if retention.lifetime:
         log = torch.log1p(-(1 / lifetime).clamp(max=1))
         lost = -torch.expm1(steps * log)
-        # What came early has decayed since: a geometric series.
+        # Early diffusion has decayed since: a geometric series.
         size = size * (torch.expm1(2 * steps * log) / torch.expm1(2 * log)).sqrt()
     else:
         size = size * math.sqrt(steps)
@@ -121,20 +142,20 @@ def _drawn_numbers(tile: Tile, retention: Retention, steps: int) -> _Own:
     return _Own(lost, size, bias)
 
 
-def _spread(value: float, std: float, tile: Tile, name: str) -> torch.Tensor:
+def _spread(value: float, std: float, tile: AgeingCells, name: str) -> torch.Tensor:
     if not (value and std):
         return torch.tensor(value, dtype=torch.float64)
     return value * (1 + std * draw_normal(tile.shape, tile.key, name)).abs()
 
 
-def _noise(tile: Tile, name: str) -> torch.Tensor:
-    """(out, in) of N(0, 1), anew each time."""
+def _noise(tile: AgeingCells, name: str) -> torch.Tensor:
+    """Draw (out, in) of N(0, 1), anew each time."""
     event = next_event(tile.counters("events"), Stream.AGE)
     return draw_normal(tile.shape, call_key(tile.key, Stream.AGE, event), name).to(tile.cells.device)
 
 
-def _write(tile: Tile, w: torch.Tensor) -> None:
-    """Hidden weights, clipped to the bounds."""
+def _write(tile: AgeingCells, w: torch.Tensor) -> None:
+    """Write hidden weights, clipped to the bounds."""
     p = tile.parameters_of_cells
     lower, upper = (torch.as_tensor(v, dtype=torch.float32, device=w.device) for v in (p.lower, p.upper))
     tile.cells.copy_(torch.minimum(torch.maximum(w, lower), upper))

@@ -1,62 +1,12 @@
-"""What a tile checks about vectors that come in and weights that come out, and how it complains."""
+"""Rules of shape for the arguments of a tile, and the complaints about them."""
 
 import functools
-import math
 from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 
 from mho.base.errors import MhoError, complaint, wrong_type
-from mho.tile.patches import Patches
-from mho.tile.readout import converters, on_gpu
-
-
-def factors(
-    x: torch.Tensor, d: torch.Tensor, lr: float, shape: tuple[int, int]
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """An update's arguments as contiguous float32; raises what is wrong with them."""
-    if not math.isfinite(lr):
-        raise complaint("Tile.update", f"lr is {lr}", "It must be finite")
-    out, n_in = shape
-    if not x.shape or x.shape[-1] != n_in:
-        raise wrong_shape("update", x, "in", shape)
-    if not d.shape or d.shape[-1] != out:
-        raise wrong_shape("update", d, "out", shape)
-    x, d = numbers(x), numbers(d)
-    samples, others = x.numel() // n_in, d.numel() // out
-    if samples != others:
-        what = f"x has {samples} samples and d has {others}"
-        raise complaint("Tile.update", what, "They must agree")
-    if x.is_cpu:
-        bad = converters(d).bad_factors(x.data_ptr(), d.data_ptr(), samples, n_in, out)
-    else:
-        bad = on_gpu().bad_factors(x.reshape(samples, n_in), d.reshape(samples, out))
-    for name, sample in zip("xd", bad, strict=True):
-        if sample >= 0:
-            what = f"{name} holds NaN or infinity in sample {sample}"
-            raise complaint("Tile.update", what, "Both must be finite")
-    return x, d
-
-
-def is_finite(x: torch.Tensor) -> bool:
-    """Whether x, of any shape, holds neither NaN nor infinity."""
-    if x.is_cpu and x.is_contiguous() and x.dtype is torch.float32:
-        return converters(x).first_bad(x.data_ptr(), 1, x.numel()) < 0
-    return bool(torch.isfinite(x).all())
-
-
-def patches(x: Patches, d: torch.Tensor, shape: tuple[int, int]) -> None:
-    """Complains about patches (samples, in) and d (samples, out) that do not fit a tile, or are not finite."""
-    expected = len(x), shape[0]
-    if x.shape[1] != shape[1] or tuple(d.shape) != expected:
-        what = (
-            f"x has shape {x.shape} and d {tuple(d.shape)}, but this tile is (out={shape[0]}, in={shape[1]})"
-        )
-        raise complaint("Tile.update", what, "x must be (samples, in) and d (samples, out)")
-    for name, parts in (("x", x.images), ("d", [d])):
-        if not all(map(is_finite, parts)):
-            raise complaint("Tile.update", f"{name} holds NaN or infinity", "Both must be finite")
 
 
 class Counts(NamedTuple):
@@ -71,7 +21,7 @@ class Counts(NamedTuple):
 def counts(
     n: torch.Tensor, column: int | None, row: int | None, shape: tuple[int, int], where: torch.device
 ) -> Counts:
-    """The arguments of `Tile.pulse`, checked; `where`: the tile's device."""
+    """Return the arguments of `Tile.pulse`, checked; `where`: the tile's device."""
     out, n_in = shape
     if column is None and row is None:
         first, rectangle, words = (0, 0), shape, "(out, in)"
@@ -103,7 +53,7 @@ def counts(
 
 
 def _whole(n: torch.Tensor) -> int:
-    """The sum of |n|, or -1 if its float32 numbers are not whole or too large."""
+    """Return the sum of |n|, or -1 if its float32 numbers are not whole or too large."""
     if n.is_cpu:
         return _counter()(n.data_ptr(), n.numel())
     return int(n.abs().double().sum()) if ((n.abs() < 2**24) & (n == n.round())).all() else -1
@@ -112,13 +62,13 @@ def _whole(n: torch.Tensor) -> int:
 @functools.cache
 def _counter() -> Callable[[int, int], int]:
     """Numba is loaded with the first pulse."""
-    from mho.kernels.cpu.whole import count_pulses
+    from mho.kernels.cpu.counted import count_pulses
 
     return count_pulses
 
 
 def no_such_line(verb: str, column: int | None, row: int | None, shape: tuple[int, int]) -> MhoError:
-    """The complaint about a line that a tile of this shape does not have, or about two lines."""
+    """Return the complaint about a line that a tile of this shape does not have, or about two lines."""
     if column is not None and row is not None:
         return complaint(f"Tile.{verb}", "both a column and a row are given", f"It {verb}s one line")
     kind, where, n = ("row", row, shape[0]) if column is None else ("column", column, shape[1])
@@ -126,12 +76,12 @@ def no_such_line(verb: str, column: int | None, row: int | None, shape: tuple[in
 
 
 def lines(x: torch.Tensor) -> torch.Tensor:
-    """x (..., n) as (samples, n), detached, float32 and contiguous; the same memory if that is what it is."""
+    """Return x (..., n) as (samples, n), detached, float32 and contiguous; the same memory if x is all that."""
     return numbers(x if x.ndim == 2 else x.reshape(-1, x.shape[-1]))
 
 
 def numbers(x: torch.Tensor) -> torch.Tensor:
-    """x detached, float32 and contiguous; x itself if that is what it is."""
+    """Return x detached, float32 and contiguous; x itself if it is all that."""
     if x.dtype is not torch.float32:
         x = x.to(torch.float32)
     if x.requires_grad:
@@ -142,7 +92,7 @@ def numbers(x: torch.Tensor) -> torch.Tensor:
 
 
 def wrong_shape(verb: str, value: torch.Tensor, line: str, shape: tuple[int, int]) -> MhoError:
-    """The complaint about a vector whose last dimension is not the number of `line` ("in" or "out") lines."""
+    """Return the complaint about a vector whose last dimension does not fit the "in" or "out" lines."""
     out, n_in = shape
     n = n_in if line == "in" else out
     letter = "x" if line == "in" else "d"
@@ -155,7 +105,7 @@ def wrong_shape(verb: str, value: torch.Tensor, line: str, shape: tuple[int, int
 
 
 def matrix(verb: str, name: str, value: torch.Tensor, shape: tuple[int, int]) -> None:
-    """Complains about a matrix that does not fit a tile of this shape."""
+    """Check that a matrix fits a tile of this shape and is finite."""
     if tuple(value.shape) == shape and value.is_meta:
         return
     if tuple(value.shape) != shape or not torch.isfinite(value).all():
@@ -165,7 +115,7 @@ def matrix(verb: str, name: str, value: torch.Tensor, shape: tuple[int, int]) ->
 
 
 def runaway(cells: torch.Tensor, law: object) -> MhoError:
-    """The complaint about a law that drove a weight to NaN or infinity."""
+    """Return the complaint about a law that drove a weight to NaN or infinity."""
     row, column = (~torch.isfinite(cells)).nonzero()[0].tolist()
     return complaint(
         f"{type(law).__name__}.up/down",

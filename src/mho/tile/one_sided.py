@@ -6,17 +6,18 @@ import torch
 
 from mho.base.errors import complaint, wrong_type
 from mho.base.records import NonNegative, Probability
+from mho.device.composed import ComposedCell
 from mho.device.device import Device
 from mho.device.pulses import Expected, Pulses, PulseScheme
 from mho.numerics.rng import Stream, child_key, next_event
 from mho.responses.constant import Constant
 from mho.tile.ageing import reset
-from mho.tile.composed import Cell, ComposedTile, total
-from mho.tile.tally import Tally, UpdateInfo
+from mho.tile.composed import ComposedTile
+from mho.tile.tally import Tally, UpdateInfo, total
 from mho.tile.tile import Tile
 
 
-class OneSided(Cell):
+class OneSided(ComposedCell):
     """w = g+ - g-: what raises the weight sends up pulses to g+, what lowers it sends up pulses to g-.
 
     Both devices see the same bit lines. Neither ever gets a down pulse, so both fill up; a refresh makes room: a
@@ -156,7 +157,7 @@ class OneSidedTile(ComposedTile):
         device = self.cell.device
         start = device.retention.reset if device.retention else 0.0
         places = (torch.arange(_POINTS, device=change.device, dtype=torch.float64) + 0.5) / _POINTS
-        q = device.gains[0] * device.response.q_up(start + change.double()[..., None] * places)
+        q = device.cell.up(start + change.double()[..., None] * places)
         n = change / device.dw_min * (1 / q.clamp(min=_LEAST)).mean(-1)
         return n.round().clamp(max=_MOST).to(torch.float32)
 

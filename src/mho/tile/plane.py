@@ -2,31 +2,30 @@
 
 import torch
 
-from mho.tile.views import Viewed
+from mho.tile.readout import Visible
 
 
-class Plane(Viewed):
+class Plane(Visible):
     """A matrix (out, in) float32 that the network sees and that is written digitally, line by line or whole.
 
-    It stands for an array that is programmed; what that costs, and how well it keeps its values, is not simulated.
+    It stands for an array that is programmed. The cost of that, and how well the array keeps its values, are not
+    simulated.
     """
 
     def __init__(self, w: torch.Tensor) -> None:
         super().__init__()
-        self.register_buffer("w", w.clone())
-        self.register_buffer(
-            "_touched", torch.ones(sum(w.shape), dtype=torch.uint8, device=w.device), persistent=False
-        )
-
-    w: torch.Tensor
+        self.shape = (w.shape[0], w.shape[1])
+        self._buffers["w"] = w.clone()  # by hand: torch refuses a buffer with the name of a property
+        marks = torch.ones(sum(w.shape), dtype=torch.uint8, device=w.device)
+        self.register_buffer("_touched", marks, persistent=False)
 
     @property
-    def touched(self) -> torch.Tensor:
-        """(out + in,) uint8: 1 for rows and columns that changed since whoever follows them cleared this."""
-        return self._buffers["_touched"]  # type: ignore[return-value]
+    def w(self) -> torch.Tensor:
+        """The numbers (out, in). Not a copy: write with `program`."""
+        return self._buffers["w"]  # type: ignore[return-value]
 
     def program(self, values: torch.Tensor, *, column: int | None = None, row: int | None = None) -> None:
-        """Writes one column (out,), one row (in,), or all (out, in)."""
+        """Write one column (out,), one row (in,), or all (out, in)."""
         if column is not None:
             self.w[:, column] = values
             self.touched[len(self.w) + column] = 1
@@ -36,7 +35,9 @@ class Plane(Viewed):
         else:
             self.w.copy_(values)
             self.touched.fill_(1)
+        self.wrote()
 
     def _load_from_state_dict(self, *args, **kwargs) -> None:
         super()._load_from_state_dict(*args, **kwargs)
         self.touched.fill_(1)
+        self.wrote()

@@ -1,33 +1,29 @@
-"""A crossbar of cells, and what one can do to it: forward, backward, read, update, pulse, program."""
+"""A crossbar of cells and the verbs that write to it; `mho.tile.readout` has those that read it."""
 
 import functools
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import Any
 
 import torch
 
 from mho.base.errors import complaint, wrong_type
-from mho.device.device import Cells, Device
+from mho.device.cell import Cells
+from mho.device.composed import ComposedCell
+from mho.device.device import Device
 from mho.device.io import IO, by_direction
 from mho.device.pulses import Exact, Expected, Pulses, PulseScheme
-from mho.numerics.rng import STREAMS, Stream, Use, next_event
+from mho.kernels.law.plan import KernelPlan, Sent, UpdateKernels
+from mho.kernels.update import update_kernels
+from mho.numerics.rng import STREAMS, Stream, next_event
 from mho.tile import arithmetic, checks, write_noise
 from mho.tile.patches import Patches
-from mho.tile.readout import multiply, read_line
+from mho.tile.readout import Readable, factors, patches
 from mho.tile.tally import Tally, UpdateInfo, total
-from mho.tile.views import Viewed
 
-if TYPE_CHECKING:
-    from mho.kernels.cpu.update import CpuKernels, Sent
-    from mho.kernels.gpu.update import GpuKernels
+_UP, _DOWN, _, _CLIPPED, _LINES, _ = map(int, Tally)  # an index as int costs a tenth of an IntEnum's
 
 
-_UP, _DOWN, _READS, _CLIPPED, _LINES = map(
-    int, list(Tally)[:5]
-)  # an index as int costs a tenth of an IntEnum's
-
-
-class Tile(Viewed):
+class Tile(Readable):
     """A crossbar of shape (out, in); row i is an output line, column j an input line.
 
     Args:
@@ -49,7 +45,7 @@ class Tile(Viewed):
     noise: torch.Tensor
     _apparent: torch.Tensor
     _offset: torch.Tensor
-    _kernels: "CpuKernels | GpuKernels | None"
+    _kernels: UpdateKernels | None
 
     def __init__(
         self,
@@ -86,7 +82,6 @@ class Tile(Viewed):
         planes = list({id(v): v for v in varying.values()}.values())
         where = {id(v): n for n, v in enumerate(planes)}
         self._plane_of = {n: where[id(v)] for n, v in varying.items()}
-        self._fields = tuple(drawn.fields)
         self._is_noisy = device.write_noise > 0
         shifted = isinstance(drawn.reference, torch.Tensor) or drawn.reference != 0
         self._is_apparent = shifted or self._is_noisy  # what is seen is not the hidden weight
@@ -116,18 +111,15 @@ class Tile(Viewed):
 
     @property
     def w(self) -> torch.Tensor:
-        """Apparent weight (out, in): hidden weight less the reference, plus write noise, if any. Not a copy: do not
-        write to it."""
+        """Apparent weight (out, in): hidden weight less the reference, plus write noise, if any.
+
+        Not a copy: do not write to it. After writing to `cells`, call `refresh`.
+        """
         return self._buffers["_apparent" if self._is_apparent else "cells"]  # type: ignore[return-value]
 
     @property
-    def touched(self) -> torch.Tensor:
-        """(out + in,) uint8: 1 for rows and columns that changed since whoever follows them cleared this."""
-        return self._buffers["_touched"]  # type: ignore[return-value]
-
-    @property
     def granularity(self) -> float:
-        """dw_min of the device: what scales an update and a transfer's threshold [weight units]."""
+        """dw_min of the device, which scales an update and a transfer's threshold [weight units]."""
         return float(self.device.dw_min)
 
     @property
@@ -140,10 +132,10 @@ class Tile(Viewed):
         """The cells' own parameters, as drawn or loaded."""
         planes = self.planes.unbind()
         values = self._scalars | {name: planes[n] for name, n in self._plane_of.items()}
-        return Cells.of(values, self._fields, self.reference if self.reference.numel() else 0.0)
+        return Cells.of(self.device.response, values, self.reference if self.reference.numel() else 0.0)
 
     def saturated(self) -> int:
-        """How many cells sit at one of their bounds."""
+        """Count the cells that sit at one of their bounds."""
         p = self.parameters_of_cells
         return int(
             (
@@ -152,32 +144,14 @@ class Tile(Viewed):
             ).sum()
         )
 
-    # -- reading
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """x (..., in) -> y (..., out), through the forward converters."""
-        return self._product(self.w.mT, x, "forward", Stream.FORWARD)
-
-    def backward(self, d: torch.Tensor) -> torch.Tensor:
-        """d (..., out) -> (..., in), through the backward converters."""
-        return self._product(self.w, d, "backward", Stream.BACKWARD)
-
-    def read(self, column: int | None = None, *, row: int | None = None) -> torch.Tensor:
-        """One column (out,), one row (in,), or without arguments all columns (out, in), through the transfer
-        converters: one output conversion a line."""
-        out, n_in = self.shape
-        if row is None and column is not None and -n_in <= column < n_in:
-            return self._read(1, column % n_in)
-        if column is None and row is not None and -out <= row < out:
-            return self._read(0, row % out)
-        if column is None and row is None:
-            return torch.stack([self._read(1, j) for j in range(n_in)], dim=1)
-        raise checks.no_such_line("read", column, row, self.shape)
+    def leaves(self) -> list["Tile"]:
+        """Return the arrays of single devices that this array consists of: itself."""
+        return [self]
 
     # -- writing
 
     def update(self, x: torch.Tensor | Patches, d: torch.Tensor, lr: float) -> UpdateInfo:
-        """Asks the cells for w + lr d x^T, summed over the samples, in order.
+        """Ask the cells for w + lr d x^T, summed over the samples, in order.
 
         Args:
             x: (in,) or (samples, in), input lines; d: (out,) or (samples, out), the error, minus dL/dy. The
@@ -188,9 +162,9 @@ class Tile(Viewed):
         """
         lr = float(lr)
         if isinstance(x, Patches):
-            checks.patches(x, d, self.shape)
+            patches(x, d, self.shape)
             return total(self.update(*pair, lr) for pair in self._parts(x, d))
-        x, d = checks.factors(x, d, lr, self.shape)
+        x, d = factors(x, d, lr, self.shape)
         if x.device != self._buffers["cells"].device:  # type: ignore[union-attr]
             what = f"x and d are on {x.device} and the tile on {self.cells.device}"
             raise complaint("Tile.update", what, "They must agree", "move one of them")
@@ -198,12 +172,13 @@ class Tile(Viewed):
             return self._send(x, d, lr, self.pulses)
         x, d = x.reshape(-1, self.shape[1]), d.reshape(-1, self.shape[0])
         before = self.cells.clone() if self._is_noisy else None
-        arithmetic.add(self.cells, x, d, lr, self.pulses, self.device.response, self.parameters_of_cells)
+        arithmetic.add(self.cells, x, d, lr, self.pulses, self.parameters_of_cells)
         return self._calculated(before)
 
     def pulse(self, n: torch.Tensor, *, column: int | None = None, row: int | None = None) -> UpdateInfo:
-        """Sends exactly |n| pulses, up where n > 0 and down where n < 0, whatever `pulses` says about updates;
-        a tile whose `pulses` is `Expected` or `Exact` changes as they do for dw = n dw_min.
+        """Send exactly |n| pulses, up where n > 0 and down where n < 0, whatever `pulses` says about updates.
+
+        A tile whose `pulses` is `Expected` or `Exact` changes as they do for dw = n dw_min.
 
         Args:
             n: numbers of pulses, float or int, whole and less than 2^24: (out, in), or (out,) for one column,
@@ -215,8 +190,8 @@ class Tile(Viewed):
         place = slice(row, row + n.shape[0]), slice(column, column + n.shape[1])
         before = self.cells[place].clone() if self._is_noisy else None
         if not isinstance(self.pulses, Pulses):
-            law, cells = self.device.response, self.parameters_of_cells
-            arithmetic.send(self.cells, n, row, column, self.granularity, self.pulses, law, cells)
+            p = self.parameters_of_cells
+            arithmetic.send(self.cells, n, row, column, self.granularity, self.pulses, p)
             return self._calculated(before, (row, column))
         event = next_event(self.counters("events"), Stream.C2C)
         if not total:
@@ -225,14 +200,15 @@ class Tile(Viewed):
         return self._counted(sent, before, (row, column))
 
     def program(self, w: torch.Tensor) -> None:
-        """Writes the apparent weight (out, in), exactly but clipped to the bounds of the cells."""
+        """Write the apparent weight (out, in), exactly but clipped to the bounds of the cells."""
         checks.matrix("program", "w", w, self.shape)
         self.tally[Tally.PROGRAMS] += 1
         self._write(w)
 
     def subtract(self, reference: torch.Tensor) -> None:
-        """From now on the apparent weight is the present one less `reference` (out, in) [weight units]: the
-        tile's reference array is programmed with it, on top of what it holds. Hidden weights stay.
+        """Subtract `reference` (out, in) [weight units] from the apparent weight, from now on.
+
+        The tile's reference array is programmed with it, on top of what it holds. Hidden weights stay.
 
         A state of this tile fits only into tiles that have a reference too: call `subtract` before loading it.
         Raises: MhoError if the reference has another shape or is not finite; nothing changes then.
@@ -255,27 +231,16 @@ class Tile(Viewed):
         self.refresh()
 
     def refresh(self) -> None:
-        """Recomputes the apparent weight after the hidden one was written other than by pulses; its noise stays."""
+        """Recompute the apparent weight after the hidden one was written other than by pulses; its noise stays."""
+        self.wrote()
         self.touched.fill_(1)
         if self._is_noisy:
             write_noise.combine(self)
         elif self.reference.numel():
             torch.sub(self.cells, self.reference, out=self._apparent)
 
-    def _read(self, dim: int, where: int) -> torch.Tensor:
-        self.counters("tally")[_READS] += 1
-        use = Use(self.key, Stream.READ, next_event(self.counters("events"), Stream.READ))
-        return read_line(self.w, dim, where, self.io["transfer"], use)
-
-    def _product(self, matrix: torch.Tensor, x: torch.Tensor, direction: str, stream: Stream) -> torch.Tensor:
-        if x.shape[-1:] != matrix.shape[:1]:
-            raise checks.wrong_shape(direction, x, "in" if direction == "forward" else "out", self.shape)
-        use = Use(self.key, stream, next_event(self.counters("events"), stream))
-        y = multiply(matrix, checks.lines(x), self.io[direction], use, f"Tile.{direction}")
-        return y.reshape(*x.shape[:-1], matrix.shape[1])
-
     def _parts(self, x: Patches, d: torch.Tensor) -> Iterable[tuple[torch.Tensor, torch.Tensor]]:
-        """x and d as tensors, some samples at a time; as one matrix where their sum is what counts."""
+        """Return x and d as tensors, some samples at a time; as one matrix where only their sum counts."""
         if isinstance(self.pulses, Exact) or (
             isinstance(self.pulses, Expected) and not self.pulses.per_sample
         ):
@@ -296,8 +261,9 @@ class Tile(Viewed):
         return self._counted(kernels.update(x, d, lr, pulses, event), before)
 
     def _counted(
-        self, sent: "Sent", before: torch.Tensor | None = None, at: tuple[int, int] = (0, 0)
+        self, sent: Sent, before: torch.Tensor | None = None, at: tuple[int, int] = (0, 0)
     ) -> UpdateInfo:
+        self.wrote()
         if sent.bad >= 0:
             raise checks.runaway(self.cells, self.device.response)
         if before is not None:
@@ -310,7 +276,8 @@ class Tile(Viewed):
         return UpdateInfo(sent.up, sent.down, sent.clipped, sent.lines)
 
     def _calculated(self, before: torch.Tensor | None, at: tuple[int, int] = (0, 0)) -> UpdateInfo:
-        """What ends a change of the cells without pulses."""
+        """Finish a change of the cells without pulses."""
+        self.wrote()
         if isinstance(self.pulses, Expected) and not torch.isfinite(self.cells).all():
             raise checks.runaway(self.cells, self.device.response)
         self.refresh()
@@ -318,20 +285,19 @@ class Tile(Viewed):
             write_noise.rewrite(self, before, at)
         return UpdateInfo(0, 0, 0, 0)
 
-    def _ready(self) -> "CpuKernels | GpuKernels":
-        """The compiled update for where the cells are: sending a state_dict to another process moves them."""
+    def _ready(self) -> UpdateKernels:
+        """Return the compiled update for the cells' memory: sending a state_dict to another process moves it."""
         kernels, address = self._kernels, self._buffers["cells"].data_ptr()  # type: ignore[union-attr]
         if kernels is None or self._address != address:
             kernels, self._address = self._load(), address
         return kernels
 
-    def _load(self) -> "CpuKernels | GpuKernels":
+    def _load(self) -> UpdateKernels:
         """The compiled update for the device that the cells' memory is on."""
-        from mho.kernels.attach import kernels_of
-
         reference = self._offset if self._is_noisy else self.reference
         buffers = (self.cells, self.planes, self._apparent, reference, self.counts, self.touched)
-        self._kernels = kernels_of(self.device, self.parameters_of_cells, buffers, self.key)
+        plan = KernelPlan.of(self.device, self.parameters_of_cells.values())
+        self._kernels = update_kernels(plan, buffers, self.key)
         return self._kernels
 
     def forget(self) -> None:
@@ -344,3 +310,18 @@ class Tile(Viewed):
 
     def extra_repr(self) -> str:
         return f"out={self.shape[0]}, in={self.shape[1]}, device={self.device}"
+
+
+def new_tile(
+    w: torch.Tensor,
+    device: Device | ComposedCell,
+    io: Any = None,
+    pulses: PulseScheme | None = None,
+    key: int = 0,
+    *,
+    count_cells: bool = False,
+) -> Any:
+    """Make `Tile(...)` of a device, or the tile of a composed cell; the arguments are those of `Tile`."""
+    if isinstance(device, ComposedCell):
+        return device.tile(w, io, Pulses() if pulses is None else pulses, key, count_cells)
+    return Tile(w, device, io, pulses, key, count_cells=count_cells)

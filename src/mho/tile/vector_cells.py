@@ -7,17 +7,18 @@ from typing import Any, Literal
 import torch
 
 from mho.base.errors import complaint
+from mho.device.composed import ComposedCell, check_device
 from mho.device.device import Device
 from mho.device.pulses import PulseScheme
 from mho.numerics.rng import Stream, call_key, child_key, next_event
-from mho.tile.composed import Cell, ComposedTile, check_device, new_tile, total
-from mho.tile.tally import UpdateInfo
-from mho.tile.tile import Tile
+from mho.tile.composed import ComposedTile
+from mho.tile.tally import UpdateInfo, total
+from mho.tile.tile import Tile, new_tile
 
 Policy = Literal["all", "first", "sequential", "random"]
 
 
-class Vector(Cell):
+class Vector(ComposedCell):
     """w = sum of gammas[k] w_k: several devices hold one weight.
 
     Each device that `policy` chooses for an update is asked for lr d x^T, or its opposite where its gamma is
@@ -31,7 +32,7 @@ class Vector(Cell):
     Source: aihwkit 1.2.0, VectorUnitCell (gamma_vec, update_policy), which does not look at a gamma's sign.
     """
 
-    devices: tuple[Device | Cell, ...]
+    devices: tuple[Device | ComposedCell, ...]
     gammas: tuple[float, ...] = ()
     policy: Policy = "all"
 
@@ -58,7 +59,7 @@ class Vector(Cell):
         return VectorTile(w, self.devices, gammas, self.policy, io, pulses, key, count_cells)
 
 
-class Reference(Cell):
+class Reference(ComposedCell):
     """w = w_0 - w_1, where only w_0 is updated: each cell has another one for its zero.
 
     The reference starts at 0; `tile.parts[1].program(...)` writes it, and it ages as its device does. A
@@ -70,8 +71,8 @@ class Reference(Cell):
     Source: aihwkit 1.2.0, ReferenceUnitCell.
     """
 
-    device: Device | Cell = Device()
-    reference_device: Device | Cell | None = None
+    device: Device | ComposedCell = Device()
+    reference_device: Device | ComposedCell | None = None
 
     def validate(self) -> None:
         for name in ("device", "reference_device"):
@@ -91,7 +92,7 @@ class VectorTile(ComposedTile):
     def __init__(
         self,
         w: torch.Tensor,
-        devices: Sequence[Device | Cell],
+        devices: Sequence[Device | ComposedCell],
         gammas: Sequence[float],
         policy: Policy,
         io: Any,

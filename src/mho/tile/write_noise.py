@@ -4,19 +4,35 @@ The part is state, not reading noise: it stays until the cell is written again. 
 in `_offset` the reference less the noise, which stands for the reference in all kernels.
 """
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 import torch
 
+from mho.device.device import Device
 from mho.numerics.rng import Stream, call_key, next_event, split
 
-if TYPE_CHECKING:
-    from mho.tile.tile import Tile
+
+class NoisyCells(Protocol):
+    """The part of a `Tile` that write noise works on."""
+
+    key: int
+    shape: tuple[int, int]
+    device: Device
+    cells: torch.Tensor
+    noise: torch.Tensor
+    reference: torch.Tensor
+    _apparent: torch.Tensor
+    _offset: torch.Tensor
+
+    @property
+    def granularity(self) -> float: ...
+
+    def counters(self, name: str) -> memoryview: ...
 
 
-def rewrite(tile: "Tile", before: torch.Tensor | None = None, at: tuple[int, int] = (0, 0)) -> None:
-    """Draws the write noise of a tile anew: write_noise dw_min xi, for the cells that differ from `before`.
+def rewrite(tile: NoisyCells, before: torch.Tensor | None = None, at: tuple[int, int] = (0, 0)) -> None:
+    """Draw the write noise of a tile anew: write_noise dw_min xi, for the cells that differ from `before`.
 
     Args:
         before: hidden weights of all cells (out, in), or of those of a rectangle; None for all cells, whose
@@ -49,8 +65,8 @@ def rewrite(tile: "Tile", before: torch.Tensor | None = None, at: tuple[int, int
     combine(tile)
 
 
-def combine(tile: "Tile") -> None:
-    """The apparent weights from the hidden ones, the reference and the noise."""
+def combine(tile: NoisyCells) -> None:
+    """Compute the apparent weights from the hidden ones, the reference and the noise."""
     reference = tile.reference if tile.reference.numel() else tile.cells.new_zeros(())
     torch.sub(reference, tile.noise, out=tile._offset)
     torch.sub(tile.cells, tile._offset, out=tile._apparent)

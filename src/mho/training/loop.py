@@ -1,4 +1,4 @@
-"""Trains one network from its specification to its run folder; it can be stopped and resumed at any batch."""
+"""The loop of a run, from its specification to its folder, which can be stopped and resumed at any batch."""
 
 import contextlib
 import os
@@ -7,19 +7,18 @@ from typing import Any, Protocol
 
 import torch
 
-import mho
-from mho.base.config import kebab
 from mho.base.errors import complaint
 from mho.base.provenance import provenance
 from mho.base.signals import Interrupted, stop_signals
-from mho.data import load
+from mho.data.dataset import load
+from mho.numerics.threads import deterministic, get_threads, set_threads
 from mho.training.folder import RunFolder
 from mho.training.session import Row, Session
-from mho.training.spec import RunSpec
+from mho.training.spec import RunSpec, algorithm_name
 
 
 class Watch(Protocol):
-    """What is told about a run's progress."""
+    """A listener to a run: called after each batch, after each epoch, and at the end."""
 
     def batch(self, session: Session) -> None: ...
     def epoch(self, session: Session, row: Row) -> None: ...
@@ -35,22 +34,23 @@ def train(
     checkpoint_every: int = 1,
     where: str = "cpu",
 ) -> dict[str, Any]:
-    """Trains a network and returns what it also writes to `folder`/result.json.
+    """Train a network and return the result that is also written to `folder`/result.json.
 
     Args:
         spec: the run.
-        folder: its folder; a new one, or that of the same run with `resume`.
+        folder: a new folder, or the one of the same run with `resume`.
         resume: go on from the folder's checkpoint; a finished run returns its result at once.
-        watch: told about each batch and epoch.
+        watch: a listener, called after each batch and epoch.
         checkpoint_every: epochs between two checkpoints; one is also written on SIGINT and SIGTERM.
         where: "cpu", or "cuda" for a GPU; a run may go on elsewhere, with sums in another order.
 
-    Raises `MhoError` for missing data, a GPU that is not there, a folder that holds another run and a loss that is
-    not finite, and `Interrupted` after a signal.
+    Raises:
+        MhoError: data are missing, there is no GPU, the folder holds another run, or the loss is not finite.
+        Interrupted: a signal came.
     """
     if where not in ("cpu", "cuda") or (where == "cuda" and not torch.cuda.is_available()):
-        what = "it is neither cpu nor cuda" if where not in ("cpu", "cuda") else "torch finds no CUDA GPU"
-        raise complaint(f"--where {where}", what, fix="leave it out: the CPU trains too")
+        wrong = "it is neither cpu nor cuda" if where not in ("cpu", "cuda") else "torch finds no CUDA GPU"
+        raise complaint(f"train(where={where!r})", wrong, fix="leave it out: the CPU trains too")
     files = RunFolder(folder)
     session = Session(spec, load(spec.data, spec.data_dir), where)
     files.start(spec, resume)
@@ -60,9 +60,8 @@ def train(
     if resume and (state := files.checkpoint()) is not None:
         session.load_state_dict(state)
     if session.epoch > spec.epochs:
-        raise complaint(
-            f"--epochs {spec.epochs}", f"the run in {folder} has {session.epoch} epochs behind it"
-        )
+        wrong = f"the run in {folder} has {session.epoch} epochs behind it"
+        raise complaint(f"RunSpec(epochs={spec.epochs})", wrong)
     with stop_signals() as stop, _threads(spec), contextlib.ExitStack() as closing:
         if watch is not None:
             closing.callback(watch.close)
@@ -87,20 +86,20 @@ def train(
 
 @contextlib.contextmanager
 def _threads(spec: RunSpec) -> Iterator[None]:
-    """The run's threads, and afterwards those of before."""
-    torch_threads, own_threads = torch.get_num_threads(), mho.get_threads()
+    """Use the run's threads inside the block, and the earlier ones afterwards."""
+    torch_threads, own_threads = torch.get_num_threads(), get_threads()
     if spec.threads:
         torch.set_num_threads(spec.threads)
-        mho.set_threads(spec.threads)
+        set_threads(spec.threads)
     if spec.deterministic:
-        mho.deterministic(True)
+        deterministic(True)
     try:
         yield
     finally:
         if spec.deterministic:
-            mho.deterministic(False)
+            deterministic(False)
         torch.set_num_threads(torch_threads)
-        mho.set_threads(own_threads)
+        set_threads(own_threads)
 
 
 def _save(files: RunFolder, session: Session) -> None:
@@ -139,8 +138,3 @@ def _finish(files: RunFolder, session: Session) -> dict[str, Any]:
     save(curves(session.rows, title), files.path / "curves")
     files.write_json("result.json", result)
     return result
-
-
-def algorithm_name(spec: RunSpec) -> str:
-    """`digital`, or the algorithm's name as the command line spells it."""
-    return "digital" if spec.hardware is None else kebab(type(spec.hardware.algorithm).__name__)

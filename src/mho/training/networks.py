@@ -1,23 +1,20 @@
-"""The networks of the papers, digital: `mho.convert_` makes them analog."""
+"""Digital networks of the papers; `mho.convert_` makes them analog."""
 
 import itertools
-from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
 from mho.base.errors import complaint
-from mho.data import Dataset
-
-if TYPE_CHECKING:
-    from mho.training.spec import RunSpec
+from mho.data.dataset import Dataset
+from mho.training.plan import Plan
 
 ACTIVATIONS = {"sigmoid": nn.Sigmoid, "tanh": nn.Tanh, "relu": nn.ReLU}
 SMALLEST = 16  # sides of an image that LeNet's two 5 x 5 kernels and two poolings leave something of
 
 
-def network(spec: "RunSpec", data: Dataset) -> nn.Sequential:
-    """The digital network: (batch, features) in [0, 1] to (batch, classes) log-probabilities.
+def network(spec: Plan, data: Dataset) -> nn.Sequential:
+    """Return the digital network of a run: (batch, features) in [0, 1] to (batch, classes) log-probabilities.
 
     Raises: MhoError for images that are too small for `lenet`.
     """
@@ -29,7 +26,12 @@ def network(spec: "RunSpec", data: Dataset) -> nn.Sequential:
 
 
 def fcn(widths: list[int], activation: str) -> nn.Sequential:
-    """Fully connected: inputs, hidden units..., classes; with the activation after each hidden layer."""
+    """Return a fully connected network.
+
+    Args:
+        widths: inputs, hidden units of each layer, classes.
+        activation: a key of `ACTIVATIONS`; it follows each hidden layer.
+    """
     layers: list[nn.Module] = []
     for n_in, n_out in itertools.pairwise(widths):
         layers += [nn.Linear(n_in, n_out), ACTIVATIONS[activation]()]
@@ -37,14 +39,18 @@ def fcn(widths: list[int], activation: str) -> nn.Sequential:
 
 
 def lenet(image: tuple[int, int] = (28, 28), classes: int = 10) -> nn.Sequential:
-    """The convolutional network of the papers for grey images (height, width) [pixels]: 80,202 weights for 28 x 28.
+    """Return the convolutional network of the papers for grey images: 80,202 weights for 28 x 28 pixels.
 
+    Args:
+        image: (height, width) [pixels]; classes: number of classes.
+    Raises: MhoError for images that are too small.
     Source: arXiv 2502.06309, appendix K; its second tanh after a pooling is theirs.
     """
     height, width = image
     if min(image) < SMALLEST:
-        what = f"the images are {height} x {width} pixels"
-        raise complaint("--network lenet", what, f"It needs {SMALLEST} x {SMALLEST}", "choose --data mnist")
+        wrong = f"the images are {height} x {width} pixels"
+        need = f"It needs {SMALLEST} x {SMALLEST}"
+        raise complaint("RunSpec(network='lenet')", wrong, need, "pass data='mnist'")
     left = ((height - 4) // 2 - 4) // 2 * (((width - 4) // 2 - 4) // 2)
     return nn.Sequential(
         nn.Unflatten(1, (1, height, width)),

@@ -1,4 +1,4 @@
-"""The moving parts of a run: model, optimizer, schedule, position and sums, saved and restored as one."""
+"""The moving parts of a run, saved and restored as one: model, optimizer, schedule, position and sums."""
 
 import math
 import time
@@ -7,9 +7,11 @@ from typing import Any
 import torch
 from torch import nn
 
-import mho
 from mho.base.errors import complaint
-from mho.data import Dataset
+from mho.data.dataset import Dataset
+from mho.diagnostics.pulses import pulse_report
+from mho.nn.conversion.convert import convert_
+from mho.optim import AnalogOptimizer
 from mho.training.networks import network
 from mho.training.spec import RunSpec, order
 
@@ -20,28 +22,30 @@ TEST_BATCH = 1000
 class Session:
     """A run between two checkpoints.
 
-    `state_dict` holds all that the future depends on: restored in the middle of an epoch, a session goes
-    on as if it had never stopped.
+    `state_dict` holds everything that the future depends on. A session that is restored in the middle of an
+    epoch goes on as if it had never stopped.
 
     Args:
-        spec: the run; data: what it names; where: "cpu", or "cuda" for a GPU.
+        spec: the run.
+        data: the data set that `spec` names.
+        where: "cpu", or "cuda" for a GPU.
     """
 
     def __init__(self, spec: RunSpec, data: Dataset, where: str = "cpu") -> None:
         self.spec, self.data, self.where = spec, data.to(where), where
         self.model = network(spec, data)
         if spec.hardware is not None:
-            mho.convert_(self.model, spec.hardware, key=spec.seed)
+            convert_(self.model, spec.hardware, key=spec.seed)
         self.model.to(where)
         self.optimizer: torch.optim.Optimizer
         if spec.hardware is None:
             self.optimizer = torch.optim.SGD(self.model.parameters(), lr=spec.lr)
         else:
-            self.optimizer = mho.AnalogOptimizer(self.model, lr=spec.lr)
+            self.optimizer = AnalogOptimizer(self.model, lr=spec.lr)
         never = spec.epochs + 1
         self.schedule = torch.optim.lr_scheduler.StepLR(self.optimizer, spec.lr_step or never, spec.lr_decay)
         self.epoch = 0  # epochs done
-        self.batch = 0  # batches done in the present one
+        self.batch = 0  # batches done in the present epoch
         self.rows: list[Row] = []
         self._begin_epoch()
 
@@ -51,15 +55,16 @@ class Session:
 
     @property
     def batches(self) -> int:
-        """Batches in an epoch."""
+        """The number of batches in an epoch."""
         return math.ceil(len(self.data.x_train) / self.spec.batch_size)
 
     @property
     def lr(self) -> float:
+        """The present learning rate [weight units / gradient]."""
         return float(self.optimizer.param_groups[0]["lr"])
 
     def step(self) -> None:
-        """Trains on the next batch; `MhoError`, before any weight changes, if the loss is not finite."""
+        """Train on the next batch. Raises: MhoError for a loss that is not finite, before any weight changes."""
         start = time.perf_counter()
         chosen = self._order[self.batch * self.spec.batch_size :][: self.spec.batch_size]
         x, y = self.data.x_train[chosen], self.data.y_train[chosen]
@@ -70,7 +75,7 @@ class Session:
             raise complaint(
                 "train",
                 f"the loss is {value} in epoch {self.epoch + 1}, batch {self.batch + 1}, at lr = {self.lr:g}",
-                fix="lower --lr, or look at the bounds and the noise of the device",
+                fix="lower `lr`, or look at the bounds and the noise of the device",
             )
         self.optimizer.zero_grad()
         loss.backward()
@@ -82,7 +87,7 @@ class Session:
         self.seconds += time.perf_counter() - start
 
     def end_epoch(self) -> Row:
-        """Tests the network, moves the schedule, and returns the epoch's line of metrics."""
+        """Test the network, move the schedule, and return the epoch's line of metrics."""
         start = time.perf_counter()
         test_loss, test_accuracy = self.test()
         row: Row = {
@@ -97,7 +102,7 @@ class Session:
             row |= {f"pulses_up_{array}": counts["up"], f"pulses_down_{array}": counts["down"]}
         row["seconds"] = round(self.seconds + time.perf_counter() - start, 3)
         self.schedule.step()
-        if isinstance(self.optimizer, mho.AnalogOptimizer):
+        if isinstance(self.optimizer, AnalogOptimizer):
             self.optimizer.observe(row["train_loss"])
         self.rows.append(row)
         self.epoch += 1
@@ -106,7 +111,7 @@ class Session:
 
     @torch.no_grad()
     def test(self) -> tuple[float, float]:
-        """Mean loss and accuracy (0 to 1) on the test images."""
+        """Return mean loss and accuracy (0 to 1) on the test images."""
         self.model.eval()
         loss, hits, n = 0.0, 0, len(self.data.x_test)
         for x, y in zip(self.data.x_test.split(TEST_BATCH), self.data.y_test.split(TEST_BATCH), strict=True):
@@ -117,11 +122,11 @@ class Session:
         return loss / n, hits / n
 
     def arrays(self) -> dict[str, dict[str, Any]]:
-        """{array: counts since the start, summed over layers}; empty for a digital run."""
+        """Return {array: counts since the start, summed over layers}, which is empty for a digital run."""
         found: dict[str, dict[str, Any]] = {}
         if self.spec.hardware is None:
             return found
-        for line in mho.pulse_report(self.model):
+        for line in pulse_report(self.model):
             counts = found.setdefault(line.array, {})
             for name in ("cells", "up", "down", "reads", "saturated", "clipped", "lines"):
                 counts[name] = counts.get(name, 0) + getattr(line, name)
@@ -130,7 +135,7 @@ class Session:
         return found
 
     def state_dict(self) -> dict[str, Any]:
-        """Tensors, numbers, strings, lists and dicts alone: `torch.load(weights_only=True)` reads it."""
+        """Return the state as tensors, numbers, strings, lists and dicts: `torch.load(weights_only=True)` works."""
         position = ("epoch", "batch", "loss_sum", "hits", "seen", "seconds", "rows")
         return {
             "model": self.model.state_dict(),
@@ -141,6 +146,7 @@ class Session:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go back to the moment of a `state_dict`."""
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 
 from mho.algorithms.base import State, rate
-from mho.algorithms.parts.lines import Line, n_lines
+from mho.algorithms.parts.lines import TransferLine, n_lines
 
 
 def scale(a: Any, s: State, lr: float) -> float:
@@ -31,7 +31,7 @@ def whole_pulses(h: torch.Tensor, most: int) -> torch.Tensor:
     return whole.clamp_(-most, most)
 
 
-def fire(a: Any, s: State, line: Line, held: bool = False) -> None:
+def fire(a: Any, s: State, line: TransferLine, held: bool = False) -> None:
     """Takes the whole pulses out of the buffer H of this line, and sends them to W unless they are held back.
 
     With `forget_buffer` what fired is multiplied by `momentum`, and so loses its remainder too; else it loses

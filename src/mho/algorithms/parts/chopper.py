@@ -6,7 +6,7 @@ from typing import Any, Literal
 import torch
 
 from mho.algorithms.base import Factors, State
-from mho.algorithms.parts.lines import By, Line, n_lines
+from mho.algorithms.parts.lines import By, TransferLine, n_lines
 from mho.numerics.rng import Stream, call_key, philox4x32, split
 
 Flips = Literal["regular", "random"]
@@ -28,7 +28,7 @@ def period(p: float) -> int:
     return max(math.ceil(min(1 / p, 2.0**62)), 2)
 
 
-def flips(a: Any, s: State, line: Line) -> bool:
+def flips(a: Any, s: State, line: TransferLine) -> bool:
     """Whether the line's chopper flips after its read. a: an algorithm with the fields chop, chop_prob and
     transfer_every."""
     if a.chop == "random":

@@ -7,8 +7,15 @@ import torch
 from mho.algorithms.base import Factors, NewTile, State, due, rate
 from mho.algorithms.parts.buffer import fire, scale
 from mho.algorithms.parts.chopper import chopped, flips, period, signs
-from mho.algorithms.parts.lines import Line, n_lines, next_line
+from mho.algorithms.parts.lines import TransferLine, n_lines, next_line
 from mho.base.errors import complaint
+from mho.base.roles import Roles
+
+
+def dynamic_roles(a: Any) -> Roles:
+    """Return the roles of `AGAD` and `ERIDER`."""
+    buffer = "H" if a.buffer else None
+    return Roles(gradient="P", weights="W", buffer=buffer, reference="Q", seen="past", chopper="c")
 
 
 def dynamic_state(a: Any, new_tile: NewTile, w0: torch.Tensor) -> State:
@@ -19,7 +26,7 @@ def dynamic_state(a: Any, new_tile: NewTile, w0: torch.Tensor) -> State:
     return State(W=W, P=P, H=H, Q=Q, past=past, c=signs(a.transfer, (w0.shape[0], w0.shape[1])), t=0)
 
 
-def dynamic_step(a: Any, s: State, g: Factors, lr: float) -> tuple[Line, torch.Tensor] | None:
+def dynamic_step(a: Any, s: State, g: Factors, lr: float) -> tuple[TransferLine, torch.Tensor] | None:
     """One step of `AGAD` or `ERIDER`, whose common fields `a` has; returns the line that was read, if one was due,
     and what it holds: c (P - past), which points against the gradient whatever the sign of c.
 

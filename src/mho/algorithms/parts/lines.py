@@ -5,8 +5,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 
 from mho.algorithms.base import State, due, one_hot, rate
-from mho.tile.plane import Plane
-from mho.tile.tile import Tile
+from mho.tile.array import Array, Written
 
 By = Literal["column", "row", "all"]
 
@@ -16,7 +15,7 @@ def n_lines(by: By, shape: tuple[int, int]) -> int:
     return {"column": shape[1], "row": shape[0], "all": 1}[by]
 
 
-class Line(NamedTuple):
+class TransferLine(NamedTuple):
     """Line number j of `by`: (out,) numbers for a column, (in,) for a row, (out, in) for all."""
 
     by: By
@@ -26,11 +25,11 @@ class Line(NamedTuple):
         """This line of a matrix (out, in): a view, which can be written to."""
         return matrix if self.by == "all" else matrix[:, self.j] if self.by == "column" else matrix[self.j]
 
-    def read(self, tile: Tile) -> torch.Tensor:
+    def read(self, tile: Array) -> torch.Tensor:
         """As the converters give it."""
         return tile.read(**self._where)
 
-    def write(self, tile: Tile, change: torch.Tensor, lr: float) -> None:
+    def write(self, tile: Array, change: torch.Tensor, lr: float) -> None:
         """Asks the tile for w + lr change on this line, by its own pulses."""
         out, n_in = tile.shape
         if self.by == "all":
@@ -40,11 +39,11 @@ class Line(NamedTuple):
         else:
             tile.update(change, one_hot(self.j, out, change.device), lr)
 
-    def pulse(self, tile: Tile, n: torch.Tensor) -> None:
+    def pulse(self, tile: Array, n: torch.Tensor) -> None:
         """Sends exactly n pulses, an integer for each cell of the line."""
         tile.pulse(n, **self._where)
 
-    def program(self, plane: Plane, values: torch.Tensor) -> None:
+    def program(self, plane: Written, values: torch.Tensor) -> None:
         """Writes digital numbers."""
         plane.program(values, **self._where)
 
@@ -53,9 +52,9 @@ class Line(NamedTuple):
         return {} if self.by == "all" else {self.by: self.j}
 
 
-def next_line(s: State, by: By, shape: tuple[int, int], every: int = 1) -> Line:
+def next_line(s: State, by: By, shape: tuple[int, int], every: int = 1) -> TransferLine:
     """The line whose turn it is at a transfer that is due: 0, 1, ..., the last, 0, ..."""
-    return Line(by, (s.counters("t")[0] // every - 1) % n_lines(by, shape))
+    return TransferLine(by, (s.counters("t")[0] // every - 1) % n_lines(by, shape))
 
 
 def transfer(a: Any, s: State, lr: float) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from mho.base.errors import complaint, did_you_mean
-from mho.tile.views import Viewed
+from mho.numerics.views import Viewed
 
 _OTHERS = ("Optimizer", "LBFGS", "SparseAdam")  # these want a closure, or sparse gradients
 

@@ -1,4 +1,4 @@
-"""Numbers that say where they come from: a formula as text is also what is computed."""
+"""Numbers with their origin: the formula that is shown as text is the formula that is computed."""
 
 import math
 import re
@@ -14,23 +14,21 @@ FUNCTIONS = {
     "max": max,
 }
 
-
 _HEADING = re.compile(r"(\w+)(?: \[(.+?)\])? ([=~]) (.+)")
 
 
 class Rule(NamedTuple):
-    """How a number follows from others.
+    """A number that follows from others by a formula.
 
-    In a text for `parse` a rule is a line `name [unit] = formula`, `~` for a rule of thumb, and indented lines
-    that say why. A line with one word alone names the field of the rules below it.
+    In a text for `parse` a rule is a line `name [unit] = formula`, with `~` in place of `=` for a rule of thumb,
+    and indented lines with the reason. A line with one word alone names the field of the rules below it.
 
     Args:
         field: the hyper-parameter that the number is about, or "device" or "tile".
-        name: of the number; later formulas may use it.
-        unit: of the number, "" if it has none.
-        formula: arithmetic, `FUNCTIONS`, and whatever other functions and numbers are given.
-        thumb: a rule of thumb; else it follows from the definitions.
-        why: what the number means.
+        name: name of the number, which later formulas may use; unit: its unit, "" if it has none.
+        formula: arithmetic with `FUNCTIONS` and with the functions and numbers that are given.
+        thumb: a rule of thumb; other numbers follow from the definitions.
+        why: meaning of the number.
     """
 
     field: str
@@ -42,7 +40,7 @@ class Rule(NamedTuple):
 
 
 def parse(text: str) -> list[Rule]:
-    """The rules that a text spells out."""
+    """Return the rules of a text."""
     found: list[Rule] = []
     field = ""
     for line in filter(None, text.splitlines()):
@@ -71,7 +69,7 @@ class Advice(NamedTuple):
 
     @property
     def text(self) -> str:
-        """The value in words, with its unit."""
+        """The value with its unit, in words."""
         if self.value is None:
             return "none"
         if math.isinf(self.value):
@@ -80,7 +78,7 @@ class Advice(NamedTuple):
 
     @property
     def with_numbers(self) -> str:
-        """The formula with its inputs put in, or "" if it has none."""
+        """The formula with numbers in place of its inputs, or "" if it has none."""
         if not self.inputs:
             return ""
         names = "|".join(map(re.escape, self.inputs))
@@ -88,9 +86,9 @@ class Advice(NamedTuple):
 
 
 def evaluate(rules: Iterable[Rule], given: dict[str, Any], fixed: dict[str, float]) -> list[Advice]:
-    """Every rule in turn, each of which may use the results of those before.
+    """Compute every rule in turn; a rule may use the results of those before it.
 
-    A result is None if an input is, or if an input is infinite and the rule is not about the device. A
+    A result is None if an input is None, or if an input is infinite and the rule is not about the device. A
     division by zero is infinite.
 
     Args:
@@ -116,7 +114,7 @@ def evaluate(rules: Iterable[Rule], given: dict[str, Any], fixed: dict[str, floa
 
 
 def short(value: float | None) -> str:
-    """A number in three digits, an integer in all of its own; "none" for None."""
+    """Return a number in three digits, an integer in all of its own; "none" for None."""
     if value is None:
         return "none"
     if 100 <= abs(value) < 1e7:

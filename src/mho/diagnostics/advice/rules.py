@@ -1,9 +1,14 @@
-"""The rules of `mho.advise`; each may use those before it, see `Rule`."""
+"""The rules of `mho.advise`, as texts of `Rule`: a formula may use the numbers before it.
+
+Hyper-parameters have the names of their roles, see `mho.base.roles.FIELDS`; P is the array that gets the gradient,
+W the one that holds the weights.
+"""
 
 from collections.abc import Mapping
 from typing import Any
 
 from mho.algorithms.base import Algorithm
+from mho.base.roles import Roles
 from mho.device.device import Device
 from mho.diagnostics.advice.formula import Rule, parse
 
@@ -18,42 +23,44 @@ _LINES = {"column": "in_size", "row": "out_size", "all": "1"}
 
 
 def rules(device: Device, kind: str, algorithm: Algorithm | None, fixed: Mapping[str, Any]) -> list[Rule]:
-    """The rules that concern an algorithm, or all of them for None.
+    """Return the rules that concern an algorithm, or all of them for None.
 
     Args:
-        device: of the array that gets the gradient; kind: a key of KINDS, what its symmetric point is.
-        fixed: fields that were chosen already.
+        device: of the array that gets the gradient; kind: a key of KINDS, the kind of its symmetric point.
+        fixed: {role: value} of fields that were chosen already.
     """
 
-    def field(name: str, otherwise: Any) -> Any:
-        return fixed.get(name, getattr(algorithm, name, otherwise))
+    def setting(role: str, otherwise: Any) -> Any:
+        return fixed.get(role, otherwise) if algorithm is None else algorithm.setting(role, otherwise)
 
-    def has(name: str) -> bool:
-        return algorithm is None or hasattr(algorithm, name)
+    def has(role: str) -> bool:
+        return algorithm is None or algorithm.field_of(role) is not None
 
-    fast = " * lr" if field("scale_fast_lr", False) else ""
-    slow = (" * lr" if field("scale_transfer_lr", True) else "") + (" * growth" if field("growth", 0) else "")
+    roles = Roles(buffer="H") if algorithm is None else algorithm.roles()
+    fast = " * lr" if setting("scale_fast_lr", False) else ""
+    slow = (" * lr" if setting("scale_transfer_lr", algorithm is None) else "") + (
+        " * growth" if setting("growth", 0) else ""
+    )
+    automatic = setting("auto_granularity", 1000.0)
     words = {
         "kind": KINDS[kind],
         "slope": "0" if kind == "flat" else "(G(w_sp + h) - G(w_sp - h)) / (2 * h)",
         "c2c": "sigma_c2c**2" if device.c2c == "additive" else "(sigma_c2c * F(w_sp))**2",
-        "lines": _LINES.get(field("transfer", "column"), "in_size"),
+        "lines": _LINES.get(setting("transfer", "column"), "in_size"),
         "fast": fast,
         "fast_unit": "" if fast else " [weight units / gradient]",
         "slow": slow,
-        "auto_granularity": f"{field('auto_granularity', 1000.0):g}",
+        "auto_granularity": f"{automatic:g}",
     }
     parts = [DEVICE, TILE, *([DIGITAL] if has("granularity") else []), DIRECT]
     if has("fast_lr"):
-        buffered = has("auto_granularity") and field("buffer", True) and field("pulses", "") != "plain"
         parts += [FAST]
-        if buffered:
-            parts += [AUTO if field("auto_granularity", 1000.0) else THRESHOLD]
-            parts += [FILTER if hasattr(algorithm, "after_pulses") else BUFFER]
-        if algorithm is None or not buffered:
+        if roles.buffer:
+            parts += [AUTO if automatic else THRESHOLD, FILTER if roles.forgets else BUFFER]
+        if algorithm is None or not roles.buffer:
             parts += [TRANSFER]
         parts += [CALIBRATION, CHOPPER, ETA if has("chop_prob") else ETA_ALONE]
-        parts += [GAMMA_OF_TILES if hasattr(algorithm, "tiles") else GAMMA]
+        parts += [GAMMA_OF_TILES if roles.chain else GAMMA]
     return parse("".join(parts).format(**words))
 
 

@@ -1,43 +1,35 @@
-"""Turns the layers of an existing model into analog ones, and back."""
+"""The conversion of an existing model: its layers become analog ones, and back."""
 
 import warnings
-from collections.abc import Callable
 
 from torch import nn
 
 from mho.base.errors import complaint
-from mho.nn.attention.fast_path import unpack
-from mho.nn.attention.layer import AnalogMultiheadAttention
-from mho.nn.conv import AnalogConv1d, AnalogConv2d, AnalogConv3d
 from mho.nn.conversion.preserved import check, error_of, to_analog, to_digital
-from mho.nn.conversion.selection import Analog, Chosen, Filter, Hardware, Layers, analog_layers_of, choose
+from mho.nn.conversion.selection import (
+    Analog,
+    ChosenLayer,
+    Filter,
+    Hardware,
+    Layers,
+    analog_layers_of,
+    choose,
+)
 from mho.nn.core.checkpoint import guard
-from mho.nn.linear import AnalogLinear
-from mho.nn.recurrent.layers import AnalogGRU, AnalogLSTM, AnalogRNN
+from mho.nn.core.layer import ANALOG_OF, unpack
 from mho.numerics.rng import child_key
 
-ANALOG_OF: dict[type[nn.Module], Callable[..., nn.Module]] = {
-    nn.Linear: AnalogLinear.from_digital,
-    nn.Conv1d: AnalogConv1d.from_digital,
-    nn.Conv2d: AnalogConv2d.from_digital,
-    nn.Conv3d: AnalogConv3d.from_digital,
-    nn.RNN: AnalogRNN.from_digital,
-    nn.LSTM: AnalogLSTM.from_digital,
-    nn.GRU: AnalogGRU.from_digital,
-    nn.MultiheadAttention: AnalogMultiheadAttention.from_digital,
-}
-"""{torch layer: what makes its counterpart of (layer, hardware, key)}; that has a method `to_digital`."""
 NOTICED = 0.01  # relative error of a layer's weights that is worth a warning
 
 
 class ConversionWarning(UserWarning):
-    """Arrays that do not hold the weights they were given, because these lie beyond the bounds of the device."""
+    """The warning that arrays do not hold the weights they were given, which lie beyond the device's bounds."""
 
 
 def convert_(
     model: nn.Module, hardware: Hardware, filter_fn: Filter | None = None, *, key: int = 0
 ) -> nn.Module:
-    """Replaces, in place, each layer that has an analog counterpart; returns the model.
+    """Replace, in place, each layer that has an analog counterpart; return the model.
 
     A layer that the model holds under several names is converted once and stays one. Layers that are analog
     already, and subclasses of torch's layers, are left alone. Hooks on forward and backward, train or eval mode,
@@ -45,10 +37,10 @@ def convert_(
     afterwards.
 
     Args:
-        model: any module; if it is itself a layer, its counterpart is returned.
-        hardware: for all layers, or {name or pattern: hardware}: then only what is named is converted, and the
-            first entry that fits a layer's name counts. Patterns are those of a shell, "*" also spans dots. None
-            for the hardware leaves what it fits digital.
+        model: any module; if it is itself a layer, its counterpart is returned. hardware: for all layers, or
+        {name or pattern: hardware}. Then only named layers are converted, and the first
+            entry that fits a layer's name counts. Patterns are those of a shell, "*" also spans dots. None for the
+            hardware leaves a layer digital.
         filter_fn: (module, name) -> bool chooses among them; None means all.
         key: names the randomness of the whole model: the same key gives the same cells and the same noise.
     Raises: MhoError, and leaves the model as it was, if nothing matched, a name of `hardware` fits no layer, a
@@ -81,10 +73,10 @@ def convert_(
 
 
 def to_digital_(model: nn.Module) -> nn.Module:
-    """Replaces, in place, each analog layer by the torch layer that computes with its weights; returns the model.
+    """Replace, in place, each analog layer by the torch layer that computes with its weights; return the model.
 
-    The inverse of `convert_`, and it keeps the same things. Weights get the dtype that they had before; what the
-    converters, the response and the noise did is no part of a digital layer.
+    It is the inverse of `convert_` and keeps the same things. Weights get the dtype that they had before.
+    Converters, response and noise are no part of a digital layer.
 
     Args:
         model: any module; if it is itself an analog layer, its counterpart is returned.
@@ -96,7 +88,7 @@ def to_digital_(model: nn.Module) -> nn.Module:
     return _replace(model, layers, {layer: to_digital(layer) for layer in layers})
 
 
-def _check_ties(model: nn.Module, chosen: list[Chosen]) -> None:
+def _check_ties(model: nn.Module, chosen: list[ChosenLayer]) -> None:
     owner = {id(p): of for of in chosen for p in of.layer.parameters()}
     inside = {module: of for of in chosen for module in of.layer.modules()}
     for name, module in model.named_modules():
@@ -113,7 +105,7 @@ def _check_ties(model: nn.Module, chosen: list[Chosen]) -> None:
 
 
 def _replace(model: nn.Module, layers: Layers, made: dict[nn.Module, nn.Module]) -> nn.Module:
-    """Puts what was made into all places of the layers."""
+    """Put the new layers into all places of the old ones."""
     for layer, names in layers.items():
         for name in names:
             if not name:

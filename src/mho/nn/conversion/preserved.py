@@ -1,4 +1,4 @@
-"""What a layer keeps when it becomes analog or digital: hooks, mode, frozen weights, dtype and device."""
+"""The properties that a conversion keeps: hooks, train or eval mode, frozen weights, dtype and device."""
 
 import copy
 from collections.abc import Callable
@@ -20,7 +20,7 @@ HOOKS = (
     "_backward_pre_hooks",
     "_is_full_backward_hook",
 )
-"""What torch.nn.Module keeps of hooks on products; the dictionaries themselves move, so that handles work."""
+"""The dictionaries of hooks in a torch.nn.Module; they move themselves, so that handles work."""
 HOOKS_OF_STATES = (
     "_state_dict_hooks",
     "_state_dict_pre_hooks",
@@ -32,7 +32,7 @@ PART = 1 << 22  # numbers that are compared at a time
 
 
 def check(layer: nn.Module, name: str, hardware: Crossbar) -> None:
-    """Raises: MhoError if something of a digital layer would be lost in its conversion."""
+    """Check that nothing of a digital layer is lost in its conversion. Raises: MhoError if something is."""
     where = f"convert_(model): layer {name!r}"
     weights, biases = _frozen(layer)
     for hook in layer._forward_pre_hooks.values():
@@ -60,7 +60,7 @@ def check(layer: nn.Module, name: str, hardware: Crossbar) -> None:
 def to_analog(
     layer: nn.Module, hardware: Crossbar, key: int, name: str, make: Callable[..., nn.Module]
 ) -> nn.Module:
-    """The analog layer that `make` makes of a digital one."""
+    """Make the analog layer of a digital one with `make`, and pass on what it keeps."""
     device = next(layer.parameters()).device
     source = layer if device.type in ("cpu", "meta") else copy.deepcopy(layer).cpu()  # cells are drawn there
     try:
@@ -78,7 +78,7 @@ def to_analog(
 
 
 def to_digital(analog: nn.Module) -> nn.Module:
-    """The digital layer of an analog one."""
+    """Make the digital layer of an analog one, and pass on what it keeps."""
     digital = analog.to_digital()  # type: ignore[operator]
     digital.to(getattr(analog, "dtype_of_digital", torch.float32))
     blocks = [block for block in analog.modules() if isinstance(block, Block)]
@@ -93,8 +93,7 @@ def to_digital(analog: nn.Module) -> nn.Module:
 
 
 def error_of(layer: nn.Module, analog: nn.Module) -> float:
-    """How far the weights that an analog layer computes with are from those it was given: the norm of the
-    difference, relative to theirs."""
+    """Return the distance of an analog layer's weights from those it was given, relative to the norm of these."""
     missed, norm = 0.0, 0.0
     given = {name: w.detach() for name, w in layer.named_parameters() if w.ndim > 1 and not w.is_meta}
     held = dict(analog.to_digital().named_parameters()) if given else {}  # type: ignore[operator]
@@ -115,7 +114,7 @@ def _pass_on(old: nn.Module, new: nn.Module) -> None:
 
 
 def _frozen(layer: nn.Module) -> tuple[set[bool], set[bool]]:
-    """Whether its weights are frozen, and its biases: sets of what occurs."""
+    """Return two sets, of flags that occur among its weights and among its biases: frozen or not."""
     flags: tuple[set[bool], set[bool]] = (set(), set())
     for p in layer.parameters():
         flags[p.ndim < 2].add(not p.requires_grad)

@@ -1,4 +1,4 @@
-"""Which layers of a model a conversion is about, and by which hardware."""
+"""The choice of a conversion: layers of a model, and the hardware of each."""
 
 import difflib
 import itertools
@@ -25,7 +25,7 @@ class Analog(Protocol):
     def to_digital(self) -> nn.Module: ...
 
 
-class Chosen(NamedTuple):
+class ChosenLayer(NamedTuple):
     """A layer to be converted."""
 
     layer: nn.Module
@@ -34,7 +34,7 @@ class Chosen(NamedTuple):
 
 
 def layers_of(model: nn.Module, kinds: tuple[type, ...]) -> Layers:
-    """The modules of exactly these types, but not those inside of them, of their subclasses or of analog layers."""
+    """Find modules of exactly these types, but none inside of them, of their subclasses or of analog layers."""
     found: Layers = {}
     for name, module in walk(model, (*kinds, Analog)):
         if type(module) in kinds:
@@ -43,7 +43,7 @@ def layers_of(model: nn.Module, kinds: tuple[type, ...]) -> Layers:
 
 
 def analog_layers_of(model: nn.Module) -> Layers:
-    """The analog layers, but not those inside of others."""
+    """Find the analog layers, but not those inside of others."""
     found: Layers = {}
     for name, module in walk(model, (Analog,)):
         if isinstance(module, Analog):
@@ -53,10 +53,10 @@ def analog_layers_of(model: nn.Module) -> Layers:
 
 def choose(
     model: nn.Module, hardware: Hardware, filter_fn: Filter | None, kinds: tuple[type, ...]
-) -> list[Chosen]:
-    """The layers to be converted, in the order of the model.
+) -> list[ChosenLayer]:
+    """Choose the layers to be converted, in the order of the model.
 
-    Raises: MhoError if there is none, or a name of `hardware` is that of none.
+    Raises: MhoError if there is none, or no layer has a name of `hardware`.
     """
     if not isinstance(model, nn.Module):
         raise wrong_type(WHERE, "the model", model, "a torch.nn.Module")
@@ -71,14 +71,14 @@ def choose(
     for layer, names in layers.items():
         own = next((own for pattern, own in by_name.items() if _matches(pattern, names)), None)
         if own is not None and (filter_fn is None or any(filter_fn(layer, name) for name in names)):
-            chosen.append(Chosen(layer, names, own))
+            chosen.append(ChosenLayer(layer, names, own))
     if not chosen:
         raise _nothing(model, kinds)
     return chosen
 
 
 def walk(model: nn.Module, leaves: tuple[type, ...], name: str = "") -> Iterator[tuple[str, nn.Module]]:
-    """All modules by all their names; what is inside of a leaf is its own affair."""
+    """Yield all modules by all their names, but none inside of a leaf."""
     yield name, model
     if not isinstance(model, leaves):
         for leaf, child in model._modules.items():
@@ -129,6 +129,6 @@ def _nothing(model: nn.Module, kinds: tuple[type, ...]) -> MhoError:
 
 
 def _of_which(module: nn.Module, kinds: tuple[type, ...]) -> str:
-    """What an error says of a subclass."""
+    """Return the words of an error about a subclass."""
     bases = [kind.__name__ for kind in kinds if isinstance(module, kind)]
     return f", a subclass of {bases[0]}, which may compute something else and is left alone" if bases else ""

@@ -1,34 +1,38 @@
 """The digital side of a matrix of blocks: cutting inputs, scaling and adding up outputs, and the way back.
 
-On the CPU each is one compiled call instead of several torch operations, which on some thousand numbers take
-longer to start than to run; elsewhere it is those operations.
+On the CPU each is one compiled call: several torch operations on some thousand numbers take longer to start than to
+run. Elsewhere each is those operations.
 """
 
 import functools
 from types import ModuleType
+from typing import Protocol
 
 import torch
-
-from mho.tile.composed import ComposedTile
-from mho.tile.plane import Plane
-from mho.tile.tile import Tile
 
 Cut = tuple[int, int]
 
 
 @functools.cache
 def _compiled() -> ModuleType:
-    """Numba is loaded with the first product, not by `import mho`."""
+    """Load Numba with the first product, not with `import mho`."""
     import mho.kernels.cpu.assemble
 
     return mho.kernels.cpu.assemble
 
 
-Array = Tile | ComposedTile | Plane
+class Followed(Protocol):
+    """Weights whose changes can be followed line by line, see `mho.tile.readout.Visible`."""
+
+    @property
+    def w(self) -> torch.Tensor: ...
+
+    @property
+    def touched(self) -> torch.Tensor: ...
 
 
-def add_terms(weight: torch.Tensor, first: Array, second: Array, factor: float) -> None:
-    """weight = first.w + factor * second.w, on the rows and columns that were touched since the last call."""
+def add_terms(weight: torch.Tensor, first: Followed, second: Followed, factor: float) -> None:
+    """Set weight = first.w + factor * second.w, on the rows and columns that were touched since the last call."""
     out, n_in = weight.shape
     marks, more = first.touched, second.touched
     if weight.is_cpu:
@@ -42,7 +46,7 @@ def add_terms(weight: torch.Tensor, first: Array, second: Array, factor: float) 
 
 
 def columns_of(x: torch.Tensor, cuts: list[Cut]) -> list[torch.Tensor]:
-    """The parts x[:, first:last] of x (samples, in) contiguous float32, contiguous themselves."""
+    """Return the parts x[:, first:last] of x (samples, in) contiguous float32, contiguous themselves."""
     if len(cuts) == 1:
         return [x]
     if not x.is_cpu:
@@ -62,7 +66,7 @@ def add_output(
     first: bool,
     bias: torch.Tensor | None,
 ) -> None:
-    """out[:, cut] = scale * y, or += unless it is the `first` block there; then += bias[cut], if one is given."""
+    """Set out[:, cut] = scale * y, or add it unless it is the `first` block there; then add bias[cut], if given."""
     (top, bottom), (samples, width) = cut, out.shape
     if y.is_cpu:
         scale, bias = _plain(scale), _plain(bias)
@@ -82,7 +86,7 @@ def add_output(
 def error_of_block(
     g: torch.Tensor, cut: Cut, scale: torch.Tensor | None, y: torch.Tensor | None
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """d = -scale * g[:, cut], what a block has to learn, and g[:, cut] * y, whose sum is its scale's gradient.
+    """Return d = -scale * g[:, cut], the error of a block, and g[:, cut] * y, whose sum is its scale's gradient.
 
     g: (samples, out) contiguous float32; y: the block's outputs before the scale, or None.
     """
@@ -103,12 +107,12 @@ def error_of_block(
 
 
 def _plain(numbers: torch.Tensor | None) -> torch.Tensor | None:
-    """A parameter as the compiled code takes it."""
+    """Return a parameter as the compiled code takes it."""
     if numbers is None or (numbers.dtype is torch.float32 and numbers.is_cpu):
         return numbers
     return numbers.detach().to("cpu", torch.float32)
 
 
 def _address(numbers: torch.Tensor | None) -> tuple[int, int]:
-    """Where the numbers of a scale are, and how many."""
+    """Return the address of the numbers of a scale, and their number."""
     return (0, 0) if numbers is None else (numbers.data_ptr(), numbers.shape[0])

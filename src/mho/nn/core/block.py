@@ -1,6 +1,7 @@
-"""One sub-tile of a layer: an algorithm's arrays, and the product and the factors that autograd sees of them."""
+"""One sub-tile of a layer: an algorithm's arrays, their product, and the factors that they have to learn."""
 
 import weakref
+from typing import Any
 
 import torch
 from torch import nn
@@ -8,33 +9,33 @@ from torch import nn
 from mho.algorithms.base import Factors, State, Term
 from mho.crossbar import Crossbar, Mapping
 from mho.device.device import Device
-from mho.device.io import by_direction
+from mho.device.io import Wires, by_direction
 from mho.device.pulses import Exact
 from mho.nn.core.assemble import add_terms
-from mho.nn.core.calls import EVALUATION, NEXT_TERM
 from mho.nn.core.factors import Learning
 from mho.nn.core.parameter import AnalogParameter
-from mho.numerics.rng import Stream, Use, child_key
+from mho.numerics.rng import child_key
 from mho.responses.constant import Constant
 from mho.tile.ageing import age
-from mho.tile.composed import ComposedTile, new_tile
+from mho.tile.noise import NEXT_TERM, use_of
 from mho.tile.patches import Patches
-from mho.tile.readout import multiply
-from mho.tile.tile import Tile
-from mho.tile.views import Viewed
+from mho.tile.plane import Plane
+from mho.tile.readout import Visible
+from mho.tile.tile import Tile, new_tile
 
 
-class Block(Viewed):
+class Block(Visible):
     """An (out, in) analog matrix on one set of arrays: y = scale * out_scale * (x W^T).
 
-    `weight` is what the network sees: the sum of the algorithm's visible terms, kept up to date after each
-    step. It shares the array's memory where there is one term. It is a parameter, so that optimizers group
-    it and `requires_grad_(False)` freezes it. Its gradient leaves the backward pass as the factors (x, d), which
-    `learning` keeps, see design/001; as a matrix it exists only if someone asks for it, see `AnalogParameter`.
+    `weight` is the matrix that the network sees: the sum of the algorithm's visible terms. After a write to an
+    array it is brought up to date before the next product, or by `refresh`. It shares the array's memory where
+    there is one term. It is a parameter, so that optimizers group it and `requires_grad_(False)` freezes it.
+    Its gradient leaves the backward pass as the factors (x, d), which `learning` keeps, see design/001. As a
+    matrix the gradient exists only if it is read, see `AnalogParameter`.
 
     Args:
         w0: (out, in) initial weights, before `Mapping.omega` divides them by `scale`.
-        hardware: what the block is made of; key: 64-bit name of its randomness.
+        hardware: of the block; key: 64-bit name of its randomness.
     """
 
     state: State
@@ -56,32 +57,47 @@ class Block(Viewed):
         self.state = hardware.algorithm.init(self._new_tile, w0)
         if not w0.is_cpu:
             self.state.to(w0.device)
-        self.state.key = child_key(key, "algorithm")
-        tiles = (part for part in self.state.modules() if isinstance(part, Tile))
+        self.state.key, self.state.roles = child_key(key, "algorithm"), hardware.algorithm.roles()
+        self._arrays = [part for part in self.state.modules() if isinstance(part, (Tile, Plane))]
+        tiles = (part for part in self._arrays if isinstance(part, Tile))
         self._ageing = [tile for tile in tiles if tile.device.retention is not None]
         self.learning = Learning()
-        self._kept: tuple[torch.Tensor, torch.Tensor] | None = None
         self._factor = 0.0  # of the second term, when `weight` was last brought up to date
+        self._shown = self.version  # of the arrays, then
         self.weight = AnalogParameter.of(self, _fused(hardware.algorithm.visible(self.state)))
         self.register_load_state_dict_post_hook(_refresh_after_load)
 
     @property
+    def w(self) -> torch.Tensor:
+        """`weight`, the matrix that the network sees."""
+        return self._parameters["weight"]  # type: ignore[return-value]
+
+    @property
+    def version(self) -> int:
+        """How many writes the arrays have seen."""
+        version = 0
+        for array in self._arrays:
+            version += array._version
+        return version
+
+    @property
     def factors(self) -> list[Factors]:
-        """What was recorded since the last step, in the order of the calls."""
+        """The factors recorded since the last step, in the order of the calls."""
         return self.learning.factors
 
     def record(self, x: torch.Tensor | Patches, d: torch.Tensor, event: int = 0) -> None:
-        """Adds the factors x (samples, in) and d (samples, out) of the call with this event."""
+        """Add the factors x (samples, in) and d (samples, out) of the call with this event."""
         self.learning.record(Factors(x, d), event)
 
     @property
     def trained(self) -> tuple[nn.Parameter, nn.Parameter | None]:
-        """What autograd has to know of: (weight, out_scale)."""
+        """The parameters of the block for autograd: (weight, out_scale)."""
         parameters = self._parameters  # not by attribute, which nn.Module looks up in three places
         return parameters["weight"], parameters.get("out_scale")  # type: ignore[return-value]
 
     def scaled_weight(self) -> torch.Tensor:
-        """(out, in): `weight` with the digital scales; a copy."""
+        """Return (out, in): `weight` with the digital scales; a copy."""
+        self.follow()
         w = self.weight.detach().clone()
         if self.is_scaled:
             w *= self.scale.reshape(-1, 1)
@@ -90,7 +106,7 @@ class Block(Viewed):
         return w
 
     def step(self, lr: float) -> None:
-        """One step of the algorithm with the factors recorded since the last one; none, no step. Then cells age."""
+        """Take a step of the algorithm with the recorded factors, if there are any. Then cells age."""
         g = self.learning.take()
         if g is None and not self._ageing:
             return
@@ -111,9 +127,15 @@ class Block(Viewed):
             for x, d in zip(*(samples.split(1) for samples in part), strict=True):
                 algorithm.step(self.state, Factors(x, d), lr)
 
+    def follow(self) -> None:
+        """Bring `weight` up to date if an array was written since; costs some 100 ns if none was."""
+        if self._shown != self.version:
+            self.refresh()
+
     def refresh(self) -> None:
-        """Brings `weight` up to date with the arrays."""
-        weight, terms = self._matrices()[0], self.hardware.algorithm.visible(self.state)
+        """Bring `weight` up to date with the arrays."""
+        self._shown, self._wired = self.version, {}
+        weight, terms = self.through(None, True), self.hardware.algorithm.visible(self.state)
         if len(terms) == 2 and _is_plain(terms[0]) and _is_unsigned(terms[1]):
             (first, *_), (second, factor, *_) = terms
             if factor != self._factor:
@@ -122,51 +144,49 @@ class Block(Viewed):
             add_terms(weight, first, second, factor)
             return
         fused = _fused(terms)
-        if fused.data_ptr() != weight.data_ptr():
+        if fused.data_ptr() == weight.data_ptr():
+            return
+        if len(terms) == 1 and _is_plain(terms[0]):
+            self._adopt()  # the array has other memory now, as after its first `subtract`
+        else:
             weight.copy_(fused)
 
     def product(self, x: torch.Tensor, direction: str, event: int, sign: float = 1.0) -> torch.Tensor:
-        """sign * x (samples, in) W^T forward, sign * x (samples, out) W backward, as the hardware gives it.
+        """Return sign * x (samples, in) W^T forward, sign * x (samples, out) W backward, as the hardware gives it.
 
-        event: names the noise, see `Calls`; that of evaluations has a stream of its own.
+        event: of the layer's call; it names the noise, see `mho.tile.noise`.
         """
-        backward = direction == "backward"
-        if backward:
-            use = Use(self.key, Stream.BACKWARD, event)
-        elif event & EVALUATION:
-            use = Use(self.key, Stream.EVALUATE, event ^ EVALUATION)
-        else:
-            use = Use(self.key, Stream.FORWARD, event)
+        self.follow()
         where, io = direction + " pass", self.io[direction]
         if self.hardware.algorithm.mix == "shared_adc":
-            return multiply(self._matrices()[not backward], x, io, use, where, sign)
+            return self.drive(x, direction, io, use_of(self.key, direction, event), where, sign)
         y = None
         for n, term in enumerate(self.hardware.algorithm.visible(self.state)):
-            matrix, inputs, outputs = term.tile.w, term.column_signs, term.row_signs
-            if backward:
+            inputs, outputs = term.column_signs, term.row_signs
+            if direction == "backward":
                 inputs, outputs = outputs, inputs
-            else:
-                matrix = matrix.mT
             part = x if inputs is None else x * inputs
-            of_term = use._replace(event=use.event + n * NEXT_TERM)
-            part = multiply(matrix, part, io if n == 0 else io.unmanaged, of_term, where, sign)
+            use = use_of(self.key, direction, event + n * NEXT_TERM)
+            part = term.tile.drive(part, direction, io if n == 0 else io.unmanaged, use, where, sign)
             if outputs is not None:
                 part *= outputs
             y = part.mul_(term.coefficient) if y is None else y.add_(part, alpha=term.coefficient)
         assert y is not None, "an algorithm shows the network at least one term"
         return y
 
-    def _matrices(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """The visible weight as (out, in) and as (in, out), kept: making the two costs microseconds a product."""
-        weight, kept = self._parameters["weight"], self._kept
-        if kept is None or kept[0].data_ptr() != weight.data_ptr():  # type: ignore[union-attr]
-            w = weight.data  # type: ignore[union-attr]
-            kept = self._kept = w, w.mT
-        return kept
+    def _currents(self, wires: Wires, backward: bool) -> torch.Tensor:
+        """Add up the terms, each behind the wires of its array."""
+        total = torch.zeros(self.shape if backward else self.shape[::-1], device=self.w.device)
+        for term in self.hardware.algorithm.visible(self.state):
+            inputs, outputs = term.column_signs, term.row_signs
+            if backward:
+                inputs, outputs = outputs, inputs
+            part = term.coefficient * term.tile.through(wires, backward)
+            part = part if inputs is None else part * inputs[:, None]
+            total += part if outputs is None else part * outputs
+        return total
 
-    def _new_tile(
-        self, name: str, w: torch.Tensor, pulses: str = "update", digital: bool = False
-    ) -> Tile | ComposedTile:
+    def _new_tile(self, name: str, w: torch.Tensor, pulses: str = "update", digital: bool = False) -> Any:
         key = child_key(self.key, name)
         if digital:
             return Tile(w, _UNBOUNDED, None, Exact(), key)
@@ -180,17 +200,13 @@ class Block(Viewed):
             count_cells=hardware.count_cells,
         )
 
-    def forget(self) -> None:
-        super().forget()
-        self._kept = None
-
     def _apply(self, fn, recurse=True):
         super()._apply(fn, recurse)
         self._adopt()
         return self
 
     def _adopt(self) -> None:
-        """Makes `weight` this block's, and its array's memory, again where a copy or a move has left others."""
+        """Make `weight` this block's, and its array's memory, again where a copy or a move has left others."""
         weight: nn.Parameter = self._parameters["weight"]  # type: ignore[assignment]
         terms = self.hardware.algorithm.visible(self.state)
         array = terms[0].tile.w
@@ -220,7 +236,7 @@ class Block(Viewed):
 
 
 def _refresh_after_load(block: Block, keys: object) -> None:
-    """The tiles are loaded after the block's own buffers: only now can its weight follow from them."""
+    """Compute the block's weight from its tiles, which are loaded after the block's own buffers."""
     block._adopt()
     block.refresh()
 
@@ -234,7 +250,7 @@ def _is_unsigned(term: Term) -> bool:
 
 
 def _fused(terms: list[Term]) -> torch.Tensor:
-    """The weight that the network sees; one array's own memory where that is what it sees."""
+    """Return the weight that the network sees; one array's own memory if the network sees that alone."""
     if len(terms) == 1 and _is_plain(terms[0]):
         return terms[0].tile.w
     fused = terms[0].weight()
@@ -244,7 +260,7 @@ def _fused(terms: list[Term]) -> torch.Tensor:
 
 
 def _scaled(w: torch.Tensor, mapping: Mapping) -> tuple[torch.Tensor, torch.Tensor]:
-    """Initial weights with largest |w| = omega, and the digital scale (out,), (1,) or empty that undoes it."""
+    """Return weights with largest |w| = omega, and the digital scale (out,), (1,) or empty that undoes it."""
     if mapping.omega == 0:
         return w, w.new_empty(0)
     largest = w.abs().amax(dim=1) if mapping.columnwise else w.abs().max().reshape(1)

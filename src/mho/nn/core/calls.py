@@ -1,25 +1,18 @@
-"""The calls of a layer in training: their numbers name the noise of a product and put the factors in order."""
+"""The calls of a layer, whose numbers name the noise of products (`mho.tile.noise`) and order the factors."""
 
 import zlib
 from enum import IntEnum
 
 import torch
 
-from mho.tile.views import Viewed
-
-EVALUATION = 1 << 62
-"""Added to the event of a call in eval mode, whose noise has a stream of its own."""
-NEXT_CALL = 1 << 32
-"""Added to an event for the next call of the same pass, and for the next piece of a call."""
-
-NEXT_TERM = 1 << 56
-"""Added to an event for the next product of an algorithm that has one for each array."""
+from mho.numerics.views import Viewed
+from mho.tile.noise import EVALUATION, NEXT_CALL
 
 
 class Count(IntEnum):
     """Places in `Calls.count`."""
 
-    PASS = 0  # what the first process has for the pass that runs; after a backward, the last of any process
+    PASS = 0  # of the first process, for the pass that runs; after a backward, the last of any process
     CALL = 1  # calls of it so far, -1 after a backward
     EVALUATED = 2
 
@@ -28,12 +21,12 @@ _PASS, _CALL, _EVALUATED = map(int, Count)  # an index as int costs a tenth of a
 
 
 class Calls(Viewed):
-    """Numbers the calls of one layer. The event of a call is its pass plus 2^32 times its place in the pass.
+    """The counter of the calls of one layer. The event of a call is its pass plus 2^32 times its place in the pass.
 
-    A pass is one forward and backward, a micro-batch: the first call after a backward begins the next one. So it
-    has the same number however many calls (time steps) it has, and the k-th of n processes, which all take part
-    in a step, can number its micro-batches as one process would that has them one after the other: their m-th is
-    number m n + k. What `count` holds between two steps does not depend on the process, see `mho.parallel`.
+    A pass is one forward and backward, a micro-batch: the first call after a backward begins the next pass. The
+    number of a pass does not depend on the number of its calls (time steps). So the k-th of n processes that
+    take part in a step numbers its micro-batches as one process would that has them one after the other: the
+    m-th is number m n + k. Between two steps `count` is the same in all processes, see `mho.parallel`.
 
     A forward that runs inside of a backward is the recomputation of an activation checkpoint: it gets the event
     that the same input got before.
@@ -48,9 +41,9 @@ class Calls(Viewed):
         self._seen: dict[int, list[int]] = {}
 
     def begin(self, x: torch.Tensor, training: bool, pieces: int = 1, remember: bool = False) -> int:
-        """The event of a call with this input, which has so many pieces.
+        """Return the event of a call with this input, which has so many pieces.
 
-        remember: an activation checkpoint may repeat it, see `may_be_repeated`.
+        remember: an activation checkpoint may repeat the call, see `may_be_repeated`.
         """
         count = self.counters("count")
         if not training:
@@ -72,7 +65,7 @@ class Calls(Viewed):
         return event
 
     def end(self) -> None:
-        """A backward has reached the layer: its next call begins a pass."""
+        """Note that a backward has reached the layer: its next call begins a pass."""
         count = self.counters("count")
         if count[_CALL] >= 0:
             count[_PASS] += self.ranks - 1
@@ -82,18 +75,13 @@ class Calls(Viewed):
         return super().__getstate__() | {"_seen": {}}
 
 
-def order(event: int) -> tuple[int, int]:
-    """What to sort events by: pass, then place in the pass."""
-    return event % NEXT_CALL, event // NEXT_CALL
-
-
 def may_be_repeated() -> bool:
-    """Whether the forward that runs now is one that torch.utils.checkpoint will run again."""
+    """Return whether torch.utils.checkpoint will run the present forward again."""
     return (
         not torch.is_grad_enabled() or torch._C._autograd._top_saved_tensors_default_hooks(True) is not None
     )
 
 
 def _fingerprint(x: torch.Tensor) -> int:
-    """A number that tells inputs apart by their values."""
+    """Return a number that tells inputs apart by their values."""
     return zlib.crc32(x.detach().cpu().numpy().tobytes())

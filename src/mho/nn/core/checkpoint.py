@@ -1,9 +1,9 @@
-"""What a checkpoint says about the hardware it was saved from, compared with the model's before it is loaded."""
+"""The label of a checkpoint: the hardware it was saved from, compared with the model's before it is loaded."""
 
 import dataclasses
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import nn
@@ -12,27 +12,26 @@ from mho.base.errors import MhoError, complaint
 from mho.base.records import Record
 from mho.crossbar import Crossbar
 
-if TYPE_CHECKING:
-    from mho.nn.core.matrix import AnalogMatrix
-
 NAME = "analog_hardware"
 """The entry of a state_dict, one for each matrix, that holds its label."""
 COMPARED = "algorithm", "device", "mapping", "count_cells"
-"""What the stored numbers mean. Converters and pulses may differ: they only say what happens next."""
+"""The fields that give the stored numbers their meaning. Converters and pulses may differ: they only act later."""
 DIGITAL = " (the checkpoint has a digital layer here: load it first, then mho.convert_ the model)"
 _MOST = 6  # differences, and layers, that an error lists
 
 
 def label(hardware: Crossbar, shape: tuple[int, int], references: Iterable[str]) -> torch.Tensor:
-    """(n,) uint8: shape (out, in), hardware and names of arrays with a reference as JSON text, without fields that
-    have their defaults."""
+    """Return (n,) uint8: shape (out, in), hardware and names of arrays with a reference as JSON text.
+
+    Fields that have their defaults are left out.
+    """
     facts = {"shape": repr(shape)} | {p: v for n in COMPARED for p, v in _facts(getattr(hardware, n), n)}
     facts["arrays with a reference (Tile.subtract)"] = ", ".join(references) or "none"
     return torch.frombuffer(bytearray(json.dumps(facts).encode()), dtype=torch.uint8)
 
 
 def differences(saved: torch.Tensor, own: torch.Tensor) -> list[str]:
-    """In words, what a saved label says otherwise than the own one; [] if they agree."""
+    """List in words the differences of a saved label from the own one; [] if they agree."""
     was, now = _read(saved), _read(own)
     names = [n for n in (*now, *(n for n in was if n not in now)) if was.get(n) != now.get(n)]
     # Of two records of different classes the fields are not compared.
@@ -41,16 +40,35 @@ def differences(saved: torch.Tensor, own: torch.Tensor) -> list[str]:
     return [f"{n}: {was.get(n, default)} in the checkpoint, {now.get(n, default)} here" for n in inner]
 
 
+class Labelled(nn.Module):
+    """A matrix with a label in its state_dict, which is compared before its numbers are loaded."""
+
+    @property
+    def analog_hardware(self) -> torch.Tensor:
+        """The label, see `label`."""
+        raise NotImplementedError
+
+    def _save_to_state_dict(self, destination, prefix, keep_vars) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        destination[prefix + NAME] = self.analog_hardware
+
+    def _load_from_state_dict(self, state_dict, prefix, metadata, strict, missing_keys, *args) -> None:
+        check(self, state_dict, prefix)
+        given = dict(state_dict)
+        if given.pop(prefix + NAME, None) is None and strict:
+            hint = "" if any(key.startswith(prefix) for key in given) else DIGITAL
+            missing_keys.append(prefix + NAME + hint)
+        super()._load_from_state_dict(given, prefix, metadata, strict, missing_keys, *args)
+
+
 def check(model: nn.Module, state_dict: Mapping[str, Any], prefix: str, *_: Any) -> None:
-    """A hook before `load_state_dict`: compares the labels of all matrices in the model, before anything is loaded.
+    """Compare the labels of all matrices in the model with the saved ones: a hook before `load_state_dict`.
 
-    Raises: MhoError that says what differs.
+    Raises: MhoError that says what differs, before anything is loaded.
     """
-    from mho.nn.core.matrix import AnalogMatrix
-
     problems: dict[str, list[str]] = {}
     for name, matrix in model.named_modules():
-        if isinstance(matrix, AnalogMatrix):
+        if isinstance(matrix, Labelled):
             place = f"{prefix}{name}."[: None if name else -1]
             for what in _problems(matrix, state_dict, place):
                 problems.setdefault(what, []).append(repr(place[:-1]))
@@ -59,12 +77,12 @@ def check(model: nn.Module, state_dict: Mapping[str, Any], prefix: str, *_: Any)
 
 
 def guard(model: nn.Module) -> None:
-    """Checks the whole model before any part of it is loaded."""
+    """Have the whole model checked before any part of it is loaded."""
     if not any(getattr(hook, "hook", None) is check for hook in model._load_state_dict_pre_hooks.values()):
         model.register_load_state_dict_pre_hook(check)
 
 
-def _problems(matrix: "AnalogMatrix", state_dict: Mapping[str, Any], prefix: str) -> list[str]:
+def _problems(matrix: Labelled, state_dict: Mapping[str, Any], prefix: str) -> list[str]:
     saved = state_dict.get(prefix + NAME)
     return [] if saved is None or saved.is_meta else differences(saved, matrix.analog_hardware)
 
@@ -87,7 +105,7 @@ def _few(parts: list[str], between: str) -> str:
 
 
 def _facts(value: Any, at: str) -> Iterator[tuple[str, str]]:
-    """(place, text) of everything in a record that has not its default."""
+    """Yield (place, text) of everything in a record that has not its default."""
     if isinstance(value, Record):
         yield at, type(value).__name__
         for field in dataclasses.fields(value):  # type: ignore[arg-type]

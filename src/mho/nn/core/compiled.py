@@ -1,7 +1,7 @@
 """The product of a layer as custom operators, which torch.compile puts into its graph whole, see design/001.
 
-An operator gets the layer as a number, its handle: what it reads and writes there, cells, counters and recorded
-factors, is hidden from the graph. Only the tap ties it in: a leaf without a value whose gradient is the recording.
+An operator gets the layer as a number, its handle: cells, counters and recorded factors are hidden from the graph.
+Only the tap ties the operator in: a leaf without a value whose gradient is the recording.
 """
 
 import itertools
@@ -10,26 +10,26 @@ import weakref
 import torch
 
 from mho.nn.core import product as eager
-from mho.nn.core.product import Layout, Needed, Saved
+from mho.nn.core.product import MatrixLayout, Needed, Saved
 
 _LAYOUTS: "weakref.WeakValueDictionary[int, Handle]" = weakref.WeakValueDictionary()
 _numbers = itertools.count()
 
 
 class Handle:
-    """Keeps a layout findable by number, as long as its layer exists."""
+    """The number of a layout, by which it is found as long as its layer exists."""
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: MatrixLayout) -> None:
         self.layout, self.number = layout, next(_numbers)
         self.tap = torch.zeros((), requires_grad=True)
         _LAYOUTS[self.number] = self
 
 
 def product(x: torch.Tensor, handle: Handle, training: bool, bias: torch.Tensor | None) -> torch.Tensor:
-    """As `mho.nn.core.product.product`, for code that is being compiled."""
-    blocks = handle.layout.blocks
-    trained = [block._parameters["weight"].requires_grad for block in blocks]  # type: ignore[union-attr]
-    scales = [block._parameters["out_scale"] for block in blocks if block.out_scale is not None]
+    """Multiply as `mho.nn.core.product.product`, for code that is being compiled."""
+    pairs = [block.trained for block in handle.layout.blocks]
+    trained = [weight.requires_grad for weight, _ in pairs]
+    scales = [scale for _, scale in pairs if scale is not None]
     tap = handle.tap if any(trained) else handle.tap.detach()
     y, *_ = torch.ops.mho.product(x.to(torch.float32), bias, scales, tap, handle.number, training)
     return y.to(x.dtype)
@@ -44,7 +44,7 @@ def _forward(
     number: int,
     training: bool,
 ) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor]]:
-    """y, the event of the call, and the unscaled outputs of the blocks, which the way back needs."""
+    """Return y, the event of the call, and the unscaled outputs of the blocks, which the way back needs."""
     layout = _LAYOUTS[number].layout
     y, saved = eager.forward(x, bias, layout, scales or [None] * len(layout.blocks), training, training)
     y = y if layout.geometry else y.reshape(*x.shape[:-1], y.shape[1])
@@ -76,7 +76,7 @@ def _backward(
     number: int,
     needed: list[bool],
 ) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor], torch.Tensor]:
-    """Gradients of x, bias (empty if not needed) and scales, and the recording: a zero, the tap's gradient."""
+    """Return gradients of x, bias (empty if not needed), scales, and the recording: a zero, the tap's gradient."""
     layout = _LAYOUTS[number].layout
     of_x, of_bias, of_scales, of_weights = needed
     weights = [of_weights and block.trained[0].requires_grad for block in layout.blocks]

@@ -1,4 +1,4 @@
-"""What a block has to learn: the factors recorded since the last step, in order, and their sum on request."""
+"""The factors that a block has to learn: recorded since the last step, in order, and their sum on request."""
 
 import bisect
 
@@ -6,31 +6,30 @@ import torch
 
 from mho.algorithms.base import Factors
 from mho.base.errors import complaint
-from mho.nn.core.calls import order
-from mho.tile.checks import is_finite
+from mho.tile.noise import order
 from mho.tile.patches import Patches, concatenated
+from mho.tile.readout import is_finite
 
 Place = tuple[int, int]
-"""Of a call among the others: its pass and its number there, see `mho.nn.core.calls.order`."""
+"""The place of a call among the others: its pass and its number there, see `mho.tile.noise.order`."""
 
 
 class Learning:
     """The factors of one block between two steps.
 
-    They are kept in the order of their calls (micro-batch, time step, sample), whatever the order in which backward
-    comes by.
+    They are kept in the order of their calls (micro-batch, time step, sample), not in the order of the backward.
     """
 
     def __init__(self) -> None:
         self.factors: list[Factors] = []
         self._order: list[Place] = []
         self._versions: list[int] = []  # of the inputs, when they were recorded
-        self._dense: torch.Tensor | None = None  # what `weight.grad` is, once someone has asked for it
-        self._computed: torch.Tensor | None = None  # and was then
+        self._dense: torch.Tensor | None = None  # `weight.grad`, once it was asked for
+        self._computed: torch.Tensor | None = None  # its value then
         self.is_shared = False
 
     def record(self, factors: Factors, event: int) -> None:
-        """Adds the factors of one call. Raises: MhoError if those of all processes are here already."""
+        """Add the factors of one call. Raises: MhoError if those of all processes are here already."""
         if self.is_shared:
             raise complaint(
                 "loss.backward",
@@ -47,12 +46,12 @@ class Learning:
         self._versions.insert(at, _versions(factors))
 
     def calls(self) -> list[tuple[Place, Factors]]:
-        """The factors of each call and its place among the calls, in order."""
+        """Return the factors of each call and its place among the calls, in order."""
         self.settle()
         return list(zip(self._order, self.factors, strict=True))
 
     def share(self, calls: list[tuple[Place, Factors]]) -> None:
-        """Puts the calls of all processes, which it orders, in the place of those of this one."""
+        """Replace the calls of this process by those of all processes, sorted."""
         calls = sorted(calls, key=lambda call: call[0])
         self.clear()
         self._order, self.factors = [place for place, _ in calls], [factors for _, factors in calls]
@@ -60,7 +59,7 @@ class Learning:
         self.is_shared = True
 
     def take(self) -> Factors | None:
-        """All factors as one, or None; none are left."""
+        """Return all factors as one, or None; none are left."""
         self.settle()
         factors = self.factors
         self.clear()
@@ -71,7 +70,7 @@ class Learning:
         return Factors(concatenated([f.x for f in factors]), torch.cat([f.d for f in factors]))
 
     def check(self) -> None:
-        """Raises an MhoError if a recorded error is not finite."""
+        """Check that the recorded errors are finite. Raises: MhoError if not."""
         for f in self.factors:
             if not is_finite(f.d):
                 raise complaint(
@@ -82,7 +81,7 @@ class Learning:
                 )
 
     def clear(self) -> None:
-        """Forgets everything."""
+        """Forget everything."""
         self._forget()
         self._dense = self._computed = None
         self.is_shared = False
@@ -91,7 +90,7 @@ class Learning:
         self.factors, self._order, self._versions = [], [], []
 
     def gradient(self) -> torch.Tensor | None:
-        """dL/dW (out, in), see `AnalogParameter`; None if nothing was recorded."""
+        """Return dL/dW (out, in), see `AnalogParameter`; None if nothing was recorded."""
         if self._dense is None and self.factors:
             with torch.inference_mode(False):
                 self._dense = self._sum()
@@ -99,15 +98,15 @@ class Learning:
         return self._dense
 
     def replace(self, gradient: torch.Tensor) -> None:
-        """Takes another matrix for the gradient."""
+        """Take another matrix for the gradient."""
         if self.gradient() is None:
             self._computed = torch.zeros_like(gradient, dtype=torch.float32)
         self._dense = gradient
 
     def settle(self) -> None:
-        """Multiplies d by what someone has multiplied the gradient by; by zero, and there are no factors any more.
+        """Multiply d by the factor by which the gradient was multiplied since; a factor of zero drops all factors.
 
-        Raises: MhoError if it was changed in any other way, or the inputs were.
+        Raises: MhoError if the gradient was changed in any other way, or the inputs were.
         """
         if self._versions != [_versions(f) for f in self.factors]:
             raise complaint(
@@ -134,7 +133,7 @@ class Learning:
 
 
 def _factor(now: torch.Tensor, was: torch.Tensor) -> float:
-    """What a gradient was multiplied by. Raises: MhoError if that was not one number."""
+    """Return the number that a gradient was multiplied by. Raises: MhoError if that was not one number."""
     now = now.detach().to(was)
     if torch.equal(now.view(torch.int32), was.view(torch.int32)):  # also where it holds NaN
         return 1.0
@@ -159,6 +158,6 @@ def _factor(now: torch.Tensor, was: torch.Tensor) -> float:
 
 
 def _versions(factors: Factors) -> int:
-    """How often torch has written to the inputs."""
+    """Return the number of times that torch has written to the inputs."""
     x = factors.x
     return sum(image._version for image in x.images) if isinstance(x, Patches) else x._version

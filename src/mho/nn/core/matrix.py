@@ -1,30 +1,31 @@
-"""A weight matrix of any size, on sub-tiles of at most `max_in` x `max_out` cells."""
+"""A weight matrix of any size on sub-tiles; a matrix with a bias, the base of layers that have one matrix."""
 
 import itertools
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 from mho.crossbar import Crossbar
-from mho.nn.attention import fast_path
 from mho.nn.core import checkpoint, compiled
 from mho.nn.core.block import Block
 from mho.nn.core.calls import Calls
-from mho.nn.core.product import Layout, product
+from mho.nn.core.layer import checked, close_fused_inference
+from mho.nn.core.product import MatrixLayout, product
 from mho.numerics.rng import child_key
 from mho.tile.patches import Geometry
 from mho.tile.tile import Tile
 
 
-class AnalogMatrix(nn.Module):
+class AnalogMatrix(checkpoint.Labelled):
     """y = x W^T for W (out, in), cut into blocks that work side by side; the heart of every analog layer.
 
-    Each block has its own arrays, converters and digital scales; blocks in one row add up digitally. Cuts
-    are as even as possible.
+    Each block has its own arrays, converters and digital scales; blocks in one row add up digitally. Cuts are
+    as even as possible, and no block has more than `max_in` x `max_out` cells.
 
     Args:
         w0: (out, in) initial weights; hardware: see `mho.Crossbar`; key: 64-bit name of its randomness.
-        geometry: if given, what is multiplied are the patches of images, see `mho.tile.patches`.
+        geometry: if given, the patches of images are multiplied, see `mho.tile.patches`.
     """
 
     def __init__(
@@ -38,35 +39,25 @@ class AnalogMatrix(nn.Module):
         blocks = [Block(part, hardware, child_key(key, n)) for n, part in enumerate(parts)]
         self.blocks = nn.ModuleList(blocks)
         self.calls = Calls()
-        fast_path.close(self.calls)
-        self.layout = Layout(blocks, self.rows, self.columns, self.calls, geometry)
+        close_fused_inference(self.calls)
+        self.layout = MatrixLayout(blocks, self.rows, self.columns, self.calls, geometry)
         self.handle = compiled.Handle(self.layout)
 
     def forward(self, x: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
-        """x (..., in) -> y (..., out), with the bias (out,) added; or images (samples, channels, ...) -> (places of
-        the kernel, out)."""
+        """Multiply x (..., in) -> y (..., out), with the bias (out,) added.
+
+        Images (samples, channels, ...) give (places of the kernel, out).
+        """
         if torch.compiler.is_compiling():
             return compiled.product(x, self.handle, self.training, bias)
         return product(x, self.layout, self.training, bias)
 
     @property
     def analog_hardware(self) -> torch.Tensor:
-        """(n,) uint8: the text in a checkpoint that says what this matrix is made of, see `checkpoint`."""
-        tiles = [pair for block in self.blocks for pair in block.state.named_modules()]  # type: ignore[union-attr]
-        references = {name for name, part in tiles if isinstance(part, Tile) and part.reference.numel()}
-        return checkpoint.label(self.hardware, (self.rows[-1][1], self.columns[-1][1]), sorted(references))
-
-    def _save_to_state_dict(self, destination, prefix, keep_vars) -> None:
-        super()._save_to_state_dict(destination, prefix, keep_vars)
-        destination[prefix + checkpoint.NAME] = self.analog_hardware
-
-    def _load_from_state_dict(self, state_dict, prefix, metadata, strict, missing_keys, *args) -> None:
-        checkpoint.check(self, state_dict, prefix)
-        given = dict(state_dict)
-        if given.pop(prefix + checkpoint.NAME, None) is None and strict:
-            hint = "" if any(key.startswith(prefix) for key in given) else checkpoint.DIGITAL
-            missing_keys.append(prefix + checkpoint.NAME + hint)
-        super()._load_from_state_dict(given, prefix, metadata, strict, missing_keys, *args)
+        """(n,) uint8: the label of this matrix in a checkpoint, see `mho.nn.core.checkpoint`."""
+        parts = [pair for block in self.blocks for pair in block.state.named_modules()]  # type: ignore[union-attr]
+        found = {name for name, part in parts if isinstance(part, Tile) and part.reference.numel()}
+        return checkpoint.label(self.hardware, (self.rows[-1][1], self.columns[-1][1]), sorted(found))
 
     def __getstate__(self) -> dict:
         return self.__dict__ | {"handle": None}
@@ -81,6 +72,53 @@ class AnalogMatrix(nn.Module):
         width = len(self.columns)
         parts = [block.scaled_weight() for block in self.blocks if isinstance(block, Block)]
         return torch.cat([torch.cat(parts[n : n + width], dim=1) for n in range(0, len(parts), width)])
+
+
+class Affine(nn.Module):
+    """y = x W^T + b on crossbars: a matrix and a bias, digital or analog.
+
+    `bias` is the digital parameter (out,). With `Mapping(bias="analog")` it is None, and b is the last column of
+    the matrix, whose input is 1.
+
+    Args:
+        weight: (out, in) initial weights; bias: (out,) or None.
+        hardware: see `mho.Crossbar`; key: 64-bit name of its randomness.
+        geometry: of a kernel; then x are images, as in `AnalogMatrix`.
+    Raises: MhoError if the hardware is not a Crossbar.
+    """
+
+    bias: nn.Parameter | None
+
+    def __init__(
+        self,
+        weight: torch.Tensor,
+        bias: torch.Tensor | None,
+        hardware: Crossbar,
+        key: int = 0,
+        geometry: Geometry | None = None,
+    ) -> None:
+        super().__init__()
+        self.hardware = checked(self, hardware)
+        self.has_column = bias is not None and hardware.mapping.bias == "analog"
+        self._pads = self.has_column and geometry is None
+        w0 = weight.detach()
+        if bias is not None and self.has_column:
+            w0 = torch.cat([w0, bias.detach()[:, None]], dim=1)
+            geometry = None if geometry is None else geometry._replace(ones=True)
+        self.matrix = AnalogMatrix(w0, hardware, key, geometry)
+        has_parameter = bias is not None and not self.has_column
+        self.bias = nn.Parameter(bias.detach().clone()) if bias is not None and has_parameter else None
+
+    def multiply(self, x: torch.Tensor) -> torch.Tensor:
+        """Multiply x (..., in) -> (..., out); or images (samples, channels, ...) -> (places of the kernel, out)."""
+        return self.matrix(functional.pad(x, (0, 1), value=1.0) if self._pads else x, self.bias)
+
+    def weight_and_bias(self) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Return (out, in) and (out,) or None: what the layer computes with, digital scales included; copies."""
+        w = self.matrix.weight
+        if self.has_column:
+            return w[:, :-1].contiguous(), w[:, -1].clone()
+        return w, None if self.bias is None else self.bias.detach().clone()
 
 
 def _cuts(n: int, most: int) -> list[tuple[int, int]]:

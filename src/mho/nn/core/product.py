@@ -1,32 +1,45 @@
-"""What autograd sees of a matrix on crossbars: one node, however many blocks it is cut into."""
+"""The node of autograd for a matrix on crossbars: one, however many blocks the matrix is cut into."""
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch.autograd.function import once_differentiable
 
 from mho.base.errors import MhoError, complaint
 from mho.nn.core.assemble import add_output, columns_of, error_of_block
-from mho.nn.core.calls import NEXT_CALL, Calls, may_be_repeated
+from mho.nn.core.calls import Calls, may_be_repeated
 from mho.nn.core.parameter import AnalogParameter
 from mho.tile.checks import lines, numbers
+from mho.tile.noise import NEXT_CALL
 from mho.tile.patches import Geometry, Patches, Piece
 
-if TYPE_CHECKING:
-    from mho.nn.core.block import Block
+
+class MatrixBlock(Protocol):
+    """The part of a `mho.nn.core.block.Block` that a product needs."""
+
+    shape: tuple[int, int]
+    scale: torch.Tensor
+    is_scaled: bool
+
+    @property
+    def trained(self) -> tuple[Any, Any]: ...
+
+    def product(self, x: torch.Tensor, direction: str, event: int, sign: float = 1.0) -> torch.Tensor: ...
+
+    def record(self, x: torch.Tensor | Patches, d: torch.Tensor, event: int = 0) -> None: ...
 
 
-class Layout(NamedTuple):
-    """A matrix (out, in) of blocks, and what is multiplied with it.
+class MatrixLayout(NamedTuple):
+    """A matrix (out, in) of blocks, and the inputs that it is multiplied with.
 
     Args:
-        blocks: row by row; rows, columns: (first, last + 1) outputs of each row of them, inputs of each column.
+        blocks: row by row; rows, columns: (first, last + 1) outputs of each row of blocks, inputs of each column.
         calls: numbers the products.
         geometry: of the kernel if the inputs are patches of images, else None.
     """
 
-    blocks: "Sequence[Block]"
+    blocks: Sequence[MatrixBlock]
     rows: list[tuple[int, int]]
     columns: list[tuple[int, int]]
     calls: Calls
@@ -34,7 +47,7 @@ class Layout(NamedTuple):
 
 
 class Saved(NamedTuple):
-    """What a product keeps for the way back."""
+    """The tensors that a product keeps for the way back."""
 
     x: torch.Tensor  # (samples, in), or images
     unscaled: Sequence[torch.Tensor]  # outputs (samples, out) of each block before its out_scale
@@ -42,7 +55,7 @@ class Saved(NamedTuple):
 
 
 class Needed(NamedTuple):
-    """Which gradients are asked for: of the input, the bias, each block's weight and out_scale."""
+    """Flags of the gradients that are asked for: of the input, the bias, each block's weight and out_scale."""
 
     x: bool
     bias: bool
@@ -50,8 +63,8 @@ class Needed(NamedTuple):
     scales: Sequence[bool]
 
 
-class Gradients(NamedTuple):
-    """Of the input, the bias, each block's out_scale; None where it was not asked for."""
+class ProductGradients(NamedTuple):
+    """Gradients of the input, the bias, each block's out_scale; None where they were not asked for."""
 
     x: torch.Tensor | None
     bias: torch.Tensor | None
@@ -62,10 +75,12 @@ Scales = Sequence[torch.Tensor | None]
 
 
 def product(
-    x: torch.Tensor, layout: Layout, training: bool, bias: torch.Tensor | None = None
+    x: torch.Tensor, layout: MatrixLayout, training: bool, bias: torch.Tensor | None = None
 ) -> torch.Tensor:
-    """x (..., in) -> W x + bias (..., out) in the dtype of x, computed in float32; x of images (samples,
-    channels, ...) gives (places of the kernel, out)."""
+    """Multiply x (..., in) -> W x + bias (..., out) in the dtype of x, computed in float32.
+
+    Images (samples, channels, ...) give (places of the kernel, out).
+    """
     trained = [p for block in layout.blocks for p in block.trained]
     how = training, training and may_be_repeated()
     if x.dtype is torch.float32:
@@ -74,9 +89,14 @@ def product(
 
 
 def forward(
-    x: torch.Tensor, bias: torch.Tensor | None, layout: Layout, scales: Scales, training: bool, remember: bool
+    x: torch.Tensor,
+    bias: torch.Tensor | None,
+    layout: MatrixLayout,
+    scales: Scales,
+    training: bool,
+    remember: bool,
 ) -> tuple[torch.Tensor, Saved]:
-    """(samples, out) = sum over blocks of out_scale * scale * (x W^T), plus the bias."""
+    """Return (samples, out) = sum over blocks of out_scale * scale * (x W^T), plus the bias."""
     calls, geometry = layout.calls, layout.geometry
     x = contiguous(x, layout)
     if geometry is None:
@@ -96,14 +116,18 @@ def forward(
     return out, Saved(x, unscaled, event)
 
 
-def contiguous(x: torch.Tensor, layout: Layout) -> torch.Tensor:
-    """The input as the blocks take it: (samples, in), or images; float32, contiguous."""
+def contiguous(x: torch.Tensor, layout: MatrixLayout) -> torch.Tensor:
+    """Return the input as the blocks take it: (samples, in), or images; float32, contiguous."""
     return lines(x) if layout.geometry is None else numbers(x)
 
 
-def backward(g: torch.Tensor, saved: Saved, layout: Layout, scales: Scales, needed: Needed) -> Gradients:
-    """The gradients of `forward`, g being that of its output; leaves (x, d = -dL/d(x W^T)) with each block whose
-    weight is trained."""
+def backward(
+    g: torch.Tensor, saved: Saved, layout: MatrixLayout, scales: Scales, needed: Needed
+) -> ProductGradients:
+    """Return the gradients of `forward`, g being the gradient of its output.
+
+    Leaves (x, d = -dL/d(x W^T)) with each block whose weight is trained.
+    """
     blocks, rows, columns, calls, geometry = layout
     x, unscaled, event = saved
     g = lines(g)
@@ -122,15 +146,15 @@ def backward(g: torch.Tensor, saved: Saved, layout: Layout, scales: Scales, need
         of_scales.append(None if gy is None or out_scale is None else gy.sum_to_size(out_scale.shape))
     of_bias = g.sum_to_size(g.shape[1]) if needed.bias else None
     if not needed.x:
-        return Gradients(None, of_bias, of_scales)
+        return ProductGradients(None, of_bias, of_scales)
     if geometry is None:
-        return Gradients(_multiply_back(errors, layout, event), of_bias, of_scales)
+        return ProductGradients(_multiply_back(errors, layout, event), of_bias, of_scales)
     of_x = geometry.fold(x.shape, _patches_back(errors, x, layout, geometry, event))
-    return Gradients(of_x, of_bias, of_scales)
+    return ProductGradients(of_x, of_bias, of_scales)
 
 
 def _multiply(
-    source: torch.Tensor, bias: torch.Tensor | None, layout: Layout, scales: Scales, event: int
+    source: torch.Tensor, bias: torch.Tensor | None, layout: MatrixLayout, scales: Scales, event: int
 ) -> tuple[torch.Tensor, list[torch.Tensor]]:
     blocks, rows, columns, *_ = layout
     inputs = columns_of(source, columns)
@@ -147,8 +171,8 @@ def _multiply(
     return out, unscaled
 
 
-def _multiply_back(errors: list[torch.Tensor], layout: Layout, event: int) -> torch.Tensor:
-    """(samples, in): minus d W through the backward converters, d (samples, out) of each block."""
+def _multiply_back(errors: list[torch.Tensor], layout: MatrixLayout, event: int) -> torch.Tensor:
+    """Return (samples, in): minus d W through the backward converters, d (samples, out) of each block."""
     blocks, _, columns, *_ = layout
     into_x: list[list[torch.Tensor]] = [[] for _ in columns]
     for n, (block, d) in enumerate(zip(blocks, errors, strict=True)):
@@ -158,9 +182,9 @@ def _multiply_back(errors: list[torch.Tensor], layout: Layout, event: int) -> to
 
 
 def _patches_back(
-    errors: list[torch.Tensor], x: torch.Tensor, layout: Layout, geometry: Geometry, event: int
+    errors: list[torch.Tensor], x: torch.Tensor, layout: MatrixLayout, geometry: Geometry, event: int
 ) -> Iterator[tuple[Piece, torch.Tensor]]:
-    """The pieces of the images x, each with the gradient of its patches."""
+    """Yield the pieces of the images x, each with the gradient of its patches."""
     first = 0
     for n, piece in enumerate(geometry.pieces(x.shape)):
         last = first + geometry.places(piece, x.shape)
@@ -168,9 +192,11 @@ def _patches_back(
         first = last
 
 
-def _back(block: "Block", d: torch.Tensor, event: int) -> torch.Tensor:
-    """The backward product; NaN everywhere if d is not finite, so that whoever scales the loss finds out. A step
-    with such factors is an error."""
+def _back(block: MatrixBlock, d: torch.Tensor, event: int) -> torch.Tensor:
+    """Return the backward product; NaN everywhere if d is not finite, so that a scaler of the loss notices.
+
+    A step with such factors is an error.
+    """
     try:
         return block.product(d, "backward", event, -1.0)
     except MhoError:
@@ -179,9 +205,10 @@ def _back(block: "Block", d: torch.Tensor, event: int) -> torch.Tensor:
         return torch.full((len(d), block.shape[1]), torch.nan, dtype=torch.float32, device=d.device)
 
 
-def asked_for(node, layout: Layout) -> list[bool]:
-    """Whether the backward pass that runs the node is to leave a gradient with each block's weight: `loss.backward`
-    is, but `torch.autograd.grad` of an input is no micro-batch of a training.
+def asked_for(node, layout: MatrixLayout) -> list[bool]:
+    """Return whether the backward that runs the node leaves a gradient with each block's weight.
+
+    `loss.backward` does; `torch.autograd.grad` of an input is no micro-batch of a training.
 
     Raises: MhoError if `torch.autograd.grad` asks for the gradient of a weight.
     """
@@ -200,11 +227,16 @@ def asked_for(node, layout: Layout) -> list[bool]:
 
 
 class _Product(torch.autograd.Function):
-    """`forward` and `backward`; the `trained` are the weight and the out_scale of each block in turn."""
+    """The functions `forward` and `backward`; `trained` are the weight and the out_scale of each block in turn."""
 
     @staticmethod
     def forward(
-        ctx, x: torch.Tensor, bias: torch.Tensor | None, layout: Layout, how: tuple[bool, bool], *trained
+        ctx,
+        x: torch.Tensor,
+        bias: torch.Tensor | None,
+        layout: MatrixLayout,
+        how: tuple[bool, bool],
+        *trained,
     ):
         out, (source, unscaled, event) = forward(x, bias, layout, trained[1::2], *how)
         ctx.layout, ctx.event, ctx.shape = layout, event, x.shape

@@ -21,7 +21,7 @@ class Direction(nn.Module):
     in the reverse direction begins with the last.
 
     Args:
-        rnn: the torch layer; place: what its weights are named by, such as "l0" or "l0_reverse".
+        rnn: the torch layer; place: the end of its weights' names, such as "l0" or "l0_reverse".
         hardware: see `mho.Crossbar`; key: 64-bit name of its randomness.
     """
 
@@ -41,7 +41,7 @@ class Direction(nn.Module):
             setattr(self, name, part)
 
     def weights(self) -> dict[str, torch.Tensor]:
-        """Weights and biases under the names that they have in the torch layer; copies."""
+        """Return weights and biases under the names that they have in the torch layer; copies."""
         found = {}
         for name, part in self.named_children():
             assert isinstance(part, AnalogLinear)
@@ -52,7 +52,7 @@ class Direction(nn.Module):
         return found
 
     def forward(self, x: torch.Tensor, sizes: Sequence[int], state: Tensors) -> tuple[torch.Tensor, Tensors]:
-        """x (samples of the first time step, then of the second, ..., in) -> the same with h, and the last state.
+        """Run x (samples of the first time step, of the second, ..., in) -> the same with h, and the last state.
 
         Args:
             sizes: number of samples in each time step, never more than in the one before.
@@ -69,7 +69,7 @@ class Direction(nn.Module):
     def _step_by_step(
         self, a: torch.Tensor, steps: list[tuple[int, int]], state: Tensors
     ) -> tuple[torch.Tensor, Tensors]:
-        """As `run`, in modules."""
+        """Take the steps of `run` in modules."""
         outputs = []
         parts = a.split([last - first for first, last in sorted(steps)])  # slices take T^2 on the way back
         for part in reversed(parts) if self.is_reverse else parts:
@@ -82,6 +82,6 @@ class Direction(nn.Module):
 
 
 def _is_plain(layer: AnalogLinear) -> bool:
-    """Whether calling it does no more than multiply with its whole matrix (see `mho.parallel.shard_rows_`)."""
+    """Return whether a call of the layer only multiplies with its whole matrix (see `mho.parallel.shard_rows_`)."""
     hooks = layer._forward_hooks, layer._forward_pre_hooks, layer._backward_hooks, layer._backward_pre_hooks
     return isinstance(layer.matrix, AnalogMatrix) and not any(hooks)

@@ -1,11 +1,11 @@
-"""What the gates of a recurrent layer do in one time step, and the way back; digital, in torch operations.
+"""The gates of a recurrent layer in one time step, and the way back; digital, in torch operations.
 
-Forward takes what the input gave, a = W_ih x + b_ih, and what the last state gave, b = W_hh h + b_hh, both
-(samples, gates * hidden_size) with the gates side by side as in torch.nn, and the last state. It returns the next
-state, whose first part is the output h (samples, hidden_size), and what the way back needs.
+Forward takes a = W_ih x + b_ih, b = W_hh h + b_hh and the last state. Both a and b are (samples, gates *
+hidden_size) with the gates side by side as in torch.nn. Forward returns the next state, whose first part is the
+output h (samples, hidden_size), and the tensors for the way back.
 
-Backward takes the gradient of the next state and that. It returns the gradients of a, of b and, as far as it did
-not go through b, of the last state.
+Backward takes the gradient of the next state and those tensors. It returns the gradients of a, of b and of the last
+state, the last without the part that goes through b.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ tanh_back = torch.ops.aten.tanh_backward.default  # (g, y) -> g (1 - y^2)
 
 
 def tanh(a: torch.Tensor, b: torch.Tensor, state: Tensors) -> tuple[Tensors, Tensors]:
-    """h = tanh(a + b)."""
+    """Step h = tanh(a + b)."""
     h = (a + b).tanh()
     return (h,), (h,)
 
@@ -32,7 +32,7 @@ def _tanh(g: Tensors, kept: Tensors) -> Back:
 
 
 def relu(a: torch.Tensor, b: torch.Tensor, state: Tensors) -> tuple[Tensors, Tensors]:
-    """h = max(a + b, 0)."""
+    """Step h = max(a + b, 0)."""
     h = (a + b).relu()
     return (h,), (h,)
 
@@ -43,7 +43,7 @@ def _relu(g: Tensors, kept: Tensors) -> Back:
 
 
 def lstm(a: torch.Tensor, b: torch.Tensor, state: Tensors) -> tuple[Tensors, Tensors]:
-    """c = f c + i g; h = o tanh(c), with i, f, o behind a sigmoid and g behind a tanh.
+    """Step c = f c + i g; h = o tanh(c), with i, f, o behind a sigmoid and g behind a tanh.
 
     Source: the formulas of torch.nn.LSTM.
     """
@@ -69,7 +69,7 @@ def _lstm(g: Tensors, kept: Tensors) -> Back:
 
 
 def gru(a: torch.Tensor, b: torch.Tensor, state: Tensors) -> tuple[Tensors, Tensors]:
-    """h = (1 - z) n + z h with n = tanh(a_n + r b_n), and r, z behind a sigmoid.
+    """Step h = (1 - z) n + z h with n = tanh(a_n + r b_n), and r, z behind a sigmoid.
 
     Source: the formulas of torch.nn.GRU, where r stands behind W_hh h + b_hh, not before it.
     """
@@ -91,7 +91,7 @@ def _gru(g: Tensors, kept: Tensors) -> Back:
 
 
 class Gates(NamedTuple):
-    """Both ways."""
+    """The functions of one kind of layer, forward and backward."""
 
     forward: Callable[[torch.Tensor, torch.Tensor, Tensors], tuple[Tensors, Tensors]]
     backward: Callable[[Tensors, Tensors], Back]

@@ -10,6 +10,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from mho.base.errors import complaint, wrong_type
 from mho.crossbar import Crossbar
+from mho.nn.core.layer import ANALOG_OF, AnalogLayer, checked
 from mho.nn.recurrent.direction import Direction
 from mho.nn.recurrent.gates import Tensors
 from mho.nn.recurrent.sequences import Form, of_steps
@@ -26,8 +27,8 @@ USUAL = {
 """Settings that an analog layer has in common with a digital one, with their defaults."""
 
 
-class _Recurrent(nn.Module):
-    """What recurrent layers have in common: layers, directions, batches of sequences, states."""
+class _Recurrent(AnalogLayer):
+    """The common part of recurrent layers: layers, directions, batches of sequences, states."""
 
     digital: type[nn.RNNBase]  # the torch layer
     states: Sequence[str] = ("h_0",)
@@ -42,18 +43,9 @@ class _Recurrent(nn.Module):
     bidirectional: bool
     proj_size: int
 
-    @classmethod
-    def from_digital(cls, rnn: nn.RNNBase, hardware: Crossbar, key: int = 0) -> "_Recurrent":
-        """The analog layer with the weights and biases of a digital one."""
-        layer = cls.__new__(cls)
-        layer._begin(rnn, hardware, key)
-        return layer
-
-    def _begin(self, rnn: nn.RNNBase, hardware: Crossbar, key: int) -> None:
+    def _begin(self, digital: nn.RNNBase, hardware: Crossbar, key: int) -> None:
         super().__init__()
-        if not isinstance(hardware, Crossbar):
-            raise wrong_type(f"{type(self).__name__}(hardware=...)", "hardware", hardware, "an mho.Crossbar")
-        self.hardware = hardware
+        rnn, self.hardware = digital, checked(self, hardware)
         self.mode, self.input_size, self.hidden_size = rnn.mode, rnn.input_size, rnn.hidden_size
         for name in USUAL:
             setattr(self, name, getattr(rnn, name))
@@ -67,7 +59,6 @@ class _Recurrent(nn.Module):
             )
 
     def to_digital(self) -> nn.RNNBase:
-        """The torch layer with the weights and biases that this one computes with."""
         options = {name: getattr(self, name) for name in USUAL}
         if self.mode != "LSTM":
             del options["proj_size"]
@@ -82,10 +73,10 @@ class _Recurrent(nn.Module):
         return rnn
 
     def flatten_parameters(self) -> None:
-        """Does nothing; scripts call it for the sake of cuDNN."""
+        """Do nothing; scripts call it for the sake of cuDNN."""
 
     def forward(self, input: torch.Tensor | PackedSequence, hx: Any = None) -> tuple:
-        """Outputs of the last layer (time, samples, size) and the last states (layers, samples, size).
+        """Return outputs of the last layer (time, samples, size) and the last states (layers, samples, size).
 
         Args:
             input: (time, samples, input_size); with `batch_first` (samples, time, input_size); (time, input_size);
@@ -98,7 +89,7 @@ class _Recurrent(nn.Module):
         return form.outputs(y.to(x.dtype)), (states if len(states) > 1 else states[0])
 
     def _run(self, x: torch.Tensor, sizes: list[int], states: Tensors) -> tuple[torch.Tensor, Tensors]:
-        """All layers, one after the other: x (samples of all time steps, in), see `Direction`."""
+        """Run all layers, one after the other: x (samples of all time steps, in), see `Direction`."""
         last: list[Tensors] = []
         for n, layer in enumerate(self.layers):
             outputs = []
@@ -112,7 +103,7 @@ class _Recurrent(nn.Module):
         return x, tuple(torch.stack(parts) for parts in zip(*last, strict=True))
 
     def _initial(self, hx: Any, form: Form, device: torch.device) -> Tensors:
-        """Each state as (layers, samples, size) float32, in the order of the samples."""
+        """Return each state as (layers, samples, size) float32, in the order of the samples."""
         where = f"{type(self).__name__}.forward"
         layers = self.num_layers * (2 if self.bidirectional else 1)
         sizes = (self.proj_size or self.hidden_size, self.hidden_size)[: len(self.states)]
@@ -176,7 +167,7 @@ class AnalogLSTM(_Recurrent):
     Args:
         input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, proj_size: as in
             torch.nn.LSTM; initial weights too.
-        hardware: what the matrices are made of; with `Mapping(bias="analog")` each bias is a column of cells.
+        hardware: of the matrices, see `mho.Crossbar`; with `Mapping(bias="analog")` each bias is a column of cells.
         key: 64-bit name of its randomness; `mho.convert_` gives each layer its own.
     Raises: MhoError for inputs or states of another shape.
     """
@@ -222,3 +213,7 @@ class AnalogGRU(_Recurrent):
     ) -> None:
         shape = input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional
         self._begin(nn.GRU(*shape), hardware, key)
+
+
+for _layer in (AnalogRNN, AnalogLSTM, AnalogGRU):
+    ANALOG_OF[_layer.digital] = _layer.from_digital

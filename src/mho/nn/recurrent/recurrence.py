@@ -6,7 +6,7 @@ long again (design/010). `Direction` has the same steps in modules, for torch.co
 
 import itertools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch.autograd.function import once_differentiable
@@ -14,29 +14,27 @@ from torch.nn import functional
 
 from mho.nn.core import product
 from mho.nn.core.calls import may_be_repeated
-from mho.nn.core.product import Layout, Needed, Saved, Scales
+from mho.nn.core.product import MatrixLayout, Needed, Saved, Scales
+from mho.nn.linear import AnalogLinear
 from mho.nn.recurrent.gates import Gates, Tensors
 
-if TYPE_CHECKING:
-    from mho.nn.linear import AnalogLinear
 
-
-class Matrix(NamedTuple):
+class StepMatrix(NamedTuple):
     """One of the matrices that a step multiplies with."""
 
-    layout: Layout
+    layout: MatrixLayout
     bias: torch.Tensor | None
     has_column: bool  # of biases, whose input is 1
     how: tuple[bool, bool]  # training, may be repeated
 
     def forward(self, x: torch.Tensor, scales: Scales) -> tuple[torch.Tensor, Saved]:
-        """(samples, in) -> (samples, out), and what the way back needs."""
+        """Multiply (samples, in) -> (samples, out); also return the tensors for the way back."""
         x = functional.pad(x, (0, 1), value=1.0) if self.has_column else x
         return product.forward(x, self.bias, self.layout, scales, *self.how)
 
 
-class Plan(NamedTuple):
-    """What a recurrence does.
+class RecurrencePlan(NamedTuple):
+    """The plan of a recurrence.
 
     Args:
         steps: (first, last + 1) sample of each time step, in the order in which they are taken.
@@ -46,28 +44,28 @@ class Plan(NamedTuple):
 
     steps: list[tuple[int, int]]
     gates: Gates
-    matrices: list[Matrix]
+    matrices: list[StepMatrix]
     keep: bool
 
     def of_matrices(self, given: Sequence) -> list[Sequence]:
-        """What is given for the bias, and the weight and out_scale of each block, of each matrix."""
+        """Cut values given for the bias, and the weight and out_scale of each block, into those of each matrix."""
         edges = itertools.accumulate((1 + 2 * len(m.layout.blocks) for m in self.matrices), initial=0)
         return [given[first:last] for first, last in itertools.pairwise(edges)]
 
 
 def steps_of(sizes: Sequence[int], is_reverse: bool) -> list[tuple[int, int]]:
-    """(first, last + 1) sample of each time step, in the order in which they are taken."""
+    """Return (first, last + 1) sample of each time step, in the order in which they are taken."""
     steps = list(itertools.pairwise(itertools.accumulate(sizes, initial=0)))
     return steps[::-1] if is_reverse else steps
 
 
 def of_first(state: Tensors, n: int) -> Tensors:
-    """The state of the first n samples."""
+    """Return the state of the first n samples."""
     return state if n == len(state[0]) else tuple(part[:n] for part in state)
 
 
 def joined(new: Tensors, old: Tensors) -> Tensors:
-    """The state of all samples after a step in which the first of them took part."""
+    """Return the state of all samples after a step in which the first of them took part."""
     n = len(new[0])
     return new if n == len(old[0]) else tuple(torch.cat([x, y[n:]]) for x, y in zip(new, old, strict=True))
 
@@ -76,28 +74,30 @@ def run(
     a: torch.Tensor,
     steps: list[tuple[int, int]],
     gates: Gates,
-    layers: Sequence["AnalogLinear"],
+    layers: Sequence[AnalogLinear],
     state: Tensors,
 ) -> tuple[torch.Tensor, Tensors]:
-    """a (samples of all time steps, gates * hidden_size) -> h of each step in the order of the steps, one after the
-    other (samples of all time steps, size), and the last state."""
-    matrices: list[Matrix] = []
+    """Take all time steps: a (samples of all time steps, gates * hidden_size) -> h and the last state.
+
+    h (samples of all time steps, size) is in the order of the steps.
+    """
+    matrices: list[StepMatrix] = []
     trained: list[torch.Tensor | None] = []
     for layer in layers:
         layout, training = layer.matrix.layout, layer.training
         how = training, training and may_be_repeated()
-        matrices.append(Matrix(layout, layer.bias, layer.has_column, how))
+        matrices.append(StepMatrix(layout, layer.bias, layer.has_column, how))
         trained += [layer.bias, *(p for block in layout.blocks for p in block.trained)]
-    plan = Plan(steps, gates, matrices, torch.is_grad_enabled())
+    plan = RecurrencePlan(steps, gates, matrices, torch.is_grad_enabled())
     y, *last = _Recurrence.apply(a, plan, len(state), *state, *trained)
     return y, tuple(last)
 
 
 class _Recurrence(torch.autograd.Function):
-    """The `rest` are the parts of the initial state, and what is trained of each matrix, see `Plan.of_matrices`."""
+    """The node; `rest` are the parts of the initial state and the parameters of each matrix (`of_matrices`)."""
 
     @staticmethod
-    def forward(ctx, a: torch.Tensor, plan: Plan, n_states: int, *rest):
+    def forward(ctx, a: torch.Tensor, plan: RecurrencePlan, n_states: int, *rest):
         state = rest[:n_states]
         scales = [trained[2::2] for trained in plan.of_matrices(rest[n_states:])]
         outputs: list[torch.Tensor] = []
@@ -135,7 +135,7 @@ class _Recurrence(torch.autograd.Function):
         of_scales: list[list[Any]] = [[None] * len(part) for part in scales]
 
         def back(which: int, g: torch.Tensor, saved: Saved) -> Any:
-            """The gradient of a product's input; those of the scales are added up."""
+            """Return the gradient of a product's input; add up those of the scales."""
             matrix, sums = plan.matrices[which], of_scales[which]
             needs = Needed(True, False, weights[which], wanted[which][2::2])
             found = product.backward(g, saved, matrix.layout, scales[which], needs)
@@ -169,9 +169,9 @@ Kept = list[tuple[Tensors, list[Saved]]]
 
 
 def _unpacked(
-    tensors: Tensors, plan: Plan, events: list[list[int]], n_of_gates: int
+    tensors: Tensors, plan: RecurrencePlan, events: list[list[int]], n_of_gates: int
 ) -> tuple[Kept, list[list[torch.Tensor | None]]]:
-    """What was kept of the gates and the products of each step; and the scales of each matrix."""
+    """Sort the saved tensors: those of the gates and the products of each step, and the scales of each matrix."""
     rest = iter(tensors)
     kept: Kept = []
     for of_step in events:

@@ -9,11 +9,11 @@ from mho.base.errors import complaint
 
 
 class Form(NamedTuple):
-    """How the sequences of one call came, which is how the results go.
+    """The form of the sequences of one call; the results get the same form.
 
     Args:
         sizes: number of samples in each time step, longest sequences first.
-        packed: the input if that is what it was; single: there was no dimension for samples.
+        packed: the input, if it was packed; single: there was no dimension for samples.
         batch_first: samples came before time.
     """
 
@@ -23,7 +23,7 @@ class Form(NamedTuple):
     batch_first: bool
 
     def outputs(self, y: torch.Tensor) -> torch.Tensor | PackedSequence:
-        """y (samples of all time steps, size) in this form."""
+        """Return y (samples of all time steps, size) in this form."""
         if self.packed is not None:
             return PackedSequence(y, *self.packed[1:])
         y = y.reshape(len(self.sizes), self.sizes[0], y.shape[1])
@@ -32,14 +32,14 @@ class Form(NamedTuple):
         return y.transpose(0, 1) if self.batch_first else y
 
     def state_out(self, state: torch.Tensor) -> torch.Tensor:
-        """A state (layers, samples, size) in this form."""
+        """Return a state (layers, samples, size) in this form."""
         if self.single:
             return state[:, 0]
         order = None if self.packed is None else self.packed.unsorted_indices
         return state if order is None else state.index_select(1, order)
 
     def state_in(self, state: torch.Tensor) -> torch.Tensor:
-        """The inverse."""
+        """Return a state of this form as (layers, samples, size)."""
         if self.single:
             return state[:, None]
         order = None if self.packed is None else self.packed.sorted_indices
@@ -49,7 +49,7 @@ class Form(NamedTuple):
 def of_steps(
     sequences: torch.Tensor | PackedSequence, size: int, batch_first: bool, where: str
 ) -> tuple[torch.Tensor, Form]:
-    """Sequences of vectors of this size as (samples of the first time step, then of the second, ..., size).
+    """Return sequences of vectors of this size as (samples of the first time step, then of the second, ..., size).
 
     Raises: MhoError, in the name of the caller `where`, for another shape.
     """

@@ -35,7 +35,7 @@ N, COPIES, LR, SOFT = 32, 8, 0.02, 0.1
 NOISES = (0.0025, 0.005, 0.01, 0.03, 0.1, 0.3, 1.0, 2.5)
 
 
-class Skewed(Response):
+class Skewed(Response, named=False):
     """A law that is not in the package, as a user would write it; w_sp = 0.155.
 
     Source: none, number 0; README has one like it.

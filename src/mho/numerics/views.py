@@ -1,4 +1,4 @@
-"""Modules that touch single numbers of their buffers without torch, which takes microseconds for each."""
+"""Modules whose counters are read and written as Python integers: through torch each access takes microseconds."""
 
 from collections.abc import Callable
 
@@ -7,13 +7,14 @@ from torch import nn
 
 
 class Viewed(nn.Module):
-    """A module with views of its buffers, made when they are first asked for and forgotten when the memory may
-    have moved: `.to`, `load_state_dict`, copies.
+    """A module with views of its buffers.
 
-    What else points into that memory is forgotten in `forget`, which a subclass may extend. Compiled code works
-    on float32 arrays and int64 counters, so numbers keep their dtypes (`.half()` changes nothing here), and
-    counters stay on the CPU. Buffers without an entry are no part of a state_dict: accelerate takes them for one
-    tensor under many names.
+    A view is made when a counter is first asked for, and dropped when the memory may have moved: by `.to`,
+    `load_state_dict` or a copy. A subclass that keeps other pointers into that memory drops them in `forget`.
+
+    Compiled code works on float32 arrays and int64 counters. Buffers therefore keep their dtypes (`.half()` changes
+    nothing here), and counters stay on the CPU. Empty buffers are no part of a state_dict, because accelerate would
+    take them for one tensor under many names.
     """
 
     def __init__(self) -> None:
@@ -21,10 +22,10 @@ class Viewed(nn.Module):
         self._views: dict[str, tuple[torch.Tensor, int, memoryview]] = {}
 
     def counters(self, name: str) -> memoryview:
-        """The int64 buffer of this name: the same memory, flat, read and written as Python integers."""
+        """Return the int64 buffer of this name as flat Python integers, which share its memory."""
         buffer: torch.Tensor = self._buffers[name]  # type: ignore[assignment]
         kept, address = self._views.get(name), buffer.data_ptr()
-        # Not the first time, and neither another tensor nor moved, as by sending a state_dict to another process.
+        # Valid for the same tensor at the same address: sending a state_dict to another process moves its memory.
         if kept is not None and kept[0] is buffer and kept[1] == address:
             return kept[2]
         view = memoryview(buffer.numpy().reshape(-1))  # type: ignore[arg-type]
@@ -32,7 +33,7 @@ class Viewed(nn.Module):
         return view
 
     def forget(self) -> None:
-        """Drops everything that points into the buffers."""
+        """Drop everything that points into the buffers."""
         self._views = {}
 
     def _apply(self, fn, recurse=True):
@@ -66,7 +67,7 @@ class Viewed(nn.Module):
         self.forget()
 
     def __getstate__(self) -> dict:
-        self.forget()  # torch moves the memory of what it sends to another process
+        self.forget()  # torch moves the memory of a module that is sent to another process
         return self.__dict__.copy()
 
 

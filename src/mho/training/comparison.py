@@ -1,4 +1,4 @@
-"""Several algorithms, several seeds, one table: means, spreads, and differences paired by seed."""
+"""The comparison of several algorithms with several seeds: means, spreads, and differences paired by seed."""
 
 import math
 import os
@@ -9,9 +9,7 @@ from typing import Any
 
 from mho.training.folder import RunFolder
 from mho.training.loop import Watch, train
-from mho.training.spec import RunSpec
-
-BASELINES = ("digital", "analog-sgd")
+from mho.training.spec import BASELINES, RunSpec
 
 
 def compare(
@@ -23,16 +21,19 @@ def compare(
     checkpoint_every: int = 1,
     where: str = "cpu",
 ) -> dict[str, Any]:
-    """Trains each specification with each seed into `folder`/name/seed and returns the comparison.
+    """Train each specification with each seed into `folder`/name/seed, and return the comparison.
 
-    A run of the same configuration that is in the folder already is used, or resumed where it stopped.
-    Writes compare.json, compare.csv (one line a run), compare.png and compare.pdf.
+    A run of the same configuration that is in the folder already is used, or resumed where it stopped. The
+    folder gets compare.json, compare.csv (one line a run), compare.png and compare.pdf.
 
     Args:
-        specs: {name: run}; their own seeds are ignored.
-        seeds: the seeds that all of them get, so that differences can be paired.
-        watch: makes the watcher of a run from its title.
-        checkpoint_every: epochs between two checkpoints; where: "cpu" or "cuda".
+        specs: {name: run}; the seeds in them are ignored.
+        seeds: the seeds of every specification, so that differences can be paired.
+        folder: the folder of the comparison.
+        watch: title of a run -> its listener.
+        checkpoint_every: epochs between two checkpoints.
+        where: "cpu", or "cuda" for a GPU.
+    Raises: as `train`.
     """
     from mho.figures.curves import comparison  # matplotlib takes a second to import
     from mho.figures.style import save
@@ -56,16 +57,19 @@ def compare(
     summary = {"seeds": list(seeds), "algorithms": summarise(results)}
     files.write_json("compare.json", summary)
     files.write_csv("compare.csv", [_line(name, r) for name, runs in results.items() for r in runs])
-    histories = {name: [_history(files.path / name / f"seed{s}") for s in seeds] for name in specs}
+    histories = {name: [_history(files.path / name / f"seed{seed}") for seed in seeds] for name in specs}
     save(comparison(histories), files.path / "compare")
     return summary
 
 
 def summarise(results: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, dict[str, Any]]:
-    """For each name: test accuracies by seed, mean, standard deviation, and the paired differences.
+    """Return for each name the test accuracies by seed, their mean and standard deviation, and paired differences.
 
-    `paired[other]` has the mean over seeds of the accuracy's difference to `other`, and its standard error;
-    standard deviations and errors are None for a single seed.
+    `paired[other]` has the mean over seeds of the accuracy's difference to `other`, and its standard error.
+    Standard deviations and errors are None for a single seed.
+
+    Args:
+        results: {name: results of `train`, a seed each}, with the seeds in the same order.
     """
     accuracies = {name: [r["test_accuracy"] for r in runs] for name, runs in results.items()}
     summary = {}
@@ -97,28 +101,13 @@ def _spread(values: Sequence[float]) -> float | None:
 
 
 def _line(name: str, result: Mapping[str, Any]) -> dict[str, Any]:
-    fields = (
-        "seed",
-        "epochs",
-        "test_accuracy",
-        "test_loss",
-        "train_accuracy",
-        "train_loss",
-        "best_test_accuracy",
-    )
-    counts = ("clipped_fraction", "saturated_cells", "seconds")
+    scores = ("test_accuracy", "test_loss", "train_accuracy", "train_loss", "best_test_accuracy")
+    start = {"algorithm": name} | {field: result[field] for field in ("seed", "epochs", *scores)}
     pulses = sum(a["up"] + a["down"] for a in result["arrays"].values())
-    return (
-        {"algorithm": name}
-        | {f: result[f] for f in fields}
-        | {"pulses": pulses}
-        | {f: result[f] for f in counts}
-    )
+    end = {field: result[field] for field in ("clipped_fraction", "saturated_cells", "seconds")}
+    return start | {"pulses": pulses} | end
 
 
 def _history(folder: Path) -> list[float]:
-    """Test accuracy by epoch, from a finished run's metrics."""
-    import csv
-
-    with (folder / "metrics.csv").open(encoding="utf-8") as file:
-        return [float(row["test_accuracy"]) for row in csv.DictReader(file)]
+    """Return the test accuracy by epoch of a finished run."""
+    return [float(row["test_accuracy"]) for row in RunFolder(folder).rows()]

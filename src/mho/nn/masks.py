@@ -1,4 +1,4 @@
-"""Masks of an attention: their shapes, and what they add to its scores."""
+"""Masks of an attention: their shapes, and the numbers that they add to its scores."""
 
 import math
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from mho.base.errors import MhoError, complaint
 
 
 class Masks(NamedTuple):
-    """The masks of one call, or None, and what they belong to.
+    """The masks of one call, or None, and the shape of its scores.
 
     Args:
         attention: (L, S) or (N * heads, L, S); padding: (N, S). True means do not attend; a number is added.
@@ -24,7 +24,7 @@ class Masks(NamedTuple):
     keys: int
 
     def check(self, single: bool) -> None:
-        """Complains about masks of other shapes; `single`: the inputs have no dimension for samples."""
+        """Check the shapes of the masks; `single`: the inputs have no dimension for samples."""
         n, heads, length, keys = self[2:]
         if self.padding is not None:
             shape, name = ((keys,), "(S,)") if single else ((n, keys), "(N, S)")
@@ -39,7 +39,7 @@ class Masks(NamedTuple):
                 raise wrong(f"attn_mask has shape {tuple(self.attention.shape)}", need)
 
     def sum(self, dtype: torch.dtype, more: int) -> torch.Tensor | None:
-        """What is added to the scores, as (N or 1, heads or 1, L or 1, S + more); None for nothing.
+        """Return the sum of the masks for the scores, as (N or 1, heads or 1, L or 1, S + more); None for no mask.
 
         more: positions behind the keys that every query may attend to.
         """
@@ -63,5 +63,5 @@ def _additive(mask: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
 
 
 def wrong(what: str, need: str = "", fix: str = "") -> MhoError:
-    """The complaint of an attention."""
+    """Return the complaint of an attention."""
     return complaint("AnalogMultiheadAttention.forward", what, need, fix)

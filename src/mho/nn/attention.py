@@ -7,21 +7,24 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from mho.base.errors import wrong_type
 from mho.crossbar import Crossbar
-from mho.nn.attention.masks import Masks, wrong
+from mho.nn.core.layer import ANALOG_OF, AnalogLayer, checked
 from mho.nn.linear import AnalogLinear, linear_of
+from mho.nn.masks import Masks, wrong
 from mho.numerics.rng import child_key
 
 
-class AnalogMultiheadAttention(nn.Module):
-    """`torch.nn.MultiheadAttention` on crossbars: the projections of queries, keys and values (`q_proj`, `k_proj`,
-    `v_proj`) and of the output (`out_proj`) are an `AnalogLinear` each; softmax and sums over values are digital.
+class AnalogMultiheadAttention(AnalogLayer):
+    """`torch.nn.MultiheadAttention` on crossbars: projections are analog, softmax and sums over values digital.
+
+    The projections of queries, keys and values (`q_proj`, `k_proj`, `v_proj`) and of the output (`out_proj`) are an
+    `AnalogLinear` each.
 
     Args:
         embed_dim, num_heads, dropout, bias, add_bias_kv, add_zero_attn, kdim, vdim, batch_first: as in
             torch.nn.MultiheadAttention; initial weights too.
-        hardware: what the projections are made of; key: 64-bit name of their randomness; `mho.convert_` gives each
+        hardware: of the projections, see `mho.Crossbar`; key: 64-bit name of their randomness; `mho.convert_`
+        gives each
             layer its own.
     Raises: MhoError for inputs and masks of other shapes.
     """
@@ -31,8 +34,8 @@ class AnalogMultiheadAttention(nn.Module):
     v_proj: AnalogLinear
     out_proj: AnalogLinear
 
-    # What torch's encoder layers look at before they multiply with the weights of their parts themselves, past the
-    # hardware: like this, an attention with three separate matrices, it is not for that.
+    # Torch's encoder layers look at these before they multiply with the weights of their parts themselves, past the
+    # hardware. They leave an attention with three separate matrices alone.
     in_proj_weight = None
     in_proj_bias = None
     _qkv_same_embed_dim = False
@@ -55,22 +58,9 @@ class AnalogMultiheadAttention(nn.Module):
         options = dropout, bias, add_bias_kv, add_zero_attn, kdim, vdim, batch_first
         self._begin(nn.MultiheadAttention(embed_dim, num_heads, *options), hardware, key)
 
-    @classmethod
-    def from_digital(
-        cls, attention: nn.MultiheadAttention, hardware: Crossbar, key: int = 0
-    ) -> "AnalogMultiheadAttention":
-        """The analog layer with the weights and biases of a digital one."""
-        layer = cls.__new__(cls)
-        layer._begin(attention, hardware, key)
-        return layer
-
-    def _begin(self, attention: nn.MultiheadAttention, hardware: Crossbar, key: int) -> None:
+    def _begin(self, digital: nn.MultiheadAttention, hardware: Crossbar, key: int) -> None:
         super().__init__()
-        if not isinstance(hardware, Crossbar):
-            raise wrong_type(
-                "AnalogMultiheadAttention(hardware=...)", "hardware", hardware, "an mho.Crossbar"
-            )
-        self.hardware = hardware
+        attention, self.hardware = digital, checked(self, hardware)
         self.embed_dim, self.kdim, self.vdim = attention.embed_dim, attention.kdim, attention.vdim
         self.num_heads, self.head_dim = attention.num_heads, attention.head_dim
         self.dropout, self.batch_first = attention.dropout, attention.batch_first
@@ -80,7 +70,6 @@ class AnalogMultiheadAttention(nn.Module):
         self.bias_k, self.bias_v = _copy(attention.bias_k), _copy(attention.bias_v)
 
     def to_digital(self) -> nn.MultiheadAttention:
-        """The torch layer with the weights and biases that this one computes with."""
         parts = self.q_proj, self.k_proj, self.v_proj, self.out_proj
         weights: Any
         biases: Any
@@ -113,7 +102,7 @@ class AnalogMultiheadAttention(nn.Module):
         average_attn_weights: bool = True,
         is_causal: bool = False,
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """As torch.nn.MultiheadAttention.forward: the outputs, and the attention weights or None.
+        """Return the outputs, and the attention weights or None; see torch.nn.MultiheadAttention.forward.
 
         query: (L, N, embed_dim), key (S, N, kdim), value (S, N, vdim), or without N; with `batch_first` N is first.
         """
@@ -144,14 +133,14 @@ class AnalogMultiheadAttention(nn.Module):
         return y, weights if query.ndim == 3 else weights[0]
 
     def _heads(self, x: torch.Tensor) -> torch.Tensor:
-        """The projection of an input -> (N, heads, positions, head_dim)."""
+        """Return the projection of an input as (N, heads, positions, head_dim)."""
         x = x.unflatten(-1, (self.num_heads, self.head_dim))
         if x.ndim == 3:
             return x.transpose(0, 1)[None]
         return x.transpose(1, 2) if self.batch_first else x.permute(1, 2, 0, 3)
 
     def _output(self, y: torch.Tensor, query: torch.Tensor) -> torch.Tensor:
-        """(N, heads, L, head_dim) -> the output, of the query's shape."""
+        """Return (N, heads, L, head_dim) as the output, of the query's shape."""
         if query.ndim == 2:
             y = y[0].transpose(0, 1)
         else:
@@ -159,7 +148,7 @@ class AnalogMultiheadAttention(nn.Module):
         return self.out_proj(y.flatten(-2))
 
     def _with_one_more(self, x: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
-        """x (N, heads, S, head_dim) with the bias (1, 1, embed_dim) as a position S + 1."""
+        """Return x (N, heads, S, head_dim) with the bias (1, 1, embed_dim) as a position S + 1."""
         one = bias.to(x.dtype).reshape(1, self.num_heads, 1, self.head_dim)
         return torch.cat([x, one.expand(len(x), -1, -1, -1)], dim=2)
 
@@ -171,7 +160,7 @@ class AnalogMultiheadAttention(nn.Module):
         padding: torch.Tensor | None,
         attention: torch.Tensor | None,
     ) -> Masks:
-        """Checks everything that comes in."""
+        """Check the inputs and make their masks."""
         named = ("query", query, self.embed_dim), ("key", key, self.kdim), ("value", value, self.vdim)
         sizes = []
         for name, x, width in named:
@@ -201,8 +190,11 @@ class AnalogMultiheadAttention(nn.Module):
         return f"{self.embed_dim}, num_heads={self.num_heads}, algorithm={algorithm}"
 
 
+ANALOG_OF[nn.MultiheadAttention] = AnalogMultiheadAttention.from_digital
+
+
 def _projections(attention: nn.MultiheadAttention) -> dict[str, nn.Linear]:
-    """The four matrices of a digital attention with their biases."""
+    """Return the four matrices of a digital attention with their biases."""
     weights: list[Any] = [attention.q_proj_weight, attention.k_proj_weight, attention.v_proj_weight]
     biases: list[Any] = [None] * 3
     if attention._qkv_same_embed_dim:

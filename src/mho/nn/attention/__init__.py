@@ -1,1 +1,0 @@
-"""Attention, and transformers that are made of it."""

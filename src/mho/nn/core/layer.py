@@ -1,0 +1,75 @@
+"""An analog layer as torch knows it: the counterpart of a digital layer, among torch's own modules.
+
+Each layer's file ends with its entry in `ANALOG_OF`. `mho.convert_` goes by that table and imports no layer, so
+a new layer is one file and one export:
+
+    class AnalogBilinear(AnalogLayer):
+        def _begin(self, digital, hardware, key): ...
+        def to_digital(self): ...
+
+    ANALOG_OF[nn.Bilinear] = AnalogBilinear.from_digital
+"""
+
+from collections.abc import Callable
+from typing import Any, Self
+
+from torch import nn
+
+from mho.base.errors import wrong_type
+from mho.crossbar import Crossbar
+
+ANALOG_OF: dict[type[nn.Module], Callable[..., nn.Module]] = {}
+"""{torch layer: function of (layer, hardware, key) that makes its counterpart}; that has a method `to_digital`."""
+
+
+class AnalogLayer(nn.Module):
+    """The base of analog layers: made of a digital one, and turned back into it.
+
+    A subclass builds itself in `_begin`, from the digital layer that has its shape and initial weights.
+    """
+
+    @classmethod
+    def from_digital(cls, digital: Any, hardware: Crossbar, key: int = 0) -> Self:
+        """Make the analog layer with the weights and biases of a digital one."""
+        layer = cls.__new__(cls)
+        layer._begin(digital, hardware, key)
+        return layer
+
+    def _begin(self, digital: Any, hardware: Crossbar, key: int) -> None:
+        """Build the layer; digital: a layer of torch."""
+        raise NotImplementedError
+
+    def to_digital(self) -> nn.Module:
+        """Make the torch layer with the weights and biases that this one computes with."""
+        raise NotImplementedError
+
+
+def checked(layer: nn.Module, hardware: object) -> Crossbar:
+    """Return the hardware of a layer. Raises: MhoError if it is not a Crossbar."""
+    if not isinstance(hardware, Crossbar):
+        raise wrong_type(f"{type(layer).__name__}(hardware=...)", "hardware", hardware, "an mho.Crossbar")
+    return hardware
+
+
+# Torch's transformers have a fused inference for eval mode without gradients. It reads `linear1.weight` and the
+# like and multiplies itself, past the hardware. `nn.TransformerEncoderLayer` does not take it if a module
+# inside has a hook. `nn.TransformerEncoder` packs padded sequences into a nested tensor for it, which nothing
+# else understands.
+
+
+def close_fused_inference(module: nn.Module) -> None:
+    """Close the fused inference of every encoder layer that has, or will have, this module or a copy of it inside.
+
+    The module should be one that is never called, so that its hook costs nothing.
+    """
+    module.register_forward_pre_hook(_nothing)
+
+
+def unpack(encoder: nn.TransformerEncoder, is_analog: bool) -> None:
+    """Leave padded sequences as they are while the encoder has an analog layer; else restore the former setting."""
+    before = vars(encoder).setdefault("used_nested_tensor", getattr(encoder, "use_nested_tensor", False))
+    encoder.use_nested_tensor = before and not is_analog
+
+
+def _nothing(module: nn.Module, inputs: tuple) -> None:
+    """Do nothing: the hook."""

@@ -77,6 +77,33 @@ def test_an_edit_of_anything_else_keeps_the_folder(key):
     assert {key(file, one_more) for file in papers + others + another_algorithm} == {key()}
 
 
+def test_the_key_knows_all_that_a_training_loads(tmp_path):
+    """But the folders' own `__init__`, and what shows results."""
+    script = f"""
+import sys
+from mho.algorithms.erider import ERIDER
+from mho.base.sources import reachable
+from mho.crossbar import Crossbar
+from mho.experiments.store import APART, TAKE_PART, modules_of
+from mho.training.loop import train
+from mho.training.spec import RunSpec
+spec = RunSpec(hidden=(8,), epochs=1, batch_size=500, hardware=Crossbar(ERIDER()))
+train(spec, {str(tmp_path / "run")!r})
+known = reachable([*TAKE_PART, *modules_of(spec)], APART)
+loaded = [name for name, m in sys.modules.items() if name.startswith("mho.") and not hasattr(m, "__path__")]
+print(*(name for name in loaded if name not in known))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    shown = (
+        "mho.figures.",
+        "mho.diagnostics.",
+        "mho.experiments.",
+        "mho.base.provenance",
+        "mho.base.sources",
+    )
+    assert [name for name in done.stdout.split() if not name.startswith(shown)] == []
+
+
 def test_an_edit_of_prose_keeps_the_folder(key):
     def other_words(text):
         return text.replace('"""', '"""Another word. ', 1) + "\n# another comment\n"

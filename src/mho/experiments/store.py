@@ -34,12 +34,12 @@ def spec_of(settings: Mapping[str, Any], seed: int) -> RunSpec:
 def folder_of(spec: RunSpec, store: Path, package: Path = PACKAGE) -> Path:
     """Return the folder of a run below `store`. `package`: the sources of mho."""
     content = {name: value for name, value in to_dict(spec).items() if name not in FREE}
-    sources = _digest(tuple(sorted({*TAKE_PART, *_modules(spec)})), package)
+    sources = _digest(tuple(sorted({*TAKE_PART, *modules_of(spec)})), package)
     content |= {"sources": sources, "torch": torch.__version__}
     return store / hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _modules(value: Any) -> Iterator[str]:
+def modules_of(value: Any) -> Iterator[str]:
     """Yield the modules of a record and of all records in its fields: algorithm, law, converters and others."""
     if isinstance(value, Record):
         yield type(value).__module__
@@ -48,7 +48,7 @@ def _modules(value: Any) -> Iterator[str]:
         value = list(value.values())
     if isinstance(value, list | tuple):
         for one in value:
-            yield from _modules(one)
+            yield from modules_of(one)
 
 
 @functools.cache

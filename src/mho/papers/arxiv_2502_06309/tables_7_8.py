@@ -36,7 +36,7 @@ OTHERS = {
 LAWS = {"power": Power, "exponential": Exponential}
 TAUS, GAMMAS, NOISES = (0.6, 0.7, 0.8), (0.5, 1.0, 2.0), (0.1, 0.3, 0.6, 0.9, 1.2)
 STUCK = 11.35  # accuracy [%] of a network that calls every image a 1; the paper prints "< 15"
-CONTROLS = (  # law, gamma_res, algorithm; tau is .6
+CONTROLS = (  # law, gamma_res, algorithm; tau is 0.6
     ("pow-step", 0.5, "analog-sgd"),
     ("pow-step", 0.5, "residual-learning"),
     ("pow-step", 1.0, "residual-learning"),

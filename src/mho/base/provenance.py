@@ -1,4 +1,4 @@
-"""Where a result comes from: versions, machine, and the commit of this package if it runs from a checkout."""
+"""The origin of a result: versions, machine, and the commit of this package if it runs from a checkout."""
 
 import os
 import platform
@@ -9,7 +9,7 @@ from typing import Any
 
 
 def provenance() -> dict[str, Any]:
-    """{"versions": ..., "machine": ..., "commit": ...}; the last is None for an installed package."""
+    """Return {"versions": ..., "machine": ..., "commit": ...}; the last is None for an installed package."""
     versions = {"python": platform.python_version()}
     for package in ("mho", "torch", "numpy", "numba"):
         try:
@@ -21,7 +21,7 @@ def provenance() -> dict[str, Any]:
 
 
 def commit() -> str | None:
-    """The commit this file belongs to, with `+` if tracked files were changed since."""
+    """Return the commit that this file belongs to, with `+` if tracked files were changed since."""
     here = Path(__file__).parent
 
     def git(*words: str) -> str:

@@ -10,8 +10,8 @@ from rich.console import Console
 from mho.base.signals import Interrupted
 from mho.base.tables import table
 from mho.cli.progress import Bars
-from mho.training.comparison import BASELINES
 from mho.training.session import Row, Session
+from mho.training.spec import BASELINES
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -9,9 +9,7 @@ from typing import Any
 
 from mho.training.folder import RunFolder
 from mho.training.loop import Watch, train
-from mho.training.spec import RunSpec
-
-BASELINES = ("digital", "analog-sgd")
+from mho.training.spec import BASELINES, RunSpec
 
 
 def compare(

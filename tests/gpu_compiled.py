@@ -16,6 +16,7 @@ import mho
 from mho.kernels.cpu.memory import Arrays
 from mho.kernels.gpu import product
 from mho.kernels.gpu.update import GpuKernels
+from mho.kernels.law.plan import KernelPlan
 from mho.numerics.rng import Stream, Use
 
 
@@ -63,7 +64,7 @@ def compiled(run):
 def kernels_of(device, n_in=40, n_out=6):
     tile = mho.Tile(torch.zeros(n_out, n_in), device, key=3, count_cells=True)
     buffers = (tile.cells, tile.planes, tile._apparent, tile.reference, tile.counts, tile.touched)
-    return GpuKernels(device, tile.parameters_of_cells, Arrays(*buffers), 3)
+    return GpuKernels(KernelPlan.of(device, tile.parameters_of_cells.values()), Arrays(*buffers), 3)
 
 
 def update(device, pulses, n_in=40, n_out=6, samples=2, lr=0.1, event=0):

@@ -22,10 +22,15 @@ import mho
 from mho.kernels import oracle
 from mho.kernels.cpu.memory import Arrays
 from mho.kernels.gpu import drawing, noise, primitives, product, update
-from mho.kernels.gpu import math32 as gpu_math32
+from mho.kernels.gpu import normal as gpu_normal
 from mho.kernels.gpu.update import GpuKernels
+from mho.kernels.law.cache import module_of
+from mho.kernels.law.dialect import TRITON
+from mho.kernels.law.plan import KernelPlan
 from mho.numerics import math32, normal
+from mho.numerics.compile import ELEMENTARY
 from mho.numerics.rng import Stream, Use
+from new_operation import Rippled, add_the_sine
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")  # numpy's, of inf and nan that are meant
 F = np.float32
@@ -58,6 +63,8 @@ InterpreterBuilder.create_splat = splat
 EDGES = [-np.inf, -3.5, -3, -2, -1, -0.5, -0.0, 0, 1e-45, 1e-39, 0.5, 1, 2, 3, 88.73, 129, 8388607, 16777216]
 EDGES = np.array([*EDGES, np.inf, np.nan], F)
 N = 4096
+SCALAR = [e.function for name, e in ELEMENTARY.items() if hasattr(math32, name)]
+gpu_math32 = module_of("mho_test_math32", TRITON.library("Elementary functions.", SCALAR))
 
 
 @triton.jit
@@ -142,7 +149,7 @@ def test_primitives():
 @triton.jit
 def normals(words, first, second, size: tl.constexpr):
     at = tl.arange(0, size)
-    a, b = gpu_math32.normal_pair(tl.load(words + at).to(tl.uint32))
+    a, b = gpu_normal.normal_pair(tl.load(words + at).to(tl.uint32))
     tl.store(first + at, a)
     tl.store(second + at, b)
 
@@ -194,7 +201,7 @@ def check_against_oracle(
     buffers = [
         b.clone() for b in (cpu.cells, cpu.planes, cpu._apparent, cpu.reference, cpu.counts, cpu.touched)
     ]
-    gpu = GpuKernels(device, cpu.parameters_of_cells, Arrays(*buffers), cpu.key)
+    gpu = GpuKernels(KernelPlan.of(device, cpu.parameters_of_cells.values()), Arrays(*buffers), cpu.key)
     weights = cpu.cells.numpy().copy()
     name = "aggregated" if pulses.aggregate else "trains" if pulses.rounding == "trains" else "rounded"
     for event in events:
@@ -295,7 +302,9 @@ def test_given_numbers_of_pulses(kind):
     tile = mho.Tile(torch.zeros(5, 7), device, key=9, count_cells=True)
     names = "cells", "planes", "_apparent", "reference", "counts", "touched"
     buffers = {name: getattr(tile, name).clone() for name in names}
-    gpu = GpuKernels(device, tile.parameters_of_cells, Arrays(*buffers.values()), tile.key)
+    gpu = GpuKernels(
+        KernelPlan.of(device, tile.parameters_of_cells.values()), Arrays(*buffers.values()), tile.key
+    )
     shape = (5,) if "column" in kind else (7,) if kind else (5, 7)
     n = torch.randint(-3, 4, shape, generator=torch.Generator().manual_seed(2)).float()
     info = tile.pulse(n, **kind)
@@ -332,12 +341,18 @@ def test_noise_of_the_law():
     check_against_oracle(mho.Device(law, dw_min=2e-3, c2c="law"), mho.Pulses(bl=5))
 
 
+def test_an_operation_that_one_edit_adds(monkeypatch):
+    add_the_sine(monkeypatch)
+    device = mho.Device(Rippled(), dw_min=2e-3, sigma_c2c=0.3, spread={"gain": 0.3, "rate": 0.1})
+    check_against_oracle(device, mho.Pulses(bl=31))
+
+
 def test_a_row_with_a_broken_weight_is_named():
     device = mho.Device(Exploding(), dw_min=0.1)
     tile = mho.Tile(torch.tensor([[0.0, 0.0], [0.0, 0.5]]), device)
     tile.cells.fill_(0.0)[1, 1] = float("nan")
     buffers = (tile.cells, tile.planes, tile._apparent, tile.reference, tile.counts, tile.touched)
-    gpu = GpuKernels(device, tile.parameters_of_cells, Arrays(*buffers), 0)
+    gpu = GpuKernels(KernelPlan.of(device, tile.parameters_of_cells.values()), Arrays(*buffers), 0)
     assert gpu.update(torch.ones(1, 2), torch.ones(1, 2), 1.0, mho.Pulses(), 0).bad == 1
 
 

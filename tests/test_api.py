@@ -13,7 +13,8 @@ import pytest
 
 import mho
 import mho.testing
-from mho.kernels.law.build import Layout, kernels_for
+from mho.kernels.law.build import kernels_of
+from mho.kernels.law.plan import KernelPlan
 
 SOURCE = Path(mho.__file__).parent
 FILES = sorted(SOURCE.rglob("*.py"))
@@ -78,7 +79,8 @@ def test_public_names():
     assert set(mho.__all__) == {
         "IO", "Absolute", "Algorithm", "AnalogOptimizer", "Crossbar", "Device", "Exact", "Expected",
         "LogNormal", "Mapping", "MhoError", "OneSided", "PulseCount", "Pulses", "Reference", "Response",
-        "Retention", "State", "SymmetricPoint", "Term", "Tile", "UpdateInfo", "Vector", "advise",
+        "Retention", "State", "SymmetricPoint", "Term", "Tile", "UpdateInfo", "Vector", "Wires",
+        "advise",
         "aihwkit", "algorithms", "calibration", "cells", "complaint", "convert_", "data", "datasheet",
         "deterministic", "diagnose", "fit", "get_threads", "nn", "parallel", "presets", "pulse_report", "responses",
         "retention", "set_threads", "summary", "testing", "theory", "to_digital_", "training",
@@ -217,7 +219,8 @@ def compiled_functions():
     """{name: options} of all functions that Numba compiles, those of a generated law among them."""
     modules = [importlib.import_module(name) for name in MODULES if name.startswith(COMPILED)]
     device = mho.Device(mho.responses.SoftBounds(), sigma_c2c=0.1)
-    modules.append(kernels_for(device, Layout(device, device.draw((2, 2), 0))))
+    kernels = kernels_of(KernelPlan.of(device, device.draw((2, 2), 0).values()))
+    modules += [kernels, sys.modules[kernels.step_up.__module__]]
     return {
         f"{module.__name__}.{name}": value.targetoptions
         for module in modules

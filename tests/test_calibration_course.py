@@ -8,7 +8,7 @@ import torch
 
 import mho
 from chance import assert_mean
-from mho.calibration import Course, Offset
+from mho.calibration import Offset, ZeroShiftRun
 from mho.calibration.linear_laws import is_linear, lines
 from mho.calibration.stopping import Motion
 from mho.numerics.rng import Stream, call_key, philox4x32, split
@@ -65,7 +65,7 @@ def by_hand(tile, n, up=lambda p: p % 2 == 0, first_averaged=0):
 def test_alternating_pulses_equal_a_plain_loop(law):
     """In pieces of odd length, so that averages begin in the middle of a cycle."""
     tile = tile_of(law)
-    course = Course(tile)
+    course = ZeroShiftRun(tile)
     assert (course._pair is not None) == isinstance(law, (SoftBounds, Linear))
     for n, average in ((101, False), (1, False), (33, True), (2, True), (166, True)):
         course.send(n, average)
@@ -78,9 +78,9 @@ def test_alternating_pulses_equal_a_plain_loop(law):
 def test_the_cycle_map_equals_the_kernel(monkeypatch):
     """Long runs: 20,000 pulses, to 1e-12; the kernel would have to be wrong in the same way."""
     tile = tile_of(SoftBounds(0.8, -0.6))
-    quick = Course(tile)
-    monkeypatch.setattr("mho.calibration.linear_laws.lines", lambda *_: None)
-    slow = Course(tile)
+    quick = ZeroShiftRun(tile)
+    monkeypatch.setattr("mho.calibration.run.lines", lambda *_: None)
+    slow = ZeroShiftRun(tile)
     assert slow._kernel is not None
     assert quick._kernel is None
     for course in (quick, slow):
@@ -93,7 +93,7 @@ def test_the_cycle_map_equals_the_kernel(monkeypatch):
 def test_random_pulses_equal_a_plain_loop_with_the_same_signs():
     """Pulse p of cell (i, j) goes down where its bit of Philox counter (j, i, p // 128, 0) is set."""
     tile = tile_of(Bent())
-    course = Course(tile, "stochastic")
+    course = ZeroShiftRun(tile, "stochastic")
     key = split(call_key(9, Stream.ZERO_SHIFT, 0))
 
     def up(p):
@@ -113,7 +113,7 @@ def test_noise_has_its_law_and_does_not_depend_on_the_pieces():
 
     def run(*pieces):
         device = mho.Device(mho.responses.Constant(), DW, sigma_c2c=0.4)
-        course = Course(mho.Tile(torch.zeros(40, 65), device, key=4))
+        course = ZeroShiftRun(mho.Tile(torch.zeros(40, 65), device, key=4))
         for n in pieces:
             course.send(n)
         return course.w / DW
@@ -130,7 +130,7 @@ def test_noise_has_its_law_and_does_not_depend_on_the_pieces():
 def test_laws_with_noise_of_their_own_keep_it():
     law = Table()
     tile = mho.Tile(torch.zeros(20, 64), mho.Device(law, 1e-3, c2c="law"), key=4)
-    course = Course(tile)
+    course = ZeroShiftRun(tile)
     course.send(1)
     assert_mean(course.w.flatten() / 1e-3, law.q_up(0.0), "first step")
     z = torch.randn(100_000, generator=torch.Generator().manual_seed(0))
@@ -142,7 +142,7 @@ def test_cells_at_rest_are_not_computed():
     """A million pulses on cells that settle after a few thousand; then the mean is that of the two ends of a cycle,
     and an odd last pulse is still sent."""
     tile = tile_of(Power(0.7, 0.5), 0.05)
-    course = Course(tile)
+    course = ZeroShiftRun(tile)
     computed = []
     kernel = course._kernel
     course._kernel = lambda *a: computed.append(kernel(*a))
@@ -174,7 +174,7 @@ def test_float32_rounds_small_steps():
     """2000 pulses of 1e-6 near .27: float64 follows exp(-2e-3), float32 (`Tile.pulse`) falls short by a quarter."""
     device = mho.Device(Linear(0.25), 1e-6)
     double, single = (mho.Tile(torch.full((4, 4), 0.27), device) for _ in range(2))
-    course = Course(double)
+    course = ZeroShiftRun(double)
     course.send(2000)
     one = torch.ones(4, 4)
     for k in range(2000):

@@ -41,15 +41,15 @@ def test_it_sees_distances_and_changes_nothing():
     train(*seen, 12)
     for one, other in zip(plain[0].state_dict().values(), seen[0].state_dict().values(), strict=True):
         assert torch.equal(one, other)
-    assert [sight.step for sight in tracker.sights] == [5, 5, 10, 10]
+    assert [shot.step for shot in tracker.snapshots] == [5, 5, 10, 10]
     train(*seen, 3)
-    first, second = tracker.sights[-2:]
+    first, second = tracker.snapshots[-2:]
     assert first.array != second.array
-    for sight, state in zip((first, second), states_of(seen[0]), strict=True):
+    for shot, state in zip((first, second), states_of(seen[0]), strict=True):
         truth = symmetric_point(state.P)
-        assert sight.distance == pytest.approx((state.Q - truth).square().mean().sqrt().item(), rel=1e-4)
-        assert sight.distance_p == pytest.approx((state.P.w - truth).square().mean().sqrt().item(), rel=1e-4)
-        assert sight.bias == pytest.approx((state.Q - truth).mean().item(), rel=1e-4)
+        assert shot.distance == pytest.approx((state.Q - truth).square().mean().sqrt().item(), rel=1e-4)
+        assert shot.distance_p == pytest.approx((state.P.w - truth).square().mean().sqrt().item(), rel=1e-4)
+        assert shot.bias == pytest.approx((state.Q - truth).mean().item(), rel=1e-4)
 
 
 def test_all_arrays_of_a_model_are_calibrated():
@@ -81,7 +81,7 @@ def test_it_is_gone_when_it_is_detached():
     train(net, optimizer, 2)
     tracker.detach()
     train(net, optimizer, 2)
-    assert len(tracker.sights) == 4
+    assert len(tracker.snapshots) == 4
     assert not optimizer._optimizer_step_post_hooks
     for state in states_of(net):
         assert "update" not in vars(state.P)
@@ -102,11 +102,12 @@ def test_the_residual_points_down_the_gradient(algorithm):
     state = algorithm.init(
         lambda name, w, **_: mho.Tile(w, DEVICE, pulses=mho.Expected(), key=4), torch.zeros(1, 1)
     )
+    state.roles = algorithm.roles()  # a layer does this
     tracker = Tracker(state, every=1).attach()
     for _ in range(20):
         algorithm.step(state, mho.algorithms.base.Factors(torch.ones(1, 1), torch.ones(1, 1)), 0.1)
         tracker.see()
-    cosines = [sight.alignment for sight in tracker.sights]
+    cosines = [shot.alignment for shot in tracker.snapshots]
     assert cosines[0] is None
     if isinstance(algorithm, RIDER):
         assert all(c == pytest.approx(1.0) for c in cosines[1:])
@@ -126,7 +127,7 @@ def test_cosines_by_hand():
     state.P.update(x, d, -0.1)
     tracker.see()
     expected = (p * change).sum() / p.norm() / change.norm()
-    assert tracker.sights[0].alignment == pytest.approx(expected.item(), rel=1e-4)
+    assert tracker.snapshots[0].alignment == pytest.approx(expected.item(), rel=1e-4)
     tracker.detach()
 
 
@@ -138,7 +139,7 @@ def test_spectrum_has_its_power_where_p_moves():
         for state in states_of(net):
             state.P.program(torch.full(state.P.shape, 0.1 * (-1) ** k))
         tracker.see()
-    name = tracker.sights[0].array
+    name = tracker.snapshots[0].array
     omega, power = tracker.spectrum(name, segment=128)
     assert omega[-1] == pytest.approx(math.pi)
     assert int(power.argmax()) == len(omega) - 1

@@ -43,7 +43,7 @@ def test_list(command):
     assert {"analog-sgd", "digital-sgd", "residual-learning"} <= set(names) and names == sorted(names)
 
 
-@pytest.mark.parametrize("name", ["residual-learning", "ResidualLearning"])
+@pytest.mark.parametrize("name", ["residual-learning", "ResidualLearning", "rl"])
 def test_show(name, command):
     code, out, _ = command("show", name)
     assert code == 0 and out.startswith("ResidualLearning (--algorithm residual-learning)")
@@ -112,6 +112,7 @@ def test_what_is_infinite_is_valid_json(command):
     ("words", "message"),
     [
         ("show residual-lerning", "did you mean 'residual-learning'"),
+        ("show sgd", "write analog-sgd or digital-sgd"),
         ("advise --layer 256", "--layer 256"),
         ("advise --layer 0x5", "--layer 0x5"),
         ("advise --layer 4x4 --algorithm analog-sdg", "did you mean 'analog-sgd'"),

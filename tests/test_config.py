@@ -174,3 +174,61 @@ def test_what_json_cannot_hold_is_refused():
 
     with pytest.raises(MhoError, match=r"extra`: .* cannot be written as JSON"):
         config.to_dict(Odd(extra=object()))
+
+
+# The registry.
+
+
+@pytest.mark.parametrize(
+    ("spelling", "cls"),
+    [
+        ("e-rider", "ERIDER"), ("erider", "ERIDER"), ("E-RIDER", "ERIDER"), ("ttv2", "TikiTakaV2"),
+        ("c-ttv2", "ChoppedTikiTaka"), ("cTTv2", "ChoppedTikiTaka"), ("tt", "TikiTaka"), ("rl", "ResidualLearning"),
+        ("rl-v2", "ResidualLearningV2"), ("residual_learning_v2", "ResidualLearningV2"), ("mp", "MixedPrecision"),
+    ],
+)  # fmt: skip
+def test_spellings_of_papers_are_accepted_in_files(spelling, cls):
+    spec = config.from_dict({"hardware": {"algorithm": spelling}}, kind=RunSpec)
+    assert type(spec.hardware.algorithm).__name__ == cls
+    assert registry.member("here", spelling, mho.Algorithm, "") is getattr(mho.algorithms, cls)
+
+
+def test_a_name_of_several_is_an_error_that_lists_them():
+    message = (
+        r"`hardware.algorithm`: 'SGD' stands for several classes\. Fix: write analog-sgd or digital-sgd\."
+    )
+    with pytest.raises(MhoError, match=message):
+        config.from_dict({"hardware": {"algorithm": "SGD"}}, kind=RunSpec)
+
+
+def test_no_two_names_of_one_kind_are_alike():
+    for kind in (mho.Algorithm, mho.Response, mho.cells.Cell):
+        known = registry.registered(kind)
+        spellings = [registry.plain(name) for name in known]
+        spellings += [registry.plain(a) for cls in known.values() for a in vars(cls).get("aliases", ())]
+        twice = {name for name in spellings if spellings.count(name) > 1}
+        assert twice <= {"sgd"}
+    names = [cls.__name__ for cls in registry._below(registry.Record)]
+    assert len(names) == len({*names})
+
+
+def test_the_registry_is_what_the_rooms_export():
+    assert {*registry.registered(mho.Algorithm)} == {*mho.algorithms.__all__}
+    assert {*registry.registered(mho.Response)} == {*mho.responses.__all__} - {"Response", "SymmetricPoint"}
+    assert {*registry.registered(mho.cells.Cell)} == {"OneSided", "Reference", "Vector"}
+    assert not {"Algorithm", "Response", "Cell", "Record"} & {*registry.registered()}
+
+
+def test_a_users_classes_and_aliases_stay_outside():
+    class Own(mho.Algorithm):
+        aliases = ("power",)
+
+    assert "Own" not in registry.registered() and "Mine" not in registry.registered()
+    assert registry.find("here", "own") is None
+    assert registry.find("here", "power") is mho.responses.Power
+
+
+def test_only_the_class_itself_has_its_aliases():
+    assert registry.find("here", "rl", mho.Algorithm) is mho.algorithms.ResidualLearning
+    assert registry.find("here", "rl", mho.Response) is None
+    assert registry.pick("Re-Ram_ES", mho.presets.PRESETS) == "ReRamES"

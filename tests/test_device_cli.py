@@ -124,6 +124,19 @@ def test_show_reads_files(command, tmp_path):
         assert data["device"]["dw_min"] == 0.02
 
 
+def test_a_run_is_known_by_its_device(tmp_path):
+    """Of the file of a run only the hardware is read; a digital run has no device."""
+    (tmp_path / "mine").mkdir()
+    path = tmp_path / "mine" / "config.json"
+    device = mho.Device(mho.responses.Linear(c_lin=0.3), dw_min=0.02)
+    path.write_text(json.dumps(to_dict(mho.training.RunSpec(hardware=mho.Crossbar(device=device)))))
+    found = mho.datasheet.lookup(str(path), ["dw_min=0.03"])
+    assert found.name == "mine" and found.device == device.replace(dw_min=0.03)
+    path.write_text(json.dumps(to_dict(mho.training.RunSpec())))
+    with pytest.raises(mho.MhoError, match="this run is digital, so it holds no device"):
+        mho.datasheet.lookup(str(path))
+
+
 def test_plot(command, tmp_path):
     code, out, err = command("plot", "soft-bounds", "--set", "dw_min=0.05", "--out", "figures/mine")
     assert (code, err) == (0, "") and out == "written: figures/mine.png\nwritten: figures/mine.pdf\n"

@@ -6,7 +6,7 @@ import pytest
 import mho
 from fit_ramps import SPAN, ramps, soft, write
 from mho.fit import fit
-from mho.fit.report_text import as_dict, points_in_words, verdict
+from mho.fit.report import as_dict, points_in_words, verdict
 
 LAWS = {
     "linear": mho.Device(mho.responses.Linear(c_lin=0.2, tau=1.1), dw_min=0.01),

@@ -12,7 +12,9 @@ from fit_ramps import SPAN, ramps, soft, write
 from mho.base.config import from_dict
 from mho.base.config import read as read_config
 from mho.fit import fit
+from mho.fit.families import chosen, families
 from mho.fit.read import read
+from mho.responses.fitting import HIGH, LOW, Fitting
 from test_cli import mho_command  # noqa: F401
 
 PULSES = Path(os.environ.get("MHO_DATA", "none")) / "pulses"
@@ -85,7 +87,7 @@ def test_bad_files(tmp_path, content, where, what):
 def test_bad_calls(tmp_path):
     path = write(tmp_path / "a.csv", ramps(soft(), 0, pulses=40))
     with pytest.raises(mho.MhoError, match="did you mean 'soft-bounds'"):
-        fit(path, law="softbounds")
+        fit(path, law="sofbounds")
     with pytest.raises(mho.MhoError, match="low must be less than high"):
         fit(path, span=(1, 1))
 
@@ -181,3 +183,22 @@ def test_command_line_errors(mho_command, tmp_path):  # noqa: F811
     other.write_text('{"type": "Device"}')
     code, _, err = mho_command("train", "--algorithm", "digital", "--device", other)
     assert code == 2 and "no hardware can be set" in err
+
+
+def test_a_law_says_itself_how_it_is_fitted(monkeypatch, tmp_path):
+    """`Response.fitting` is all that a law needs; one without it is refused by name, and so is an unknown one."""
+    path = write(tmp_path / "a.csv", ramps(soft(), 0, pulses=40))
+    with pytest.raises(mho.MhoError, match="Piecewise does not say how it is fitted"):
+        mho.fit.fit(path, law="piecewise")
+    monkeypatch.setattr(mho.responses.Piecewise, "fitting", Fitting({"tau_max": HIGH, "tau_min": LOW}))
+    assert mho.fit.fit(path, law="piecewise").best.family.names == ("dw_min", "tau_max", "tau_min")
+    assert {"piecewise", "soft-bounds"} < chosen("auto").keys()
+    assert "skewed-soft-bounds" not in chosen("auto") and "skewed-soft-bounds" in chosen("SkewedSoftBounds")
+
+
+def test_every_law_that_is_fitted_starts_inside_its_domain():
+    for name, one in families().items():
+        low, high = one.bounds()
+        for x in one.grid(0.01):
+            assert (low <= x).all() and (x <= high).all(), name
+            assert np.isfinite(one.steps(x, np.linspace(-0.9, 0.9, 7))).all(), name

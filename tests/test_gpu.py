@@ -13,6 +13,7 @@ import torch
 
 import mho
 from mho.kernels.cpu.memory import Arrays
+from mho.kernels.law.plan import KernelPlan
 from mho.numerics.rng import Stream, Use
 
 HERE = Path(__file__).parent
@@ -51,7 +52,7 @@ def test_a_row_too_long_to_round_is_refused():
     device = mho.Device()
     tile = mho.Tile(torch.zeros(1, 20_000), device)
     buffers = (tile.cells, tile.planes, tile._apparent, tile.reference, tile.counts, tile.touched)
-    kernels = GpuKernels(device, tile.parameters_of_cells, Arrays(*buffers), 0)
+    kernels = GpuKernels(KernelPlan.of(device, tile.parameters_of_cells.values()), Arrays(*buffers), 0)
     with pytest.raises(mho.MhoError) as error:
         kernels.update(torch.ones(1, 20_000), torch.ones(1, 1), 0.1, mho.Pulses(rounding="stochastic"), 0)
     assert str(error.value) == (
@@ -83,7 +84,7 @@ def test_updates_equal_those_of_the_cpu(law, c2c, kind):
     buffers = [
         b.cuda() for b in (cpu.cells, cpu.planes, cpu._apparent, cpu.reference, cpu.counts, cpu.touched)
     ]
-    gpu = GpuKernels(device, cpu.parameters_of_cells, Arrays(*buffers), cpu.key)
+    gpu = GpuKernels(KernelPlan.of(device, cpu.parameters_of_cells.values()), Arrays(*buffers), cpu.key)
     g = torch.Generator().manual_seed(0)
     x, d = torch.randn(16, 300, generator=g), 0.1 * torch.randn(16, 70, generator=g)
     for event, lr in enumerate([0.1, -0.05]):

@@ -136,8 +136,8 @@ def test_gains_of_the_two_directions_equal_the_oracle(gains, c2c, kind):
     device = mho.Device(dw_min=2e-3, sigma_c2c=0.3, c2c=c2c, spread={"tau_max": 0.1}, **gains)
     tile = check_against_oracle(device, mho.Pulses(bl=31, bl_management=False, **kind))
     names = ["gain_up", "gain_down"]
-    assert [n for n in tile._kernels.layout.values if n.startswith("gain")] == names
-    assert [n for n in names if n in tile._kernels.layout.planes] == (names if gains is GAINS else [])
+    assert [n for n in tile._kernels.plan.values if n.startswith("gain")] == names
+    assert [n for n in names if n in tile._kernels.plan.planes] == (names if gains is GAINS else [])
 
 
 @pytest.mark.parametrize("kind", [{}, {"rounding": "stochastic"}], ids=str)

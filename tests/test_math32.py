@@ -176,21 +176,17 @@ def test_bits_go_there_and_back():
 
 def test_sincos():
     @njit(fastmath=False, error_model="numpy")
-    def loop(u, sin, cos):
-        for i in range(u.size):
-            sin[i], cos[i] = math32.sincos2pi32(u[i])
+    def loop(r, sin, cos):
+        for i in range(r.size):
+            sin[i], cos[i] = math32.sincos_eighth32(r[i])
 
-    u = (np.arange(2**20) / 2**20).astype(F)
-    sin, cos = np.empty_like(u), np.empty_like(u)
-    loop(u, sin, cos)
-    angle = 2 * np.pi * u.astype(np.float64)
+    r = (np.arange(-(2**18), 2**18 + 1) / 2**21).astype(F)
+    sin, cos = np.empty_like(r), np.empty_like(r)
+    loop(r, sin, cos)
+    angle = 2 * np.pi * r.astype(np.float64)
     assert np.abs(sin - np.sin(angle)).max() < 1.2e-7
     assert np.abs(cos - np.cos(angle)).max() < 1.2e-7
-    quarters = np.array([0, 0.25, 0.5, 0.75, 1], F)
-    sin, cos = np.empty_like(quarters), np.empty_like(quarters)
-    loop(quarters, sin, cos)
-    assert sin.tolist() == [0, 1, 0, -1, 0]
-    assert cos.tolist() == [1, 0, -1, 0, 1]
+    assert (sin[2**18], cos[2**18]) == (0, 1)
 
 
 @pytest.mark.parametrize("function", [math32.exp32, math32.log32, math32.tanh32, math32.expm1_32])

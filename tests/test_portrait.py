@@ -331,9 +331,9 @@ def test_files_are_the_same_each_time(suffix, tmp_path):
         (lambda: datasheet.measure(mho.Device(), cells=(0, 3)), "both at least 1"),
         (lambda: ramps(datasheet.measure(mho.Device(), cells=SMALL), cells=0), "cells must be at least 1"),
         (lambda: save(Figure(), "a.gif"), "no figure is written as '.gif'"),
-        (lambda: lookup.choose("softbound"), "did you mean 'soft-bounds'"),
-        (lambda: lookup.choose("power", ["response.tauu=1"]), "did you mean 'tau'"),
-        (lambda: lookup.choose("power", ["dw_min=-1"]), "dw_min must be positive"),
+        (lambda: lookup("softbound"), "did you mean 'soft-bounds'"),
+        (lambda: lookup("power", ["response.tauu=1"]), "did you mean 'tau'"),
+        (lambda: lookup("power", ["dw_min=-1"]), "dw_min must be positive"),
     ],
 )
 def test_errors(call, message):

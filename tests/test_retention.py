@@ -10,8 +10,8 @@ import torch
 import mho
 from blocks import block_of, step
 from chance import assert_mean, assert_normal
+from mho import retention
 from mho.algorithms import AnalogSGD, ResidualLearning
-from mho.device import retention
 from mho.numerics.draw import draw_normal
 from mho.numerics.rng import Stream
 from mho.responses import Constant, SoftBounds

@@ -126,12 +126,13 @@ def test_messages(make, message, tmp_path):
 
 def test_a_gpu_refuses_tables():
     pytest.importorskip("triton", reason="Triton is not installed: pip install 'mho[gpu]'")
-    from mho.kernels.law.build import Layout
-    from mho.kernels.law.triton import source_of
+    from mho.kernels.law.build import law_source
+    from mho.kernels.law.dialect import TRITON
+    from mho.kernels.law.plan import KernelPlan
 
     device = mho.Device(Table(), c2c="law")
     with pytest.raises(mho.MhoError, match="A GPU has no such operation yet"):
-        source_of(device, Layout(device, device.draw((2, 2), 0)), "trains.py")
+        law_source(KernelPlan.of(device, device.draw((2, 2), 0).values()), TRITON)
 
 
 # Measured devices: the numbers of shared/spec/benchmarks-devices-costs.md, section 5.

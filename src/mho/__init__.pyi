@@ -26,6 +26,7 @@ from .crossbar import Crossbar as Crossbar
 from .crossbar import Mapping as Mapping
 from .device.device import Device as Device
 from .device.io import IO as IO
+from .device.io import Wires as Wires
 from .device.pulses import Exact as Exact
 from .device.pulses import Expected as Expected
 from .device.pulses import Pulses as Pulses

@@ -2,8 +2,8 @@
 
     device = mho.aihwkit.soft_bounds_reference(dw_min=0.4622, dw_min_dtod=0.7125, dw_min_dtod_log_normal=True)
 
-What the code of aihwkit 1.2.0 does decides, not its documentation. Where this library cannot follow, it says so in
-an error. Not taken over: `construction_seed` (keys do that), `perfect_bias`, `reverse_up`, `reverse_down`.
+The code of aihwkit 1.2.0 decides, not its documentation. A parameter that this library cannot follow is an error.
+Left out: `construction_seed`, as keys name the draws, `perfect_bias`, `reverse_up` and `reverse_down`.
 
 Source: aihwkit 1.2.0, simulator/configs/devices.py and the C++ classes of the same names.
 """
@@ -49,7 +49,7 @@ def _device(
     write_noise_std: float = 0.0,
     **others: Any,
 ) -> Device:
-    """The parameters that all classes share; `others` are fields of Device."""
+    """Return a device from the parameters that all classes share; `others` are fields of Device."""
     gain: Spread = LogNormal(dw_min_dtod) if dw_min_dtod_log_normal else Absolute(dw_min_dtod)
     all_spreads = {"gain": gain, "tau_max": w_max_dtod, "tau_min": w_min_dtod} | (spread or {})
     kept = lifetime > 0 or diffusion > 0 or reset != 0 or reset_dtod > 0
@@ -79,7 +79,7 @@ def _device(
 
 
 def constant_step(*, w_max: float = 0.6, w_min: float = -0.6, **common: Any) -> Device:
-    """ConstantStepDevice: pulses of one size between hard bounds."""
+    """Return a ConstantStepDevice: pulses of one size between hard bounds."""
     if "write_noise_std" in common:
         raise complaint("aihwkit.constant_step(write_noise_std=...)", "this class has no write noise")
     return _device(Constant(w_max, w_min), **common)
@@ -98,7 +98,7 @@ def linear_step(
     mult_noise: bool = True,
     **common: Any,
 ) -> Device:
-    """LinearStepDevice: step size changes linearly with w; the slopes refer to the mean bounds."""
+    """Return a LinearStepDevice: step size changes linearly with w; the slopes refer to the mean bounds."""
     if not mean_bound_reference:
         where = "aihwkit.linear_step(mean_bound_reference=False)"
         what = "slopes that refer to a cell's own bounds exist for gamma = 1 only"
@@ -113,7 +113,7 @@ def linear_step(
 
 
 def soft_bounds(*, w_max: float = 0.6, w_min: float = -0.6, mult_noise: bool = True, **common: Any) -> Device:
-    """SoftBoundsDevice: step size falls to zero at each cell's own bounds."""
+    """Return a SoftBoundsDevice: step size falls to zero at each cell's own bounds."""
     return _device(SoftBounds(w_max, w_min), c2c=_c2c(mult_noise), **common)
 
 
@@ -127,7 +127,7 @@ def soft_bounds_reference(
     subtract_symmetry_point: bool = False,
     **common: Any,
 ) -> Device:
-    """SoftBoundsReferenceDevice: soft bounds, read relative to a reference. Without its slope_up_dtod."""
+    """Return a SoftBoundsReferenceDevice, without its slope_up_dtod: soft bounds, read relative to a reference."""
     reference: dict[str, Any] = {
         "reference_mean": reference_mean,
         "reference_std": reference_std,
@@ -145,7 +145,7 @@ def soft_bounds_pmax(
     mult_noise: bool = True,
     **common: Any,
 ) -> Device:
-    """SoftBoundsPmaxDevice, as its code is; `SoftBounds.pmax` is what its documentation describes."""
+    """Return a SoftBoundsPmaxDevice as its code is; its documentation describes `SoftBounds.pmax`."""
     width = (range_max - range_min) / -math.expm1(-p_max * alpha)
     law, up_down = SoftBounds(range_min + width, range_min), 1 + 2 * range_min / width
     return _device(law, c2c=_c2c(mult_noise), dw_min=width * alpha, up_down=up_down, **common)
@@ -167,7 +167,10 @@ def exp_step(
     b: float = 0.2425,
     **common: Any,
 ) -> Device:
-    """ExpStepDevice. lr is converted to pulses with dw_min; aihwkit takes the down pulse at w = 0 by mistake."""
+    """Return an ExpStepDevice.
+
+    lr is converted to pulses with dw_min, for which aihwkit takes the down pulse at w = 0 by mistake.
+    """
     law = ExpStep(w_max, w_min, A_up, A_down, gamma_up, gamma_down, a, b)
     if not (dw_min_std_add or dw_min_std_slope):
         return _device(law, dw_min=dw_min, dw_min_std=dw_min_std, **common)
@@ -185,8 +188,11 @@ def pow_step(
     pow_up_down: float = 0.0,
     **common: Any,
 ) -> Device:
-    """PowStepDevice. The exponents of up and down spread independently here, together there. lr is converted to
-    pulses with dw_min; aihwkit takes a pulse at w = 0, dw_min 0.5^pow_gamma."""
+    """Return a PowStepDevice.
+
+    The exponents of up and down spread independently; in aihwkit they spread together. lr is converted to pulses
+    with dw_min, for which aihwkit takes a pulse at w = 0, dw_min 0.5^pow_gamma.
+    """
     law, exponents = _power(w_max, w_min, pow_gamma, pow_gamma_dtod, pow_up_down)
     return _device(law, spread=exponents, **common)
 
@@ -203,7 +209,7 @@ def pow_step_reference(
     subtract_symmetry_point: bool = False,
     **common: Any,
 ) -> Device:
-    """PowStepReferenceDevice; the symmetric point is computed, aihwkit estimates it with n_estimation_steps."""
+    """Return a PowStepReferenceDevice; its symmetric point is computed, and aihwkit estimates it by pulses."""
     law, exponents = _power(w_max, w_min, pow_gamma, pow_gamma_dtod, pow_up_down)
     reference: dict[str, Any] = {
         "reference_mean": reference_mean,
@@ -221,8 +227,10 @@ def piecewise_step(
     piecewise_down: tuple[float, ...] = (1.0,),
     **common: Any,
 ) -> Device:
-    """PiecewiseStepDevice: linear between equally spaced nodes over each cell's own range. lr is converted to
-    pulses with dw_min; aihwkit takes dw_min times the middle node."""
+    """Return a PiecewiseStepDevice: linear between equally spaced nodes over each cell's own range.
+
+    lr is converted to pulses with dw_min, for which aihwkit takes dw_min times the middle node.
+    """
     return _device(Piecewise(tuple(piecewise_up), tuple(piecewise_down), w_max, w_min), **common)
 
 

@@ -2,7 +2,7 @@
 
     hardware = mho.Crossbar(algorithm=mho.algorithms.AGAD(), device=mho.presets.ReRamArrayHfO2)
 
-The first ten are the fits that aihwkit ships; the others are those of the two papers that this library implements.
+The first ten are the fits that aihwkit ships; the others are the devices of arXiv 2502.06309 and arXiv 2602.21321.
 `mho device list` prints all of them, `mho device plot NAME` draws one.
 """
 
@@ -16,7 +16,7 @@ from mho.tile.one_sided import OneSided
 
 
 class Preset(NamedTuple):
-    """A device, and where its numbers come from."""
+    """A device, and the origin of its numbers."""
 
     device: Any  # a Device, or a cell made of several
     source: str

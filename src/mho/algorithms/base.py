@@ -14,9 +14,8 @@ from torch import nn
 from mho.base.records import Record, field_rules
 from mho.base.roles import Roles
 from mho.numerics.views import Viewed
-from mho.tile.array import Array, Pulsed
+from mho.tile.array import Array, Pulsed, Shown
 from mho.tile.patches import Patches
-from mho.tile.plane import Plane
 
 
 class Factors(NamedTuple):
@@ -52,7 +51,7 @@ class NewTile(Protocol):
 class Term(NamedTuple):
     """One part of the weight that the network sees: coefficient * signs * the apparent weight of an array."""
 
-    tile: Array | Plane
+    tile: Shown
     coefficient: float = 1.0
     row_signs: torch.Tensor | None = None  # (out,)
     column_signs: torch.Tensor | None = None  # (in,)

@@ -32,7 +32,7 @@ class TikiTaka(Algorithm):
     "ttv1"; aihwkit: TransferCompound, whose scale_fast_lr is True since 1.2.0 (it was absolute before).
     """
 
-    aliases = ("tt", "ttv1", "tt-v1")
+    aliases = ("tt", "ttv1")
 
     fast_lr: Annotated[float, NonNegative] = 0.01
     scale_fast_lr: bool = False

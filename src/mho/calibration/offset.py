@@ -1,4 +1,4 @@
-"""References: programming one, and the model of a reference that is not quite the symmetric point."""
+"""References of an array: programming one, and the model of a reference that misses the symmetric point."""
 
 from typing import Annotated
 
@@ -6,20 +6,18 @@ import torch
 
 from mho.base.errors import complaint
 from mho.base.records import NonNegative, Record
-from mho.calibration.symmetric_points import symmetric_point
+from mho.calibration.symmetric_points import DeviceArray, symmetric_point
 from mho.device.device import Device
 from mho.numerics.draw import draw_normal
-from mho.tile.composed import ComposedTile
-from mho.tile.tile import Tile
 
 
 class Offset(Record):
-    """How far references lie off the symmetric points: r = w_sp + mu + sigma xi, xi ~ N(0, 1) for each cell.
+    """The distance of references from the symmetric points: r = w_sp + mu + sigma xi, xi ~ N(0, 1) for each cell.
 
     Args:
         mu: mean [weight units].
         sigma: standard deviation over the cells [weight units], >= 0.
-    Source: arXiv 2602.21321, eq. (105). Its figure 4 and tables 1 and 2 call them reference mean and std.
+    Source: arXiv 2602.21321, eq. (105), called reference mean and std in figure 4 and tables 1 and 2 of that paper.
     """
 
     mu: float = 0.0
@@ -27,14 +25,20 @@ class Offset(Record):
 
     @classmethod
     def of(cls, error: torch.Tensor) -> "Offset":
-        """The offset that calibrated cells have: mean and standard deviation of their errors (out, in), estimate
-        less true point. Raises: MhoError if an error is not finite."""
+        """Return the offset of calibrated cells: mean and standard deviation of error = estimate - true point.
+
+        Args:
+            error: (out, in) [weight units].
+        Raises: MhoError if an error is not finite.
+        """
         if not torch.isfinite(error).all():
             raise complaint("Offset.of(error)", "an error is not finite")
         return cls(float(error.double().mean()), float(error.double().std(unbiased=False)))
 
-    def draw(self, tile: Tile) -> torch.Tensor:
-        """(out, in) references of a tile's cells, as apparent weights; functions of this offset and its key.
+    def draw(self, tile: DeviceArray) -> torch.Tensor:
+        """Draw references (out, in) of a tile's cells, as apparent weights.
+
+        They are a function of this offset and the tile's key.
 
         Raises: MhoError if a cell has no symmetric point.
         """
@@ -44,21 +48,18 @@ class Offset(Record):
         return r
 
     def device(self, device: Device) -> Device:
-        """The device whose cells are read against such references from the start, for training with them; what it
-        had of a reference is replaced."""
+        """Return the device whose cells are read against such references, in place of its own reference."""
         return device.replace(subtract_sp=True, reference_mean=self.mu, reference_std=self.sigma)
 
 
-def program_reference(
-    tile: Tile | ComposedTile, reference: torch.Tensor, write_error: float = 0.0
-) -> torch.Tensor:
-    """Makes `reference` the weight zero of a tile: programs its reference array, on top of what that holds.
+def program_reference(tile: DeviceArray, reference: torch.Tensor, write_error: float = 0.0) -> torch.Tensor:
+    """Make `reference` the weight zero of a tile: program its reference array, on top of what that array holds.
 
     Args:
         reference: (out, in) apparent weights, such as `ZeroShift.estimate` [weight units].
-        write_error: standard deviation of how far each cell of the reference array ends off its target [weight
-            units], >= 0; a function of the tile's key.
-    Returns: (out, in) what was programmed.
+        write_error: standard deviation of the error of each cell of the reference array [weight units], >= 0. The
+            error is a function of the tile's key.
+    Returns: (out, in) the programmed reference.
     Raises: MhoError for a wrong shape, values that are not finite, or write_error < 0; nothing changes then.
     Source: Kim et al. 2019, arXiv 1907.10228 (copy, then subtract); arXiv 2602.21321, section 2.2.
     """

@@ -1,20 +1,20 @@
-"""When to stop a calibration: how far the cells still have to go, from what reading them shows."""
+"""The stopping rule of a calibration: the way that the cells have left, extrapolated from reads."""
 
 import torch
 
 
 class Motion:
-    """The reads of an array at equal distances in time, and what is left of the way.
+    """The reads of an array at equal distances in time, and the way that is left.
 
     The steps D_1, D_2, ... between reads of cells that relax exponentially shrink by one factor rho, so that
-    |D_k| rho/(1 - rho) is left. rho is fitted to all cells at once, with no step multiplied by itself, so that what
-    is random in the steps averages out:
+    |D_k| rho/(1 - rho) is left. rho is fitted to all cells at once, with no step multiplied by itself, so that the
+    randomness of the steps averages out:
 
         rho = <D_k, D_(k-2)> / <D_(k-1), D_(k-2)>      |D_k|^2 = rho <D_k, D_(k-1)>
 
-    Cells that only fluctuate have <D_k, D_(k-1)> < 0 (what went up comes down): then nothing is left. So randomness
-    hides a way that is shorter than about the fluctuation of one cell. Cells whose point attracts algebraically
-    have rho near 1 and much left, as they should.
+    Cells that only fluctuate have <D_k, D_(k-1)> < 0, as a step up is followed by a step down: then nothing is
+    left. So randomness hides a way that is shorter than about the fluctuation of one cell. Cells whose point
+    attracts algebraically have rho near 1, and a long way left.
 
     Args:
         w: (out, in) the first read [weight units].
@@ -27,8 +27,10 @@ class Motion:
         self.reads = 1
 
     def see(self, w: torch.Tensor) -> float:
-        """Another read, (out, in); returns the root mean square over the cells of what is left [weight units],
-        infinity while that cannot be told: three steps are needed."""
+        """Take another read, (out, in), and return the root mean square of the way left [weight units].
+
+        The result is infinite before the third step.
+        """
         self._steps = [*self._steps[-2:], w - self._w]
         self._w, self.reads = w, self.reads + 1
         if not self._steps[-1].any():

@@ -1,4 +1,4 @@
-"""What calibrating a device takes: its error against the number of pulses, for several granularities."""
+"""The cost of a calibration: its error against the number of pulses, for several granularities."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -8,7 +8,7 @@ import torch
 
 from mho.base.errors import complaint
 from mho.calibration import symmetric_points
-from mho.calibration.run import Course, Schedule
+from mho.calibration.run import Schedule, ZeroShiftRun
 from mho.calibration.symmetric_points import points_where_any
 from mho.device.device import Device
 from mho.numerics.rng import child_key
@@ -20,8 +20,8 @@ SMALL = 0.01  # of half the range: a mean symmetric point that is less is no mea
 Watch = Callable[[str, int, int], None]
 
 
-class Row(NamedTuple):
-    """Arrays calibrated by n pulses: means over the arrays, and what they scatter by (standard deviation).
+class SweepRow(NamedTuple):
+    """Arrays calibrated by n pulses: means over the arrays, and standard deviations between arrays.
 
     Args:
         dw_min: granularity [weight units]; n: pulses to each cell.
@@ -39,16 +39,17 @@ class Row(NamedTuple):
 
 
 class Sweep(NamedTuple):
-    """What `sweep` measured.
+    """The result of `sweep`.
 
     Args:
         rows: one for each granularity and number of pulses.
-        needed: {dw_min: pulses from which on the mean error is within the tolerance}; None if it is not at the end.
-        scale: what errors are relative to [weight units]; of: that in words.
-        missing: how many of the drawn cells, all arrays together, have no symmetric point; errors leave them out.
+        needed: {dw_min: pulses from which on the mean error is within the tolerance}; None if the error at the
+            end is not.
+        scale: the weight that errors are relative to [weight units]; of: its meaning in words.
+        missing: number of drawn cells without a symmetric point, all arrays together; errors leave them out.
     """
 
-    rows: list[Row]
+    rows: list[SweepRow]
     needed: dict[float, float | None]
     scale: float
     of: str
@@ -67,7 +68,7 @@ def sweep(
     key: int = 0,
     watch: Watch = lambda what, done, total: None,
 ) -> Sweep:
-    """Calibrates arrays of a device, and compares with the true points.
+    """Calibrate arrays of a device, and compare the estimates with the true points.
 
     Args:
         device: nominal device; its dw_min is replaced.
@@ -75,7 +76,7 @@ def sweep(
         start: hidden weight of all cells at the start [weight units].
         shape, repeats: size and number of the arrays; each has cells of its own, the same for every granularity.
         tolerance: for `needed` [relative], > 0.
-        watch: called with (what is done, pulses done, pulses in all).
+        watch: called with (a text, pulses done, pulses in all).
     Raises: MhoError if the device has no symmetric point, or one that repels, and for arguments out of range.
         Warns (CalibrationWarning) of a point that attracts algebraically.
     """
@@ -97,7 +98,7 @@ def sweep(
     scale, of = (
         (half, "half the range of w") if small else (abs(point.w), f"the nominal w_sp = {point.w:.4g}")
     )
-    rows: list[Row] = []
+    rows: list[SweepRow] = []
     needed: dict[float, float | None] = {}
     missing, total = 0, repeats * counts[-1] * len(dw_mins)
     for d, dw_min in enumerate(dw_mins):
@@ -113,10 +114,10 @@ def sweep(
             spread = float(mean.std()) / scale if repeats > 1 else 0.0
             cell = float(square.mean()) ** 0.5
             rows.append(
-                Row(dw_min, n, float(mean.mean()) / scale, spread, cell, float(average.mean()) / scale)
+                SweepRow(dw_min, n, float(mean.mean()) / scale, spread, cell, float(average.mean()) / scale)
             )
-        course = {n: sum(array.mean[n] for array in arrays) / repeats / scale for n in arrays[0].mean}
-        needed[dw_min] = _needed(course, tolerance)
+        curve = {n: sum(array.mean[n] for array in arrays) / repeats / scale for n in arrays[0].mean}
+        needed[dw_min] = _needed(curve, tolerance)
     return Sweep(rows, needed, scale, of, missing)
 
 
@@ -134,24 +135,24 @@ def _trace(tile: Tile, counts: Sequence[int], schedule: Schedule) -> _Trace:
     known = truth.isfinite()
     if not known.any():
         raise complaint("calibration.sweep", "no cell has a symmetric point between its bounds")
-    course, at = Course(tile, schedule), {}
-    mean = {0: abs(float((course.w - truth)[known].mean()))}
+    run, at = ZeroShiftRun(tile, schedule), {}
+    mean = {0: abs(float((run.w - truth)[known].mean()))}
     for n in counts:
-        course.forget()
-        half_way = max(n // 4 * 2, course.pulses)
-        pieces = {course.pulses + (n - course.pulses) * k // PIECES // 2 * 2 for k in range(1, PIECES)}
-        marks = {mark for mark in {*pieces, half_way, n} if mark > course.pulses}
+        run.forget()
+        half_way = max(n // 4 * 2, run.pulses)
+        pieces = {run.pulses + (n - run.pulses) * k // PIECES // 2 * 2 for k in range(1, PIECES)}
+        marks = {mark for mark in {*pieces, half_way, n} if mark > run.pulses}
         for mark in sorted(marks):
-            course.send(mark - course.pulses, average=course.pulses >= half_way)
-            error = (course.w - truth)[known]
+            run.send(mark - run.pulses, average=run.pulses >= half_way)
+            error = (run.w - truth)[known]
             mean[mark] = abs(float(error.mean()))
-        average = abs(float((course.average - truth)[known].mean()))
+        average = abs(float((run.average - truth)[known].mean()))
         at[n] = mean[n], float(error.square().mean()), average
     return _Trace(at, mean, int((~known).sum()))
 
 
 def _needed(mean: dict[int, float], tolerance: float) -> float | None:
-    """The number of pulses from which on the mean error is within the tolerance, log-linear between those tried."""
+    """Return the pulses from which on the mean error is within the tolerance, log-linear between marks."""
     numbers = sorted(mean)
     late = [n for n in numbers if mean[n] > tolerance]
     if not late:

@@ -1,80 +1,96 @@
-"""The true symmetric points of a tile's cells, and whether zero-shifting can find them."""
+"""The true symmetric points of an array's cells, and the check that zero-shifting can find them."""
 
 import warnings
+from typing import Any, Protocol, TypeGuard, runtime_checkable
 
+import numpy as np
 import torch
 
 from mho.base.errors import MhoError, complaint
+from mho.device.cell import Cells
 from mho.device.device import Device
 from mho.responses.base import DOUBLE, SymmetricPoint
-from mho.responses.search import central_root_per_cell
-from mho.tile.composed import ComposedTile
-from mho.tile.tile import Tile
+from mho.tile.array import Array
 
 
 class CalibrationWarning(UserWarning):
     """A calibration that will end far from the symmetric points, or take very long."""
 
 
-def symmetric_point(tile: Tile | ComposedTile, dtype: torch.dtype = torch.float32) -> torch.Tensor:
-    """The true symmetric points (out, in) of a tile's cells, as apparent weights [weight units].
+@runtime_checkable
+class _Celled(Protocol):
+    @property
+    def parameters_of_cells(self) -> Cells: ...
 
-    Of several the one nearest to the hidden weight 0; that itself if every point is symmetric.
+
+class DeviceArray(_Celled, Array, Protocol):
+    """An array whose cells are single devices, as those of a `Tile`; see there for each name."""
+
+    device: Device
+    pulses: Any
+    key: int
+    noise: torch.Tensor
+
+    def counters(self, name: str) -> Any: ...
+
+    def refresh(self) -> None: ...
+
+
+def is_of_devices(tile: object) -> TypeGuard[DeviceArray]:
+    """Say if the cells of an array are single devices, which have symmetric points of their own."""
+    return isinstance(tile, _Celled)
+
+
+def symmetric_point(tile: Array, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+    """Return the true symmetric points (out, in) of an array's cells, as apparent weights [weight units].
+
+    If a cell has several, the one nearest to hidden weight 0; 0 if every weight is symmetric.
 
     Args:
+        tile: a `Tile`.
         dtype: float32, or float64, in which the cells' float32 parameters are then taken for exact.
     Raises: MhoError if a cell has none between its bounds, and for a cell of several devices.
     """
-    if not isinstance(tile, Tile):
+    if not is_of_devices(tile):
         what = "a cell of several devices has no symmetric point of its own"
         raise complaint("symmetric_point(tile)", what, fix="take that of tile.parts[0]")
+    p, where = tile.parameters_of_cells, tile.cells.device
+    point = torch.as_tensor(p.to(dtype).central_sp(), dtype=dtype)
+    return point.to(where).expand(tile.shape) - torch.as_tensor(p.reference, dtype=dtype).to(where)
+
+
+def points_where_any(tile: DeviceArray) -> torch.Tensor:
+    """Return symmetric points as `symmetric_point` does, but NaN for cells that have none or are stuck.
+
+    Returns: (out, in) float64 on the CPU, apparent weights [weight units].
+    """
     p = tile.parameters_of_cells
-    fields = {n: v.cpu().to(dtype) if isinstance(v, torch.Tensor) else v for n, v in p.fields.items()}
-    gains = (v.cpu().to(dtype) if isinstance(v, torch.Tensor) else v for v in p.gains)
-    point = torch.as_tensor(tile.device.response.with_fields(**fields).central_sp(*gains), dtype=dtype)
-    reference = torch.as_tensor(p.reference, dtype=dtype)
-    return point.to(tile.cells.device).expand(tile.shape) - reference.to(tile.cells.device)
-
-
-def points_where_any(tile: Tile) -> torch.Tensor:
-    """(out, in) float64 on the CPU: as `symmetric_point`, NaN for cells that have none (or are stuck)."""
-    p = tile.parameters_of_cells
-    fields = {n: as_double(v) if isinstance(v, torch.Tensor) else v for n, v in p.fields.items()}
-    law = tile.device.response.with_fields(**fields)
-    up, down, low, high = (
-        as_double(torch.as_tensor(v)).expand(tile.shape) for v in (p.gain_up, p.gain_down, p.lower, p.upper)
-    )
-
-    def small(w: torch.Tensor) -> torch.Tensor:
-        return (down * law.q_down(w) - up * law.q_up(w)) / 2
-
-    def large(w: torch.Tensor) -> torch.Tensor:
-        return (down * law.q_down(w) + up * law.q_up(w)) / 2
-
-    found = central_root_per_cell(small, large, low, high, torch.Size(tile.shape))
-    return found.masked_fill(low >= high, float("nan")) - as_double(torch.as_tensor(p.reference))
+    numbers = {n: v for n, v in p._asdict().items() if n != "reference" and isinstance(v, float)}
+    held: dict[str, Any] = {n: float(np.float32(v)) for n, v in numbers.items()}  # as kernels hold them
+    return p._replace(**held).sp_or_nan(tile.shape) - as_double(torch.as_tensor(p.reference))
 
 
 def central(device: Device) -> SymmetricPoint | None:
-    """The symmetric point of the nominal cell that is nearest to 0; None if there is none, or it cannot be told."""
+    """Return the symmetric point of the nominal cell nearest to 0; None if there is none, or none can be found."""
     try:
-        points = device.response.symmetric_points(*device.gains)
+        points = Cells.alike(device.response, *device.gains).symmetric_points()
     except MhoError:
         return None
     return min(points, key=lambda point: abs(point.w), default=None)
 
 
 def check(device: Device) -> None:
-    """Whether pulses up and down in equal numbers lead to the symmetric point of the nominal cell.
+    """Check that pulses up and down in equal numbers lead to the symmetric point of the nominal cell.
 
-    Raises: MhoError if it repels. Warns (CalibrationWarning) if it attracts as a power of the number of pulses.
+    Raises: MhoError if that point repels. Warns (CalibrationWarning) if the distance to it shrinks only as a
+        power of the number of pulses.
     """
     point = central(device)
     if point is None:
         return
     where = f"zero_shift(tile of {type(device.response).__name__})"
     if not point.attracts:
-        others = [f"{p.w:.4g}" for p in device.response.symmetric_points(*device.gains) if p.attracts]
+        others = [f"{p.w:.4g}" for p in device.cell.symmetric_points() if p.attracts]
         fix = "calibrate another device"
         if others:
             fix = f"program the cells near a point that attracts ({', '.join(others)}) and pass check=False"
@@ -90,5 +106,5 @@ def check(device: Device) -> None:
 
 
 def as_double(w: torch.Tensor) -> torch.Tensor:
-    """On the CPU, in float64."""
+    """Return a tensor on the CPU, in float64."""
     return w.detach().cpu().to(DOUBLE)

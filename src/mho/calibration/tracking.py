@@ -1,4 +1,4 @@
-"""Watching an algorithm track its symmetric points while it trains; nothing is there, and costs, until `attach`."""
+"""The tracker of symmetric points during a training. It costs nothing until `attach` is called."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -7,23 +7,23 @@ import torch
 from torch import nn
 
 from mho.base.errors import complaint, did_you_mean
-from mho.calibration.symmetric_points import as_double, points_where_any
+from mho.base.roles import Roles, roles_of
+from mho.calibration.symmetric_points import DeviceArray, as_double, is_of_devices, points_where_any
 from mho.responses.base import DOUBLE
-from mho.tile.tile import Tile
 
 
-class Sight(NamedTuple):
-    """One look at one array P and its reference Q (0 where an algorithm has none).
+class Snapshot(NamedTuple):
+    """One look at the array P that gets the gradient, and at its reference Q (0 if an algorithm has none).
 
     Args:
-        step: of the optimizer, from 1.
+        step: number of the optimizer's step, from 1.
         array: name of the state that P belongs to.
         distance: root mean square of Q less the true symmetric point [weight units].
-        distance_p: the same of P.
+        distance_p: root mean square of P less the true symmetric point [weight units].
         bias: mean of Q less the true point [weight units].
-        alignment: cosine between c (P - Q') and minus the gradient, both as they were when it came, Q' being the
-            reference that the network sees (`past`, if there is one) and c the chopper [1]; None if no gradient
-            came, or P is at Q'.
+        alignment: cosine between c (P - Q') and minus the gradient, at the time of the gradient [1]. Q' is the
+            reference that the network sees (`Roles.seen`, else Q), and c the chopper. None if no gradient came, or
+            P is at Q'.
     """
 
     step: int
@@ -36,23 +36,29 @@ class Sight(NamedTuple):
 
 class _Watched(NamedTuple):
     state: nn.Module
-    tile: Tile
+    roles: Roles
+    tile: DeviceArray
     truth: torch.Tensor  # (out, in), NaN where there is none
     probes: torch.Tensor  # flat positions of cells
 
+    def part(self, name: str | None) -> torch.Tensor | None:
+        """Return digital memory of the state by name; None without a name."""
+        return None if name is None else self.state.get_buffer(name)
+
 
 class Tracker:
-    """Looks at the arrays P of a model, or of one algorithm's state, every few steps of an optimizer.
+    """A look at the arrays P of a model, or of one algorithm's state, every few steps of an optimizer.
 
         tracker = Tracker(model, every=100).attach(optimizer)
         ... train ...
-        tracker.detach(); tracker.sights; tracker.spectrum()
+        tracker.detach(); tracker.snapshots; tracker.spectrum()
 
     Args:
-        model: a module with analog layers whose algorithm has an array P (Tiki-Taka's family), or a `State`.
+        model: a module with analog layers whose algorithm sends the gradient to an array of its own (P in
+            Tiki-Taka's family), or a `State` whose `roles` are set.
         every: steps between two looks, >= 1.
-        probes: how many cells of each P are recorded at every step, for `spectrum`; 0 for none.
-    Raises: MhoError if there is no array P of single devices in it, or `every` < 1.
+        probes: number of cells of each P that are recorded at every step, for `spectrum`; 0 for none.
+    Raises: MhoError if there is no such array of single devices, or `every` < 1.
     Source: arXiv 2602.21321: distance, Lemma 3.5; alignment and spectrum, section 3.2 (chopping moves the
         gradient's part of P to high frequencies, Lemma 3.10).
     """
@@ -63,14 +69,15 @@ class Tracker:
                 f"Tracker(every={every}, probes={probes})", "every >= 1 and probes >= 0 are needed"
             )
         self.every, self.step = every, 0
-        self.sights: list[Sight] = []
+        self.snapshots: list[Snapshot] = []
         self._watched: dict[str, _Watched] = {}
         for name, module in model.named_modules():
-            tile = getattr(module, "P", None)
-            if isinstance(tile, Tile):
+            roles = roles_of(module)
+            tile = module.get_submodule(roles.gradient) if roles and roles.has_residual else None  # type: ignore[arg-type]
+            if roles and is_of_devices(tile):
                 n = tile.cells.numel()
                 at = torch.arange(min(probes, n)) * n // max(min(probes, n), 1)
-                self._watched[name or "state"] = _Watched(module, tile, points_where_any(tile), at)
+                self._watched[name or "state"] = _Watched(module, roles, tile, points_where_any(tile), at)
         if not self._watched:
             fix = "give a model converted with an algorithm of Tiki-Taka's family"
             raise complaint("Tracker(model)", "no array P of single devices is in it", fix=fix)
@@ -79,7 +86,7 @@ class Tracker:
         self._handle: Any = None
 
     def attach(self, optimizer: torch.optim.Optimizer | None = None) -> "Tracker":
-        """Begins to look: after each step of the optimizer, or without one when `see` is called."""
+        """Begin to look: after each step of the optimizer, or without one when `see` is called."""
         self.detach()
         for name, watched in self._watched.items():
             watched.tile.update = self._listen(name, watched)  # type: ignore[method-assign]
@@ -88,7 +95,7 @@ class Tracker:
         return self
 
     def detach(self) -> None:
-        """Leaves everything as it was before `attach`; what was seen stays."""
+        """Restore the state before `attach`; all snapshots stay."""
         for watched in self._watched.values():
             vars(watched.tile).pop("update", None)
         if self._handle is not None:
@@ -96,20 +103,20 @@ class Tracker:
             self._handle = None
 
     def see(self) -> None:
-        """Counts a step, records the probes, and looks if it is time."""
+        """Count a step, record the probes, and look if it is time."""
         self.step += 1
         for name, watched in self._watched.items():
             if len(watched.probes):
                 self._traces[name].append(watched.tile.w.flatten()[watched.probes])
             if self.step % self.every == 0:
-                self.sights.append(self._look(name, watched))
+                self.snapshots.append(self._look(name, watched))
                 self._cosines.pop(name, None)
 
     def spectrum(self, array: str | None = None, segment: int = 256) -> tuple[torch.Tensor, torch.Tensor]:
-        """Power of P's motion against frequency, by Welch's method, mean over the probes.
+        """Compute the power of P's motion against frequency, by Welch's method, mean over the probes.
 
         Args:
-            array: its name; may be left out if there is one.
+            array: its name; not needed if there is one array.
             segment: steps a segment; at least as many must have been seen.
         Returns: omega [radian per step], from 0 to pi; power [squared weight units per radian].
         Raises: MhoError for an unknown array, no probes, or too few steps.
@@ -129,7 +136,7 @@ class Tracker:
         return torch.from_numpy(frequency), torch.from_numpy(power.mean(1))
 
     def _listen(self, name: str, watched: _Watched) -> Callable[..., Any]:
-        """`Tile.update` of this tile, which looks first when it is time."""
+        """Return the `update` of this tile, preceded by a look when it is time."""
         send = watched.tile.update
 
         def update(x: torch.Tensor, d: torch.Tensor, lr: float) -> Any:
@@ -139,19 +146,20 @@ class Tracker:
 
         return update
 
-    def _look(self, name: str, watched: _Watched) -> Sight:
+    def _look(self, name: str, watched: _Watched) -> Snapshot:
         known = watched.truth.isfinite()
         p, truth = as_double(watched.tile.w)[known], watched.truth[known]
-        q = torch.as_tensor(getattr(watched.state, "Q", 0.0), dtype=DOUBLE).cpu().expand(known.shape)[known]
+        reference = watched.part(watched.roles.reference)
+        q = torch.as_tensor(0.0 if reference is None else reference, dtype=DOUBLE).cpu()
+        q = q.expand(known.shape)[known]
         off = q - truth
         of_q, of_p = (float(v.square().mean().sqrt()) for v in (off, p - truth))
-        return Sight(self.step, name, of_q, of_p, float(off.mean()), self._cosines.get(name))
+        return Snapshot(self.step, name, of_q, of_p, float(off.mean()), self._cosines.get(name))
 
 
 def _cosine(watched: _Watched, x: torch.Tensor, d: torch.Tensor, lr: float) -> float | None:
-    """Between P - Q' and lr d x^T, what P is asked for: the chopper is in both, and cancels."""
-    state = watched.state
-    reference = getattr(state, "past", getattr(state, "Q", None))
+    """Return the cosine between P - Q' and the asked change lr d x^T: the chopper is in both, and cancels."""
+    reference = watched.part(watched.roles.seen or watched.roles.reference)
     p = watched.tile.w if reference is None else watched.tile.w - reference
     change = d.reshape(-1, d.shape[-1]).mT @ x.reshape(-1, x.shape[-1]) * (1.0 if lr >= 0 else -1.0)
     size = float(p.norm() * change.norm())

@@ -9,8 +9,7 @@ import typer
 from typer import Argument, Option
 
 from mho.base.errors import complaint
-from mho.cli.device import Settings
-from mho.cli.options import AsJson, print_json
+from mho.cli.options import AsJson, Settings, print_json
 
 
 def calibrate(
@@ -68,9 +67,9 @@ def calibrate(
     from mho.calibration.sweep import sweep
     from mho.calibration.symmetric_points import CalibrationWarning
     from mho.cli.progress import Bars
-    from mho.datasheet.lookup import choose
+    from mho.datasheet.named import lookup
 
-    chosen = choose(name, settings or [])
+    chosen = lookup(name, settings or [])
     device = chosen.device
     low = float(device.response.bounds()[0])
     first = (low / 2 if low > -float("inf") else -0.5) if start is None else start

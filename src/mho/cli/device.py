@@ -7,20 +7,16 @@ import typer
 from typer import Argument, Option
 
 from mho.cli.fit import fit
-from mho.cli.options import AsJson, print_json
+from mho.cli.options import AsJson, Settings, print_json
 
 if TYPE_CHECKING:
-    from mho.datasheet.lookup import Chosen
+    from mho.datasheet.named import NamedDevice
 
 app = typer.Typer(help="List devices and laws, show one in numbers, plot it, fit one.", no_args_is_help=True)
 app.command("fit")(fit)
 
 Name = Annotated[
     str, Argument(metavar="NAME_OR_FILE", help="A preset, a law, or a .json or .toml file of a device.")
-]
-Settings = Annotated[
-    list[str] | None,
-    Option("--set", metavar="FIELD=VALUE", help="Any field of the device: dw_min=0.01, response.tau=0.6."),
 ]
 Seed = Annotated[int, Option(help="Of the drawn cells and their noise.")]
 
@@ -38,11 +34,13 @@ def list_(as_json: AsJson = False) -> None:
     from rich.console import Console
     from rich.text import Text
 
+    from mho.base.registry import names
     from mho.cli.device_text import grid, law_entry, law_row, preset_entry, preset_row
-    from mho.datasheet.lookup import laws, presets
+    from mho.presets import PRESETS
+    from mho.responses.base import Response
 
-    found = [preset_entry(name, preset) for name, preset in presets().items()]
-    known = [law_entry(name, law) for name, law in laws().items()]
+    found = [preset_entry(name, preset) for name, preset in PRESETS.items()]
+    known = [law_entry(name, law) for name, law in names(Response).items()]
     if as_json:
         print_json({"presets": found, "laws": known})
         return
@@ -87,10 +85,10 @@ def show(name: Name, settings: Settings = None, seed: Seed = 0, as_json: AsJson 
 
     from mho.base.config import to_dict
     from mho.cli.device_text import print_device
-    from mho.datasheet.lookup import choose
+    from mho.datasheet.named import lookup
     from mho.datasheet.numbers import measure
 
-    chosen = choose(name, settings or [])
+    chosen = lookup(name, settings or [])
     portrait = measure(chosen.device, seed)
     if as_json:
         head = {"name": chosen.name, "source": chosen.source, "note": chosen.note}
@@ -129,11 +127,11 @@ def plot(
     """
     from mho.datasheet import draw
     from mho.datasheet.figure import sketch
-    from mho.datasheet.lookup import choose
+    from mho.datasheet.named import lookup
     from mho.datasheet.numbers import measure
     from mho.figures.style import check_suffix, save
 
-    chosen = choose(name, settings or [])
+    chosen = lookup(name, settings or [])
     for path in (paths := _paths(chosen, out)):
         check_suffix(path)
     heading = f"{chosen.name}: {sketch(chosen.device)}" if title is None else title
@@ -143,6 +141,6 @@ def plot(
         typer.echo(f"written: {path}")
 
 
-def _paths(chosen: "Chosen", out: Path | None) -> list[Path]:
+def _paths(chosen: "NamedDevice", out: Path | None) -> list[Path]:
     stem = out or Path(f"device-{chosen.name}")
     return [stem] if out is not None and out.suffix else [Path(f"{stem}{end}") for end in (".png", ".pdf")]

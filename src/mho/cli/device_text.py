@@ -1,4 +1,4 @@
-"""What `mho device` prints."""
+"""The tables that `mho device` prints."""
 
 import math
 import re
@@ -13,7 +13,7 @@ from mho.base.errors import MhoError
 from mho.base.records import Record
 from mho.base.tables import table
 from mho.cli.catalogue import Field, describe
-from mho.datasheet.lookup import Chosen, single
+from mho.datasheet.named import NamedDevice, single
 from mho.datasheet.nominal import NEAR, nominal
 from mho.datasheet.numbers import Point, Portrait, measure, moments
 from mho.device.device import Device
@@ -40,7 +40,7 @@ def grid(*columns: str, title: str = "", last: int = 0) -> Table:
 
 
 def preset_entry(name: str, preset: Preset) -> dict[str, Any]:
-    """A preset as `mho device list --json` gives it."""
+    """Return a preset as `mho device list --json` gives it."""
     device = single(preset.device, name)
     found = measure(nominal(device), cells=(1, 1)).as_dict()
     kept = {n: found[n] for n in ("lower", "upper", "states", "moves", "symmetric", "points")}
@@ -49,7 +49,7 @@ def preset_entry(name: str, preset: Preset) -> dict[str, Any]:
 
 
 def preset_row(entry: dict[str, Any]) -> tuple[str, ...]:
-    """One line of the table of presets."""
+    """Return one line of the table of presets."""
     e = entry
     noise = "law" if e["c2c"] == "law" else f"{_number(e['sigma_c2c'])} {e['c2c'][:3]}"
     bounds = f"{_number(e['lower'], '-infinite')} .. {_number(e['upper'])}"
@@ -58,7 +58,7 @@ def preset_row(entry: dict[str, Any]) -> tuple[str, ...]:
 
 
 def law_entry(name: str, law: type[Response]) -> dict[str, Any]:
-    """A law as `mho device list --json` gives it; where its defaults make no device, `symmetric` is None."""
+    """Return a law as `mho device list --json` gives it; `symmetric` is None if its defaults make no device."""
     entry = describe(law)
     formulas = [part.strip() for line in entry.equations.splitlines() for part in re.split(" {4,}", line)]
     try:
@@ -76,19 +76,19 @@ def law_entry(name: str, law: type[Response]) -> dict[str, Any]:
 
 
 def law_row(entry: dict[str, Any]) -> tuple[str, ...]:
-    """One line of the table of laws."""
+    """Return one line of the table of laws."""
     return entry["name"], "\n".join(entry["formulas"]) or entry["summary"], points_in_short(entry)
 
 
 def points_in_short(entry: dict[str, Any]) -> str:
-    """`0, attracts` for each symmetric point, or that there is none."""
+    """Return `0, attracts` for each symmetric point, or say that there is none."""
     if entry["points"]:
         return "\n".join(f"{_number(p['w'])}, {p['kind']}" for p in entry["points"])
     return {"everywhere": "every weight", "nowhere": "none"}.get(entry["symmetric"], "depends on the fields")
 
 
-def print_device(console: Console, chosen: Chosen, portrait: Portrait) -> None:
-    """All of `mho device show`."""
+def print_device(console: Console, chosen: NamedDevice, portrait: Portrait) -> None:
+    """Print all of `mho device show`."""
     device, law = chosen.device, describe(type(chosen.device.response))
     console.print(Text(f"{chosen.name}: a device with the law {law.title}", style="bold"))
     for title, text in (("Source", chosen.source), ("Note", chosen.note)):
@@ -112,7 +112,7 @@ def _print(console: Console, table: Table, rows: Iterable[tuple[str, ...]]) -> N
 
 
 def _fields(record: Record, prefix: str = "") -> list[tuple[str, str, str, str]]:
-    """(name as --set takes it, value, unit, meaning) of every field, those of records inside included."""
+    """Return (name as --set takes it, value, unit, meaning) of every field, those of records inside included."""
     rows: list[tuple[str, str, str, str]] = []
     before = Field("", "", "", "", False)
     for f in describe(type(record)).fields:

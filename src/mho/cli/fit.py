@@ -58,10 +58,10 @@ def fit(
     """
     from rich.console import Console
 
+    from mho.cli.fit_text import show
     from mho.cli.progress import Bars
     from mho.fit.fitting import fit as fit_device
-    from mho.fit.fitting import write
-    from mho.fit.report_text import as_dict, show
+    from mho.fit.report import as_dict, write
 
     if len(files) > 2:
         raise complaint("mho device fit", f"{len(files)} files", "One file, or one for up and one for down")

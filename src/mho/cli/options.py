@@ -18,6 +18,10 @@ from mho.base.records import Record, field_rules
 from mho.cli.catalogue import describe
 
 AsJson = Annotated[bool, Option("--json", help="Print JSON, for scripts.")]
+Settings = Annotated[
+    list[str] | None,
+    Option("--set", metavar="FIELD=VALUE", help="Any field of the device: dw_min=0.01, response.tau=0.6."),
+]
 
 
 def with_fields(

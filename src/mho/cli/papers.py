@@ -186,7 +186,7 @@ def _table(title: str, found: list[Comparison]) -> Any:
             one.cell,
             one.quantity,
             "not reached" if one.ours is None else f"{one.ours:.4g}",
-            f"{one.spread:.1g}" if one.spread else "",
+            f"{one.spread:.2g}" if one.spread else "",
             "" if one.published is None else f"{one.published:.4g}",
             "" if one.away is None else f"{one.away:.1f}",
             one.kind,
@@ -194,4 +194,5 @@ def _table(title: str, found: list[Comparison]) -> Any:
         for one in found
     ]
     numbers = (">ours", ">±", ">paper", ">away")
-    return table("cell", "quantity", *numbers, "verdict", rows=rows, title=title)
+    words = ("quantity", "verdict")
+    return table("cell", words[0], *numbers, words[1], rows=rows, title=title, unbroken=words)

@@ -1,17 +1,33 @@
-"""What a device is, in numbers and in one figure.
+"""The datasheet of a device: its numbers and its figure.
 
-    from mho.datasheet import draw, measure, panels
-    from mho.figures.style import save
+    from mho import datasheet
 
-    portrait = measure(device)
-    save(draw(portrait, "my device"), "device.pdf")
-    panels.ratio(axes, portrait)  # one panel, into axes of your own
+    device = datasheet.lookup("ReRamES", ["sigma_c2c=0"]).device
+    portrait = datasheet.measure(device)           # states, steps, symmetric points, spreads
+    portrait.as_dict()                             # plain data for JSON
+    datasheet.draw(portrait, "my device")          # a matplotlib figure
+    datasheet.ramps(portrait)                      # cells under pulses up, then down
 
-Matplotlib is loaded with the first figure, not with this module.
+The modules, each of which imports from those above it only:
+
+    nominal       the cell that a device is meant to be, without anything random; pulses from bound to bound
+    numbers       `measure`: the numbers of the nominal cell and of many drawn cells
+    ramps         weights under ramps of pulses, sent to tiles
+    panels        one panel of the figure each, into axes of your own
+    figure        all panels together
+    named         `lookup`: a device by the name of a preset or of a law, or from a file
+
+The rule: every number is a pure function of the device, the key and the size of the sample. All are of the hidden
+weight, in weight units. A cell without a symmetric point has NaN, and never an invented number.
+
+To add a number, compute it in `numbers.measure`, give it a field of `Portrait` with its unit, and a row in
+`mho.cli.device_text`. To add a panel, write a function of (axes, portrait) in `panels` and name it in
+`figure.PANELS`. Matplotlib is loaded with the first figure, not with this module.
 """
 
 from typing import TYPE_CHECKING
 
+from mho.datasheet.named import NamedDevice, lookup
 from mho.datasheet.numbers import Point, Population, Portrait, measure
 from mho.datasheet.ramps import Ramps, ramps
 from mho.device.device import Device
@@ -19,11 +35,11 @@ from mho.device.device import Device
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Point", "Population", "Portrait", "Ramps", "draw", "measure", "ramps"]
+__all__ = ["NamedDevice", "Point", "Population", "Portrait", "Ramps", "draw", "lookup", "measure", "ramps"]
 
 
 def draw(device: Device | Portrait, title: str = "", key: int = 0) -> "Figure":
-    """The figure of a device: step sizes, F and G, R, pulse ramps, and how the cells differ.
+    """Draw the figure of a device: step sizes, F and G, R, ramps of pulses, and the differences of the cells.
 
     Args:
         device: the device, or its portrait, whose key then counts.

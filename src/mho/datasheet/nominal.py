@@ -1,51 +1,26 @@
-"""The cell that a device is meant to be: the size of its pulses, and how far they carry it."""
+"""The cell that a device is meant to be, without anything random, and its way from bound to bound."""
 
 import math
-from typing import NamedTuple
 
 import torch
 
 from mho.device.device import Device
 
-__all__ = ["NEAR", "Parts", "nominal", "parts_at", "traverse"]
+__all__ = ["NEAR", "nominal", "traverse"]
 
 NEAR = 0.99  # part of the range after which the other bound counts as reached; many laws never get there
 
 
 def nominal(device: Device) -> Device:
-    """The device without anything random, and without a reference."""
+    """Return the device without anything random, and without a reference."""
     return device.replace(
         sigma_c2c=0.0, c2c="additive", spread={}, up_down_std=0.0, write_noise=0.0, corrupt=0.0,
         reference_mean=0.0, reference_std=0.0, subtract_sp=False, retention=None,
     )  # fmt: skip
 
 
-class Parts(NamedTuple):
-    """Pulses of the nominal cell at some weights, its two gains included: float64 [dw_min]."""
-
-    up: torch.Tensor
-    down: torch.Tensor
-
-    @property
-    def symmetric(self) -> torch.Tensor:
-        """F, the mean of down and up."""
-        return (self.down + self.up) / 2
-
-    @property
-    def asymmetric(self) -> torch.Tensor:
-        """G, half of down less up."""
-        return (self.down - self.up) / 2
-
-
-def parts_at(device: Device, w: torch.Tensor | float) -> Parts:
-    """Size of an up and of a down pulse of the nominal cell at w (any shape) [dw_min]."""
-    w = torch.as_tensor(w, dtype=torch.float64)
-    up, down = device.gains
-    return Parts(up * device.response.q_up(w), down * device.response.q_down(w))
-
-
 def traverse(device: Device, start: float, stop: float) -> float:
-    """Noise-free pulses of one sign that bring the nominal cell from `start` to `stop`.
+    """Return the noise-free pulses of one sign that bring the nominal cell from `start` to `stop`.
 
     The number is the integral of 1/step over the way, corrected to first order in dw_min, as steps are
     finite. It is infinite if a pulse on the way does nothing, NaN if the way is infinite.
@@ -53,7 +28,7 @@ def traverse(device: Device, start: float, stop: float) -> float:
     if not (math.isfinite(start) and math.isfinite(stop)):
         return math.nan
     w = torch.linspace(start, stop, 20001, dtype=torch.float64)
-    q = parts_at(device, w)[0 if stop > start else 1]
+    q = device.cell.up(w) if stop > start else device.cell.down(w)
     if not (q > 0).all():
         return math.inf
     area = torch.trapezoid(1 / q, w).abs() / device.dw_min

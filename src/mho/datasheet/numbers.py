@@ -6,9 +6,10 @@ from typing import Any, Literal, NamedTuple
 import torch
 
 from mho.base.errors import complaint, wrong_type
-from mho.datasheet.nominal import NEAR, parts_at, traverse
+from mho.datasheet.nominal import NEAR, traverse
+from mho.device.cell import Cells, plane
 from mho.device.device import Device
-from mho.responses.search import ROUNDING, bisect, central_root_per_cell
+from mho.responses.search import ROUNDING
 
 __all__ = ["Point", "Population", "Portrait", "measure", "moments"]
 
@@ -25,8 +26,8 @@ class Point(NamedTuple):
             zero and turns back, w is attracted from one side only.
         rate: "exponential" where G has a slope, "algebraic" where it is flat.
         slope: G'(w) [1/weight unit].
-        pulses: T_sp = 1/(dw_min |G'(w)|) [pulses], after which the mean distance to an attracting point is e
-            times smaller, and to a repelling one e times larger; infinite where the rate is algebraic.
+        pulses: T_sp = 1/(dw_min |G'(w)|) [pulses]; in this time the mean distance to an attracting point becomes e
+            times smaller, and to a repelling point e times larger. Infinite if the rate is algebraic.
     """
 
     w: float
@@ -61,16 +62,16 @@ class Population(NamedTuple):
 
 
 class Portrait(NamedTuple):
-    """What `measure` found; all of it but `cells` is of the nominal cell and its hidden weight.
+    """The result of `measure`: numbers of the nominal cell and its hidden weight, and many drawn cells.
 
     Args:
-        device, key: what was measured.
+        device, key: arguments of `measure`.
         lower, upper: bounds [weight units], which may be infinite.
-        window: the bounds, or where one is infinite a finite range about the symmetric points.
+        window: the bounds; in place of an infinite bound, the end of a finite range about the symmetric points.
         states: (upper - lower)/dw_min.
         at: the weight at which `step_up` and `step_down` hold: 0, or the bound next to it.
         moves: "both ways", or the only direction in which pulses have an effect.
-        symmetric: whether there are symmetric "points", or every weight is one ("everywhere"), or "nowhere".
+        symmetric: "points" if there are symmetric points, "everywhere" if every weight is one, else "nowhere".
         points: the symmetric points in rising order.
         pulses_up, pulses_down: `traverse` from one bound over `NEAR` of the range; NaN if a bound is infinite.
         cells: drawn cells.
@@ -93,7 +94,7 @@ class Portrait(NamedTuple):
     cells: Population
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain data for JSON: means and standard deviations of the cells; None for what is not finite."""
+        """Return plain data for JSON, the cells as means and standard deviations; None stands for infinity."""
         left_out = ("device", "key", "window", "cells")
         numbers = {n: v for n, v in self._asdict().items() if n not in left_out}
         numbers["points"] = [_finite(p._asdict()) for p in self.points]
@@ -103,36 +104,35 @@ class Portrait(NamedTuple):
 
 
 def measure(device: Device, key: int = 0, cells: tuple[int, int] = (200, 200)) -> Portrait:
-    """The numbers of a device: a pure function of its arguments.
+    """Measure a device: its numbers, as a pure function of the arguments.
 
     Args:
-        device: what to look at.
+        device: the device.
         key: 64-bit name of the drawn cells: a `Tile` with this key and shape has the same ones.
-        cells: (out, in), how many are drawn.
+        cells: (out, in), the array of drawn cells.
     Raises: MhoError if the law has no bounds to search from 0, or is not finite between them.
     """
     if not isinstance(device, Device):
-        raise wrong_type("portrait.measure(device)", "the device", device, "an mho.Device")
+        raise wrong_type("datasheet.measure(device)", "the device", device, "an mho.Device")
     if len(cells) != 2 or min(cells) < 1:
-        raise complaint(f"portrait.measure(cells={cells})", "cells is (out, in), both at least 1")
-    law, dw_min = device.response, device.dw_min
-    lower, upper = (float(b) for b in law.bounds())
-    found = law.symmetric_points(*device.gains)
+        raise complaint(f"datasheet.measure(cells={cells})", "cells is (out, in), both at least 1")
+    cell, dw_min = Cells.alike(device.response, *device.gains), device.dw_min
+    lower, upper = float(cell.lower), float(cell.upper)
+    found = cell.symmetric_points()
     window = _window(lower, upper, [p.w for p in found])
     grid = torch.linspace(*window, 403, dtype=DOUBLE)[1:-1]
-    parts = parts_at(device, grid)
-    flat = bool((parts.asymmetric.abs() <= ROUNDING * parts.symmetric).all())
+    flat = bool((cell.G(grid).abs() <= ROUNDING * cell.F(grid)).all())
     at = min(max(0.0, lower), upper)
-    here = parts_at(device, at)
-    moves_up, moves_down = bool((parts.up > 0).any()), bool((parts.down > 0).any())
+    here = torch.tensor(at, dtype=DOUBLE)
+    moves_up, moves_down = bool((cell.up(grid) > 0).any()), bool((cell.down(grid) > 0).any())
     near = lower + NEAR * (upper - lower), upper - NEAR * (upper - lower)
     return Portrait(
         device, key, lower, upper, window, (upper - lower) / dw_min, at,
-        step_up=dw_min * here.up.item(),
-        step_down=dw_min * here.down.item(),
+        step_up=dw_min * cell.up(here).item(),
+        step_down=dw_min * cell.down(here).item(),
         moves="both ways" if moves_up == moves_down else "up only" if moves_up else "down only",
         symmetric="points" if found else "everywhere" if flat else "nowhere",
-        points=tuple(_point(device, p.w, p.rate, lower, upper) for p in found),
+        points=tuple(_point(cell, dw_min, p.w, p.rate) for p in found),
         pulses_up=traverse(device, lower, near[0]),
         pulses_down=traverse(device, upper, near[1]),
         cells=_draw(device, key, cells, [p.w for p in found]),
@@ -140,7 +140,7 @@ def measure(device: Device, key: int = 0, cells: tuple[int, int] = (200, 200)) -
 
 
 def moments(values: torch.Tensor) -> dict[str, float | int | None]:
-    """Mean and standard deviation of the values that are finite, and how many are not."""
+    """Return mean and standard deviation of the finite values, and the number of the others."""
     kept = values[values.isfinite()]
     mean = kept.mean().item() if len(kept) else None
     std = kept.std(correction=0).item() if len(kept) else None
@@ -153,48 +153,31 @@ def _window(lower: float, upper: float, points: list[float]) -> tuple[float, flo
     return (lower if lower > -math.inf else -reach), (upper if upper < math.inf else reach)
 
 
-def _point(
-    device: Device, w: float, rate: Literal["exponential", "algebraic"], lower: float, upper: float
-) -> Point:
-    """The point with its slope, and its kind from the signs of G beside it."""
+def _point(cell: Cells, dw_min: float, w: float, rate: Literal["exponential", "algebraic"]) -> Point:
+    """Return the point with its slope, and its kind from the signs of G beside it."""
+    lower, upper = float(cell.lower), float(cell.upper)
     h = min(1e-3, upper - lower, w - lower, upper - w) / 10
-    left, right = parts_at(device, torch.tensor([w - h, w + h], dtype=DOUBLE)).asymmetric.tolist()
+    left, right = cell.G(torch.tensor([w - h, w + h], dtype=DOUBLE)).tolist()
     slope = (right - left) / (2 * h)
     kind: Kind = "attracts from above" if right > 0 else "attracts from below"
     if (left < 0) != (right < 0):
         kind = "attracts" if left < 0 else "repels"
-    pulses = 1 / (device.dw_min * abs(slope)) if rate == "exponential" else math.inf
+    pulses = 1 / (dw_min * abs(slope)) if rate == "exponential" else math.inf
     return Point(w, kind, rate, slope if rate == "exponential" else 0.0, pulses)
 
 
 def _draw(device: Device, key: int, shape: tuple[int, int], points: list[float]) -> Population:
-    drawn = device.draw(shape, key)
-
-    def plane(value: Any) -> torch.Tensor:
-        return torch.as_tensor(value, dtype=DOUBLE).expand(shape)
-
-    law, lower, upper = device.response.with_fields(**drawn.fields), plane(drawn.lower), plane(drawn.upper)
-    gain_up, gain_down = plane(drawn.gain_up), plane(drawn.gain_down)
+    cells = device.draw(shape, key).to(DOUBLE)
+    lower, upper = plane(cells.lower, shape), plane(cells.upper, shape)
     w = torch.zeros(shape, dtype=DOUBLE).clamp(lower, upper)
-    up, down = gain_up * law.q_up(w), gain_down * law.q_down(w)
-    if any(isinstance(v, torch.Tensor) for v in (*drawn.fields.values(), *drawn.gains)):
-
-        def small(w: torch.Tensor) -> torch.Tensor:
-            return (gain_down * law.q_down(w) - gain_up * law.q_up(w)) / 2
-
-        def large(w: torch.Tensor) -> torch.Tensor:
-            return (gain_down * law.q_down(w) + gain_up * law.q_up(w)) / 2
-
-        sp = central_root_per_cell(small, large, lower, upper, torch.Size(shape))
-        edge = 1e-9 * (upper - lower)  # that scan leaves out 1/200 of the range at either end
-        low, high = lower + edge, upper - edge
-        crosses = sp.isnan() & (small(low) < 0) & (small(high) > 0)
-        sp = torch.where(crosses, bisect(small, high, low), sp)
+    up, down = cells.up(w), cells.down(w)
+    if any(isinstance(v, torch.Tensor) for v in (*cells.fields.values(), *cells.gains)):
+        sp = cells.sp_or_nan(shape)
     else:
-        sp = plane(min(points, key=abs, default=0.0 if bool((up == down).all()) else math.nan))
-    sp = sp.masked_fill(lower >= upper, math.nan)  # stuck cells
+        sp = plane(min(points, key=abs, default=0.0 if bool((up == down).all()) else math.nan), shape)
+        sp = sp.masked_fill(lower >= upper, math.nan)  # stuck cells
     size = device.dw_min
-    return Population(size * up, size * down, sp, plane(drawn.reference), lower, upper)
+    return Population(size * up, size * down, sp, plane(cells.reference, shape), lower, upper)
 
 
 def _finite(numbers: dict[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from typing import Any
 import torch
 from matplotlib.axes import Axes
 
-from mho.datasheet.nominal import parts_at
 from mho.datasheet.numbers import Portrait
 from mho.datasheet.ramps import ramps
 from mho.figures.style import COLOURS
@@ -21,23 +20,22 @@ WEIGHT = "hidden weight $w$"
 def steps(axes: Axes, portrait: Portrait, cells: int = 40) -> None:
     """Draw q_up and q_down against w, in units of dw_min; thin lines are drawn cells, their gain included."""
     device, w = portrait.device, _grid(portrait)
-    nominal = parts_at(device, w)
-    top = max(nominal.up.max().item(), nominal.down.max().item())
+    up, down = device.cell.up(w), device.cell.down(w)
+    top = max(up.max().item(), down.max().item())
     drawn = device.draw((cells, 1), portrait.key)
-    if any(isinstance(v, torch.Tensor) for v in (*drawn.fields.values(), drawn.gain_up, drawn.gain_down)):
-        one = device.response.with_fields(**drawn.fields)
+    if drawn.varying:
         lower, upper = (torch.as_tensor(b, dtype=w.dtype) for b in (drawn.lower, drawn.upper))
         low, high = min(w[0].item(), lower.min().item()), max(w[-1].item(), upper.max().item())
         wide = torch.linspace(low, high, 241, dtype=w.dtype) if low > -1e30 and high < 1e30 else w
         outside = (wide < lower) | (wide > upper)
-        for colour, gain, q in ((DOWN, drawn.gain_down, one.q_down), (UP, drawn.gain_up, one.q_up)):
-            sizes = (gain * q(wide.expand(cells, -1))).masked_fill(outside, float("nan"))
+        for colour, step in ((DOWN, drawn.down), (UP, drawn.up)):
+            sizes = step(wide.expand(cells, -1)).masked_fill(outside, float("nan"))
             axes.plot(wide, sizes.T, color=colour, linewidth=0.4, alpha=0.3)
             top = max(
                 top, sizes.nan_to_num().amax(dim=1).quantile(0.95).item()
             )  # a few wild ones leave the panel
-    axes.plot(w, nominal.up, color=UP, label=r"$q_\mathrm{up}$", clip_on=False)
-    axes.plot(w, nominal.down, color=DOWN, linestyle="--", label=r"$q_\mathrm{down}$", clip_on=False)
+    axes.plot(w, up, color=UP, label=r"$q_\mathrm{up}$", clip_on=False)
+    axes.plot(w, down, color=DOWN, linestyle="--", label=r"$q_\mathrm{down}$", clip_on=False)
     axes.set(xlabel=WEIGHT, ylabel=r"step / d$w_\mathrm{min}$")
     axes.set_ylim(0, 1.08 * top)
     axes.legend()
@@ -46,10 +44,10 @@ def steps(axes: Axes, portrait: Portrait, cells: int = 40) -> None:
 def parts(axes: Axes, portrait: Portrait) -> None:
     """Draw F, the symmetric part, and G, the asymmetric part, of the nominal cell."""
     w = _grid(portrait)
-    nominal = parts_at(portrait.device, w)
+    cell = portrait.device.cell
     axes.axhline(0, color=GREY, linewidth=0.6)
-    axes.plot(w, nominal.symmetric, color=SHARED, label="$F$")
-    axes.plot(w, nominal.asymmetric, color=DIFFERENT, linestyle="--", label="$G$")
+    axes.plot(w, cell.F(w), color=SHARED, label="$F$")
+    axes.plot(w, cell.G(w), color=DIFFERENT, linestyle="--", label="$G$")
     axes.set(xlabel=WEIGHT, ylabel=r"$F$, $G$")
     axes.legend()
 
@@ -57,9 +55,8 @@ def parts(axes: Axes, portrait: Portrait) -> None:
 def ratio(axes: Axes, portrait: Portrait) -> None:
     """Draw R = G/F of the nominal cell, and its symmetric points: filled if they attract, open if they repel."""
     w = _grid(portrait)
-    nominal = parts_at(portrait.device, w)
     axes.axhline(0, color=GREY, linewidth=0.6)
-    axes.plot(w, nominal.asymmetric / nominal.symmetric, color="black")
+    axes.plot(w, portrait.device.cell.R(w), color="black")
     styles = {
         "attracts": "full",
         "repels": "none",

@@ -1,4 +1,4 @@
-"""What a pulse generator and a meter would see: cells under pulses up, then down, again and again."""
+"""Ramps: cells under pulses up, then down, again and again, as a pulse generator and a meter see them."""
 
 import math
 from typing import NamedTuple
@@ -20,7 +20,7 @@ class Ramps(NamedTuple):
     """Weights along the ramps.
 
     Args:
-        pulses: (n,) how many pulses each cell has had.
+        pulses: (n,) number of pulses that each cell has had.
         hidden: (n, cells) hidden weights [weight units].
         apparent: (n, cells) weights as they are read, plus the reference [weight units]: they differ from the
             hidden ones where the device has write noise.
@@ -36,14 +36,14 @@ class Ramps(NamedTuple):
 
 
 def ramps(portrait: Portrait, cells: int = 3, cycles: int = 2) -> Ramps:
-    """Cells from their lower bounds under `cycles` times a ramp up and a ramp down, sent by `Tile.pulse`.
+    """Send ramps to cells by `Tile.pulse`: from their lower bounds, `cycles` times up and down.
 
-    Where pulses move w only down, the cells start at their upper bounds; where the lower bound is infinite, at 0.
-    A long ramp is read every few pulses.
+    If pulses move w only down, the cells start at their upper bounds. If the lower bound is infinite, they start at
+    0. A long ramp is read every few pulses.
     """
     for name, value in (("cells", cells), ("cycles", cycles)):
         if value < 1:
-            raise complaint(f"portrait.ramps({name}={value})", f"{name} must be at least 1")
+            raise complaint(f"datasheet.ramps({name}={value})", f"{name} must be at least 1")
     device, length = portrait.device, ramp_length(portrait)
     strides = (max(1, 10 ** math.floor(math.log10(length)) // part) for part in (100, 50, 20, 10))
     stride = next(s for s in strides if length <= READINGS * s)
@@ -62,9 +62,9 @@ def ramps(portrait: Portrait, cells: int = 3, cycles: int = 2) -> Ramps:
 
 
 def ramp_length(portrait: Portrait) -> int:
-    """Pulses that bring the nominal cell over most of its range, in the slower direction; at most 4 ranges.
+    """Return the pulses that bring the nominal cell over most of its range, in the slower direction.
 
-    Rounded up to two digits, so that the ticks of an axis are short.
+    The number is that of 4 ranges at most, rounded up to two digits, so that the ticks of an axis are short.
     """
     device, (low, high) = portrait.device, portrait.window
     width = high - low
@@ -76,7 +76,7 @@ def ramp_length(portrait: Portrait) -> int:
 
 
 def _start(portrait: Portrait, cells: int) -> torch.Tensor:
-    """(1, cells) weights far beyond the bound to start from, which clips them to each cell's own."""
+    """Return (1, cells) weights far beyond the bound to start from, which clips them to each cell's own."""
     width = portrait.window[1] - portrait.window[0]
     if portrait.moves == "down only":
         start = portrait.at if math.isinf(portrait.upper) else portrait.upper + 10 * width

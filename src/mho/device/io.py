@@ -11,7 +11,7 @@ from mho.base.errors import complaint, did_you_mean, wrong_type
 from mho.base.records import NonNegative, Positive, Record
 
 
-class Wires(Record):
+class Wires(Record, named=False):
     """The wires of an array: their resistance, their leakage, all that lies between a driver and a converter.
 
     Passive wires with ideal drivers are a linear network: the currents are those of an array without wires that

@@ -1,4 +1,4 @@
-"""How an update reaches the cells: as stochastic pulse trains, as rounded pulse counts, or as an expectation."""
+"""Pulse schemes: an update as stochastic pulse trains, as rounded pulse counts, or as an expectation."""
 
 from typing import Annotated, Literal
 
@@ -14,14 +14,14 @@ class Pulses(Record):
         rounding: "trains": rows and columns fire at random and a cell gets a pulse where both do (hardware);
             "stochastic": each cell gets |lr d x| / dw_min pulses, rounded at random (simulations in papers).
         update_management: scale x and d so that both lines fire with the same largest probability.
-        bl_management: shorten the train to what the largest product needs; implies update_management.
-            Both concern trains only.
+        bl_management: shorten the train to the length that the largest product needs; implies update_management.
+            Both managements concern trains only.
         aggregate: number of successive samples whose pulses are counted, cell by cell, and then applied
             together by the law's flow, as if they had come evenly mixed; 0 sends each pulse in its turn. Faster
             for many samples (a convolution), not exact: docs/aggregated.md measures the difference. 32 is a
             good number. Trains only.
     Source: trains, Gokmen and Vlasov 2016; managements, aihwkit 1.2.0 UpdateParameters (desired_bl,
-    update_management, update_bl_management), whose code and defaults they equal.
+    update_management, update_bl_management): behaviour and defaults match.
     """
 
     bl: Annotated[int, OneOrMore] = 31

@@ -7,23 +7,24 @@ from mho.base.records import NonNegative, Positive, Record
 
 
 class Retention(Record):
-    """What happens to a cell's hidden weight when nobody writes to it. With each step of the optimizer
+    """The change of a cell's hidden weight between two writes. With each step of the optimizer
 
         w <- b + (w - b) (1 - 1/lifetime)      w <- w + diffusion xi      clipped to the cell's bounds
 
-    xi ~ N(0, 1) anew for each cell and step. A lifetime and a diffusion of a cell are nominal |1 + std xi|, its b
-    is reset + reset_std xi. A lifetime of more than 1e7 steps moves weights by less than float32 can hold.
+    xi ~ N(0, 1) anew for each cell and step. Each cell draws its lifetime and its diffusion as nominal |1 + std
+    xi|, and its b as reset + reset_std xi. With a lifetime of more than 1e7 steps, weights move by less than
+    float32 can hold.
 
     Args:
-        lifetime: of the distance from b [steps], 0 for no decay, else >= 1.
-        lifetime_std: its spread from cell to cell [relative].
+        lifetime: time constant of the distance from b [steps], 0 for no decay, else >= 1.
+        lifetime_std: spread of the lifetime from cell to cell [relative].
         diffusion: standard deviation of one step [weight units].
-        diffusion_std: its spread from cell to cell [relative].
-        reset: b, where a reset and the decay lead [weight units, hidden].
+        diffusion_std: spread of the diffusion from cell to cell [relative].
+        reset: b, the aim of a reset and of the decay [weight units, hidden].
         reset_std: spread of b from cell to cell [weight units].
         reset_noise: standard deviation of one reset about b [weight units].
     Source: aihwkit 1.2.0, PulsedDevice: lifetime, diffusion and reset, whose *_dtod are *_std here and whose
-    reset_std is reset_noise; the spread of b is added to it, as its code does and its documents do not.
+    reset_std is reset_noise. The spread of b is added to b, as the code of aihwkit does and its documents do not.
     """
 
     lifetime: Annotated[float, NonNegative] = 0.0
@@ -46,8 +47,8 @@ class Drift(Record):
 
     Args:
         nu: exponent, >= 0.
-        nu_std: its spread from cell to cell [relative]: a cell's is nu |1 + nu_std xi|.
-        t0: when w was programmed, in the unit of t.
+        nu_std: spread of nu from cell to cell [relative]: each cell draws nu |1 + nu_std xi|.
+        t0: time at which w was programmed, in the unit of t.
     Source: aihwkit 1.2.0, DriftParameter: nu, nu_dtod, t_0.
     """
 

@@ -1,4 +1,4 @@
-"""How the cells of a tile differ from each other: the distributions of a parameter over the cells."""
+"""Spreads: the distributions of a parameter over the cells of a tile."""
 
 import math
 from typing import Annotated
@@ -31,11 +31,11 @@ class Absolute(Record):
             raise complaint(f"Absolute(low={self.low}, high={self.high})", "low must be less than high")
 
     def contains(self, value: float) -> bool:
-        """Whether a value lies within the limits."""
+        """Say if a value lies within the limits."""
         return (self.low is None or value >= self.low) and (self.high is None or value <= self.high)
 
     def values(self, nominal: float, xi: torch.Tensor) -> torch.Tensor:
-        """The cells' values, from xi ~ N(0, 1)."""
+        """Return the cells' values, from xi ~ N(0, 1)."""
         values = nominal + self.sigma * xi
         if self.fold:
             values = math.copysign(1.0, nominal) * values.abs()
@@ -57,7 +57,7 @@ class LogNormal(Record):
     sigma: Annotated[float, NonNegative]
 
     def values(self, nominal: float, xi: torch.Tensor) -> torch.Tensor:
-        """The cells' values, from xi ~ N(0, 1)."""
+        """Return the cells' values, from xi ~ N(0, 1)."""
         return nominal * (self.sigma * xi).exp()
 
 
@@ -65,12 +65,12 @@ Spread = float | Absolute | LogNormal
 
 
 def sigma_of(spread: Spread) -> float:
-    """The number that says whether cells differ at all."""
+    """Return the standard deviation of a spread: 0 if all cells are equal."""
     return spread.sigma if isinstance(spread, Record) else spread
 
 
 def values_of(spread: Spread, nominal: float, xi: torch.Tensor) -> torch.Tensor:
-    """The cells' values of a parameter; a bare number is a relative spread, nominal |1 + sigma xi|."""
+    """Return the cells' values of a parameter; a bare number is a relative spread, nominal |1 + sigma xi|."""
     if isinstance(spread, Record):
         return spread.values(nominal, xi)
     return nominal * (1 + spread * xi).abs()

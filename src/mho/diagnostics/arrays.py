@@ -147,7 +147,5 @@ def _symmetric_points(tile: Tile) -> torch.Tensor | None:
 
 def _asymmetry(tile: Tile, hidden: torch.Tensor, moves: torch.Tensor) -> float:
     p = tile.parameters_of_cells
-    law = tile.device.response.with_fields(**p.fields)
-    up, down = p.gain_up * law.q_up(hidden), p.gain_down * law.q_down(hidden)
-    ratio = ((down - up) / (down + up).abs().clamp(min=1e-12)).expand_as(moves)[moves]
+    ratio = (p.G(hidden) / p.F(hidden).abs().clamp(min=5e-13)).expand_as(moves)[moves]
     return float(ratio.clamp(-1, 1).square().mean().sqrt()) if len(ratio) else 0.0

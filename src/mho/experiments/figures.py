@@ -5,10 +5,9 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
 
 from mho.experiments.verdict import Comparison
-from mho.figures.style import COLOURS, in_style, letter, series
+from mho.figures.style import COLOURS, in_style, letter, logarithmic, series
 
 
 @in_style
@@ -33,10 +32,7 @@ def finish(figure: Figure, xlabel: str, axes: Sequence[Axes], log: str = "xy") -
     """Add labels, logarithmic axes (`log`: "x", "y", both or none), letters and legends."""
     for one in axes:
         one.set(xlabel=xlabel)
-        for name, axis, scale in (("x", one.xaxis, one.set_xscale), ("y", one.yaxis, one.set_yscale)):
-            if name in log:
-                scale("log")
-                axis.set_minor_formatter(NullFormatter())
+        logarithmic(one, log)
         one.legend(fontsize=7)
     if len(axes) > 1:
         letter(axes)

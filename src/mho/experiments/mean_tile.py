@@ -2,11 +2,10 @@
 where the checks and conversions of a tile take ten times as long as the arithmetic.
 """
 
-from typing import Any
-
 import torch
 from torch import nn
 
+from mho.device.cell import plane
 from mho.device.device import Device
 from mho.responses.base import DOUBLE
 
@@ -24,17 +23,15 @@ class MeanTile(nn.Module):
 
     def __init__(self, w: torch.Tensor, device: Device, key: int = 0, calibrated: bool = False) -> None:
         super().__init__()
-        cells = device.draw((w.shape[0], w.shape[1]), key)
-        fields = {n: torch.as_tensor(v, dtype=DOUBLE) for n, v in cells.fields.items()}
-        self.law: Any = device.response.with_fields(**fields)
-        self.up, self.down, self.lower, self.upper = (
-            torch.as_tensor(v, dtype=DOUBLE)
-            for v in (cells.gain_up, cells.gain_down, cells.lower, cells.upper)
-        )
-        gains = (torch.as_tensor(v, dtype=DOUBLE) for v in cells.gains)
-        self.sp = torch.as_tensor(self.law.central_sp(*gains), dtype=DOUBLE).expand(w.shape)
-        self.reference: torch.Tensor | float = self.sp if calibrated else 0.0
         self.shape, self.granularity = (w.shape[0], w.shape[1]), device.dw_min
+        cells = device.draw(self.shape, key).to(DOUBLE)
+        fields = {
+            n: torch.as_tensor(v, dtype=DOUBLE) for n, v in cells.fields.items()
+        }  # once, not in each step
+        self.cell = cells._replace(law=cells.law.with_fields(**fields))
+        self.lower, self.upper = plane(self.cell.lower, self.shape), plane(self.cell.upper, self.shape)
+        self.sp = plane(self.cell.central_sp(), self.shape)
+        self.reference: torch.Tensor | float = self.sp if calibrated else 0.0
         self.cells = torch.clamp(w.double() + self.reference, self.lower, self.upper)
 
     @property
@@ -50,9 +47,9 @@ class MeanTile(nn.Module):
         """w + lr d x^T on average: x (samples, in), d (samples, out)."""
         dw = lr * (d.double().reshape(-1, self.shape[0]).mT @ x.double().reshape(-1, self.shape[1]))
         w = self.cells
-        size = torch.where(dw > 0, self.up * self.law.up(w), self.down * self.law.down(w))
+        size = torch.where(dw > 0, self.cell.up(w), self.cell.down(w))
         self.cells = torch.clamp(w + dw * size, self.lower, self.upper)
 
     def G(self) -> torch.Tensor:
         """The cells' asymmetry at their weights, gains included."""
-        return (self.down * self.law.down(self.cells) - self.up * self.law.up(self.cells)) / 2
+        return self.cell.G(self.cells)

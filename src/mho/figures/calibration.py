@@ -3,7 +3,7 @@
 from matplotlib.figure import Figure
 
 from mho.calibration.sweep import Sweep
-from mho.figures.style import in_style, letter, series
+from mho.figures.style import in_style, letter, logarithmic, series
 
 
 @in_style
@@ -25,7 +25,8 @@ def draw(found: Sweep, tolerance: float) -> Figure:
         right.plot(n, [row.cell for row in rows], **look)
     left.axhline(100 * tolerance, color="0.5", linewidth=1)
     for axes, label in ((left, "mean error [%]"), (right, "error of a cell [weight units]")):
-        axes.set(xscale="log", yscale="log", xlabel="pulses to each cell", ylabel=label)
+        logarithmic(axes)
+        axes.set(xlabel="pulses to each cell", ylabel=label)
     letter(panels)
     left.legend()
     return figure

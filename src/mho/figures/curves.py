@@ -27,7 +27,7 @@ def curves(rows: Sequence[Mapping[str, float]], title: str = "") -> Figure:
         right.plot(epochs, [100 * row[f"{part}_accuracy"] for row in rows], **look)
     left.set(xlabel="epoch", ylabel="negative log-likelihood", yscale="log")
     right.set(xlabel="epoch", ylabel="accuracy [%]")
-    right.legend()
+    right.legend(loc="lower right")
     figure.suptitle(title, fontsize=9)
     return figure
 

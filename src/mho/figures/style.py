@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from mho.base.errors import complaint
 
@@ -44,6 +45,14 @@ def letter(panels: Sequence[Axes], titles: Sequence[str] = ()) -> None:
     for i, axes in enumerate(panels):
         title = f"  {titles[i]}" if titles else ""
         axes.set_title(rf"$\mathbf{{{'abcdef'[i]}}}${title}", loc="left")
+
+
+def logarithmic(axes: Axes, which: str = "xy") -> None:
+    """Make axes logarithmic (`which`: "x", "y" or both); decades alone have labels."""
+    for name, axis, scale in (("x", axes.xaxis, axes.set_xscale), ("y", axes.yaxis, axes.set_yscale)):
+        if name in which:
+            scale("log")
+            axis.set_minor_formatter(NullFormatter())
 
 
 def save(figure: Figure, path: str | os.PathLike[str]) -> tuple[Path, ...]:

@@ -1,24 +1,21 @@
 """The figure of a fit: steps and ramps, data and law."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mho.figures.style import COLOURS, in_style, letter
 from mho.fit.filter import NODES, side_by_side, tables
 from mho.fit.measured import DOWN, UP, WORDS, Array, Ramp
-
-if TYPE_CHECKING:
-    from mho.fit.fitting import Fit
+from mho.fit.result import Fit
 
 SIDES = {UP: (COLOURS[0], "o", "-"), DOWN: (COLOURS[1], "s", "--")}  # colour, marker, line
 MOST = 8  # ramps that are drawn of each direction
 
 
 @in_style
-def figure(fit: "Fit") -> Figure:
+def figure(fit: Fit) -> Figure:
     """Draw the steps against w with their standard errors and laws (a), and the ramps with their staircases (b).
 
     For tables, (b) shows the spread of the steps.
@@ -36,7 +33,7 @@ def figure(fit: "Fit") -> Figure:
     return page
 
 
-def steps(axes: Axes, fit: "Fit") -> None:
+def steps(axes: Axes, fit: Fit) -> None:
     """Draw mean steps against w, the device's law, and the symmetric points."""
     grid = np.linspace(-1, 1, 401)
     best = fit.best.family.steps(fit.best.solution.x, grid)
@@ -71,16 +68,14 @@ def steps(axes: Axes, fit: "Fit") -> None:
     axes.set(xlabel="w", ylabel="step of a pulse [weight units]", xlim=(-1.08, 1.08))
 
 
-def device_steps(fit: "Fit", grid: Array) -> Array:
+def device_steps(fit: Fit, grid: Array) -> Array:
     """Return the sizes of the device's up and down pulses at apparent weights, shape (2, n)."""
-    import torch
-
+    cell = fit.device.cell
     hidden = torch.from_numpy(grid + fit.device.reference_mean)
-    law = fit.device.response
-    return fit.device.dw_min * torch.stack([law.q_up(hidden), law.q_down(hidden)]).numpy()
+    return fit.device.dw_min * torch.stack([cell.up(hidden), cell.down(hidden)]).numpy()
 
 
-def ramps(axes: Axes, fit: "Fit") -> None:
+def ramps(axes: Axes, fit: Fit) -> None:
     """Draw reads against the number of pulses, and the law's noise-free staircase from the first reads."""
     lanes = side_by_side(fit.measured.ramps)
     law = tables(fit.best.family, lanes, [fit.best.solution.x])[0]
@@ -108,7 +103,7 @@ def staircase(ramp: Ramp, nodes: Array, law: Array) -> Array:
     return np.array(w)
 
 
-def spread(axes: Axes, fit: "Fit") -> None:
+def spread(axes: Axes, fit: Fit) -> None:
     """Draw the standard deviation of a pulse against w, and the device's noise."""
     grid = np.linspace(-1, 1, 201)
     law, sigma = device_steps(fit, grid), fit.device.sigma_c2c

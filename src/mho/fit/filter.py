@@ -67,7 +67,7 @@ class Path(NamedTuple):
 
 
 def side_by_side(ramps: tuple[Ramp, ...]) -> Lanes:
-    """The ramps as lanes; values are weights."""
+    """Return the ramps as lanes; values are weights."""
     n = max(len(r.values) for r in ramps)
     reads = np.stack([np.pad(r.values, (0, n - len(r.values)), mode="edge") for r in ramps])
     inside = np.stack([np.arange(n) < len(r.values) for r in ramps])
@@ -78,13 +78,13 @@ def side_by_side(ramps: tuple[Ramp, ...]) -> Lanes:
 
 
 def tables(family: Family, lanes: Lanes, sets: list[Array]) -> Array:
-    """Signed steps of several parameter sets at the nodes, shape (sets, 2, NODES)."""
+    """Return the signed steps of several parameter sets at the nodes, shape (sets, 2, NODES)."""
     both = np.stack([family.steps(x, lanes.nodes) for x in sets])
     return both * np.array([1.0, -1.0])[:, None]
 
 
 def walk(family: Family, lanes: Lanes, laws: Array, gain: Array) -> Path:
-    """Predicts every read from those before it, for all ramps and all tabulated laws at once."""
+    """Predict every read from the reads before, for all ramps and all tabulated laws at once."""
     n_sets, n_ramps, n = len(laws), *lanes.reads.shape
     flat = laws.reshape(-1)
     first = (2 * np.arange(n_sets)[:, None] + (lanes.signs < 0)) * NODES
@@ -97,7 +97,7 @@ def walk(family: Family, lanes: Lanes, laws: Array, gain: Array) -> Path:
         left = flat[first + node]
         step = left + (at - node) * (flat[first + node + 1] - left)
         ahead = state + step
-        if family.hard:
+        if family.how.hard:
             ahead = np.clip(ahead, -1, 1)
         miss = (lanes.reads[:, t + 1] - ahead) * lanes.inside[:, t + 1]
         states[t], steps[t], innovations[t] = state, step, miss
@@ -106,7 +106,7 @@ def walk(family: Family, lanes: Lanes, laws: Array, gain: Array) -> Path:
 
 
 def gains(slopes: Array, pulse: Array, read: float) -> Filter:
-    """Kalman's gains along the paths of all ramps.
+    """Return Kalman's gains along the paths of all ramps.
 
     Args:
         slopes: derivative of the next weight by the weight, shape (ramps, n - 1).
@@ -126,7 +126,7 @@ def gains(slopes: Array, pulse: Array, read: float) -> Filter:
 
 
 def slopes_along(law: Array, lanes: Lanes, state: Array) -> Array:
-    """1 + the derivative of the signed step at the states of all ramps, shape as `state` (ramps, n - 1)."""
+    """Return 1 + the derivative of the signed step at all states, of their shape (ramps, n - 1)."""
     rise = np.gradient(law, lanes.step, axis=-1)
     row = np.where(lanes.signs == UP, 0, 1)[:, None]
     node = np.clip(((state - lanes.low) / lanes.step).astype(np.intp), 0, NODES - 1)

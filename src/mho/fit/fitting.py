@@ -1,16 +1,13 @@
-"""The fit as a whole: from files to a device and a report."""
+"""The fit as a whole, from files to a device."""
 
 import os
 from collections.abc import Callable
-from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from mho.base.errors import complaint
-from mho.base.registry import kebab
 from mho.device.device import Device
-from mho.fit.families import TWINS, families, family
+from mho.fit.families import AUTO, TABLE, chosen
 from mho.fit.filter import side_by_side
 from mho.fit.means import in_order
 from mho.fit.measured import DOWN, UP, Array, Bins, Measured, Range, bins_of_ramps, bins_of_steps
@@ -18,48 +15,12 @@ from mho.fit.noise import Moments, moments
 from mho.fit.points import Crossing, points_of_bins, points_of_law, shape
 from mho.fit.ranking import Candidate, on_bins, on_ramps, refined
 from mho.fit.read import read
+from mho.fit.result import Fit
 from mho.fit.spread import Gain, bootstrap, gain_spread
 from mho.fit.tabulated import tabulated
 
-AUTO, TABLE = "auto", "table"
 CLEAR = 1e-3  # probability of a spread between equal ramps, below which the device gets it
 COARSER = (12, 8, 6, 4)  # bins of ramps, for a crossing that finer bins do not show
-
-
-class Fit(NamedTuple):
-    """A device fitted to data.
-
-    Args:
-        device: the result.
-        law: its law: one of the ranking, "table" or "piecewise".
-        best: the parametric law that is nearest to the data.
-        ranking: all laws tried, best first by BIC.
-        measured: the data, as weights.
-        span: the measured values that w = -1 and w = +1 stand for.
-        bins: mean up and mean down steps.
-        moments: noises without a law; None for tables.
-        points: symmetric points of the device; of `best` for a table law.
-        crossings: symmetric points of the data, without a law.
-        shapes: what the up and the down steps do along their way.
-        intervals: {parameter of best: 95 % interval}.
-        gain: spread of dw_min between ramps; None if not identifiable.
-        notes: everything else that a reader must know, in sentences.
-    """
-
-    device: Device
-    law: str
-    best: Candidate
-    ranking: tuple[Candidate, ...]
-    measured: Measured
-    span: Range
-    bins: tuple[Bins, Bins]
-    moments: Moments | None
-    points: tuple[Crossing, ...]
-    crossings: tuple[Crossing, ...]
-    shapes: tuple[str, str]
-    intervals: dict[str, tuple[float, float]]
-    gain: Gain | None
-    notes: tuple[str, ...]
 
 
 def fit(
@@ -70,14 +31,14 @@ def fit(
     key: int = 0,
     watch: Callable[[str, int, int], None] | None = None,
 ) -> Fit:
-    """Fits a device to measured pulses.
+    """Fit a device to measured pulses.
 
     Args:
         files: one file with ramps of both directions, or one file for each: columns of reads, one after each pulse
             of one direction, or tables of the distribution of a step by conductance.
-        law: a law as `mho train --response` takes it; "auto" chooses one, or the data themselves where none
-            fits; "table" takes the data.
-        span: the measured values that w = -1 and w = +1 stand for; None for the lowest and the highest.
+        law: the name of a law of `mho.responses` in any spelling, such as "soft-bounds"; "auto" chooses a law, or
+            the data themselves if no law fits; "table" takes the data.
+        span: the measured values of w = -1 and w = +1; None for the lowest and the highest value.
         same_device: several ramps are cycles of one device, not ramps of several.
         key: of the resampling that gives intervals.
         watch: called with a text, the number of steps done and of all steps.
@@ -90,23 +51,21 @@ def fit(
     if not ends.low < ends.high:
         raise complaint(f"fit(span=({ends.low}, {ends.high}))", "low must be less than high")
     measured, notes = raw.normalised(ends), list(raw.notes)
-    names = [n for n in families() if n not in TWINS] if law in (AUTO, TABLE) else [kebab(law)]
-    for name in names:
-        family(name)
+    families = chosen(law)
     say = watch or (lambda text, done, total: None)
-    say("reading", 0, len(names) + 2)
+    say("reading", 0, len(families) + 2)
     bins, noise, crossings = _means(measured, key)
     shapes = shape(bins[0], noise is None), shape(bins[1], noise is None)
-    fitter = on_ramps(measured.ramps, bins, noise, names) if noise else on_bins(bins)
+    fitter = on_ramps(measured.ramps, bins, noise, families) if noise else on_bins(bins)
     found = []
-    for i, name in enumerate(names):
-        say(name, i + 1, len(names) + 2)
-        found.append(fitter(name, family(name)))
+    for i, (name, family) in enumerate(families.items()):
+        say(name, i + 1, len(families) + 2)
+        found.append(fitter(name, family))
     ranking = tuple(sorted(found, key=lambda c: c.bic))
     best = _choice(ranking)
     if best is not ranking[0] and ranking[0].name == "constant":
         notes.append("That steps change with w is weakly shown: by BIC alone they could be constant.")
-    say("intervals", len(names) + 1, len(names) + 2)
+    say("intervals", len(families) + 1, len(families) + 2)
     gain = None
     half = best.solution.half_widths()
     low, high = best.solution.x - half, best.solution.x + half
@@ -121,22 +80,20 @@ def fit(
                 "Reads fluctuate for tens of pulses and come back: sigma_c2c is the noise that lasts, "
                 "the rest counts as read noise."
             )
-    device, chosen = _device(best, gain), best.name
+    device, kept = _device(best, gain), best.name
     if law == TABLE or (law == AUTO and best.rejected):
-        device, chosen = tabulated(
-            raw, measured, ends, bins, best.noise.sigma_c2c * float(best.solution.x[0])
-        )
-    say("", len(names) + 2, len(names) + 2)
+        device, kept = tabulated(raw, measured, ends, bins, best.noise.sigma_c2c * float(best.solution.x[0]))
+    say("", len(families) + 2, len(families) + 2)
     points = tuple(points_of_law(best.family, best.solution, (-1.0, 1.0)))
     return Fit(
-        device, chosen, best, ranking, measured, ends, bins, noise, points, crossings,
+        device, kept, best, ranking, measured, ends, bins, noise, points, crossings,
         shapes, _intervals(best, low, high),
         gain, tuple(notes),
     )  # fmt: skip
 
 
 def _means(measured: Measured, key: int) -> tuple[tuple[Bins, Bins], Moments | None, tuple[Crossing, ...]]:
-    """Mean steps in the finest bins that are clear, noises without a law, crossings in the finest that show one."""
+    """Return mean steps in the finest clear bins, noises without a law, and crossings of the finest bins."""
     if measured.steps:
         bins = in_order(tuple(map(bins_of_steps, measured.steps)))
         return bins, None, tuple(points_of_bins(bins, key))
@@ -152,7 +109,7 @@ def _means(measured: Measured, key: int) -> tuple[tuple[Bins, Bins], Moments | N
 
 
 def _choice(ranking: tuple[Candidate, ...]) -> Candidate:
-    """The first by BIC of the laws that fit, or of all.
+    """Return the first by BIC of the laws that fit, or the first of all laws.
 
     A constant says that there is no symmetric point at all: it must be first by AIC as well, which asks for less
     evidence that steps change.
@@ -173,19 +130,3 @@ def _device(best: Candidate, gain: Gain | None) -> Device:
     device = best.family.device(best.solution.x)
     spread = {"gain": gain.sigma} if gain and gain.p < CLEAR else {}
     return device.replace(sigma_c2c=best.noise.sigma_c2c, c2c=best.noise.c2c, spread=spread)
-
-
-def write(result: Fit, folder: str | os.PathLike[str]) -> Path:
-    """Writes device.json, report.json, fit.png and fit.pdf, and returns the folder."""
-    from mho.base.config import to_dict
-    from mho.base.files import write_json
-    from mho.figures.style import save
-    from mho.fit.figure import figure
-    from mho.fit.report_text import as_dict
-
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, data in (("device", to_dict(result.device)), ("report", as_dict(result))):
-        write_json(folder / f"{name}.json", data)
-    save(figure(result), folder / "fit")
-    return folder

@@ -34,24 +34,24 @@ class Solution(NamedTuple):
         return max(1, len(self.residuals) - len(self.x))
 
     def half_widths(self) -> Array:
-        """Half the 95 % intervals, of Student's t."""
+        """Return half the 95 % intervals, of Student's t."""
         return student.ppf(0.975, self.freedom) * np.sqrt(np.diag(self.covariance))
 
 
 def residuals_of_bins(family: Family, bins: tuple[Bins, Bins], x: Array) -> Array:
-    """(mean - law) / standard error of all bins, up steps first."""
+    """Return (mean - law) / standard error of all bins, up steps first."""
     away = np.concatenate([b.step for b in bins]) - steps_at(family, bins, x)
     return away / np.concatenate([b.error for b in bins])
 
 
 def steps_at(family: Family, bins: tuple[Bins, Bins], x: Array) -> Array:
-    """The law's steps at the bins, up steps first."""
+    """Return the law's steps at the bins, up steps first."""
     up, down = bins
     return np.concatenate([family.steps(x, up.w)[0], family.steps(x, down.w)[1]])
 
 
 def fit_means(family: Family, bins: tuple[Bins, Bins], start: Array | None = None) -> Solution:
-    """The law that is nearest to the mean steps.
+    """Fit a law to the mean steps.
 
     Args:
         family: the law and its free fields.
@@ -77,7 +77,7 @@ def fit_means(family: Family, bins: tuple[Bins, Bins], start: Array | None = Non
 
 
 def covariance(jacobian: Array, residuals: Array, at_limit: Array) -> Array:
-    """Covariance of a least-squares estimate, with the variance that the residuals show.
+    """Return the covariance of a least-squares estimate, with the variance that the residuals show.
 
     A number at the limit of its domain is taken as known; the intervals of the others hold for it as it is.
 
@@ -100,12 +100,12 @@ def covariance(jacobian: Array, residuals: Array, at_limit: Array) -> Array:
 
 
 def correlation_factor(series: list[Array]) -> float:
-    """How much less independent residuals say that follow each other: (1 + r)/(1 - r), r of neighbours."""
+    """Return (1 + r)/(1 - r), r the correlation of neighbours: residuals that follow each other say less."""
     top = sum(float((s[1:] * s[:-1]).sum()) for s in series)
     r = min(0.95, max(0.0, top / max(1e-300, sum(float((s**2).sum()) for s in series))))
     return (1 + r) / (1 - r)
 
 
 def in_order(bins: tuple[Bins, ...]) -> tuple[Bins, Bins]:
-    """The up bins and the down bins."""
+    """Return the up bins and the down bins."""
     return next(b for b in bins if b.sign == UP), next(b for b in bins if b.sign == DOWN)

@@ -1,4 +1,4 @@
-"""What was measured: ramps of single pulses, or the distribution of a step at each conductance."""
+"""The data of a fit: ramps of single pulses, or the distribution of a step at each conductance."""
 
 from typing import Any, NamedTuple
 
@@ -17,7 +17,7 @@ class Range(NamedTuple):
     high: float
 
     def w(self, values: Array) -> Array:
-        """Measured values as weights."""
+        """Return measured values as weights."""
         return (2 * values - self.low - self.high) / (self.high - self.low)
 
 
@@ -69,12 +69,12 @@ class Measured(NamedTuple):
     files: tuple[str, ...]
 
     def span(self) -> Range:
-        """The lowest and the highest value."""
+        """Return the lowest and the highest value."""
         values = np.concatenate([*(r.values for r in self.ramps), *(s.w for s in self.steps)])
         return Range(float(values.min()), float(values.max()))
 
     def normalised(self, span: Range) -> "Measured":
-        """The same with weights in place of the units of the file."""
+        """Return the data with weights in place of the units of the file."""
         half = (span.high - span.low) / 2
         ramps = tuple(r._replace(values=span.w(r.values)) for r in self.ramps)
         steps = tuple(
@@ -102,7 +102,7 @@ class Bins(NamedTuple):
 
 
 def bins_of_steps(steps: Steps) -> Bins:
-    """The bins of a table.
+    """Return the bins of a table.
 
     A table does not say how many pulses it holds. The roughness of its means does: second differences of a
     smooth curve vanish, and those of independent errors have 6 times their variance; of their squares the median
@@ -118,7 +118,7 @@ def bins_of_steps(steps: Steps) -> Bins:
 
 
 def bins_of_ramps(ramps: tuple[Ramp, ...], sign: int, pulse: float, read: float, n_bins: int = 12) -> Bins:
-    """Mean steps of the ramps of one direction in bins of w.
+    """Return the mean steps of the ramps of one direction in bins of w.
 
     A difference of two reads must not be sorted by those reads: a read that is too high is followed by a
     difference that is too low. The weight before a pulse is taken from the four reads before the last, moved on

@@ -12,8 +12,8 @@ Kind = Literal["additive", "multiplicative"]
 KINDS: tuple[Kind, ...] = ("additive", "multiplicative")
 
 
-class Noise(NamedTuple):
-    """What is random about a pulse and a read.
+class NoiseFit(NamedTuple):
+    """The noises of a pulse and of a read.
 
     Args:
         sigma_c2c: noise of a pulse, relative to dw_min (additive) or to the step (multiplicative).
@@ -40,7 +40,7 @@ class Moments(NamedTuple):
 
 
 def moments(ramps: tuple[Ramp, ...]) -> Moments:
-    """Both noises without a law: var(difference) = pulse^2 + 2 read^2, cov(neighbours) = -read^2.
+    """Estimate both noises without a law: var(difference) = pulse^2 + 2 read^2, cov(neighbours) = -read^2.
 
     The drift of the ramp, a cubic in the number of the pulse, is taken off first.
     """
@@ -58,8 +58,8 @@ def moments(ramps: tuple[Ramp, ...]) -> Moments:
 
 def noise_of_ramps(
     differences: Array, slopes: Array, sizes: Array, scale: float, start: Moments, inside: Array
-) -> Noise:
-    """The most likely noises, given the differences that a law leaves.
+) -> NoiseFit:
+    """Return the most likely noises, given the differences that a law leaves.
 
     Such a difference is pulse noise + read noise after the pulse - slope x read noise before it: a moving average
     of order one, whose covariance has three diagonals.
@@ -101,7 +101,7 @@ def noise_of_ramps(
     best, other = (results[i] for i in order)
     logs, width = best[1], _half_widths(best[2], best[1])
     low, high, middle = np.exp((logs - width) / 2), np.exp((logs + width) / 2), np.exp(logs / 2)
-    return Noise(
+    return NoiseFit(
         float(middle[0]),
         KINDS[order[0]],
         float(middle[1]),
@@ -112,7 +112,7 @@ def noise_of_ramps(
 
 
 def _half_widths(cost, logs: Array) -> Array:
-    """Half the 95 % intervals of two logarithms, from the curvature of 2 log(likelihood); inf where it is flat."""
+    """Return half the 95 % intervals of two logarithms, from the curvature of 2 log(likelihood)."""
     h = 0.1
     e = h * np.eye(2)
     hessian = np.array(
@@ -128,8 +128,8 @@ def _half_widths(cost, logs: Array) -> Array:
     return np.where(variance > 0, 1.96 * np.sqrt(np.abs(variance)), 30.0).clip(max=30.0)
 
 
-def noise_of_bins(sizes: Array, scale: float, bins: tuple[Bins, Bins]) -> Noise:
-    """The noise of a table: which of the two kinds gives the variances of its bins.
+def noise_of_bins(sizes: Array, scale: float, bins: tuple[Bins, Bins]) -> NoiseFit:
+    """Return the noise of a table: the kind of the two that gives the variances of its bins.
 
     A variance s^2 of normal numbers has the likelihood of exp(-(log v + s^2/v)/2) at a true variance v.
 
@@ -147,4 +147,4 @@ def noise_of_bins(sizes: Array, scale: float, bins: tuple[Bins, Bins]) -> Noise:
         found.append((float((np.log(ratio * shape) + 1).sum()), ratio))
     chosen = int(found[1][0] < found[0][0])
     evidence = found[1 - chosen][0] - found[chosen][0]
-    return Noise(float(np.sqrt(found[chosen][1])), KINDS[chosen], 0.0, None, None, evidence)
+    return NoiseFit(float(np.sqrt(found[chosen][1])), KINDS[chosen], 0.0, None, None, evidence)

@@ -1,4 +1,4 @@
-"""Where up and down pulses are equal, whether w is drawn there, and the shape of the two curves."""
+"""Symmetric points of data and of laws, and the shape of the two curves of steps."""
 
 import itertools
 from typing import NamedTuple
@@ -33,7 +33,7 @@ class Crossing(NamedTuple):
 
 
 def roots(w: Array, difference: Array) -> list[tuple[float, bool]]:
-    """Zeros of up - down on a grid, and whether they attract: where it falls."""
+    """Find the zeros of up - down on a grid; a zero attracts if the difference falls there."""
     at = np.flatnonzero(np.sign(difference[:-1]) * np.sign(difference[1:]) < 0)
     part = difference[at] / (difference[at] - difference[at + 1])
     return [
@@ -42,14 +42,14 @@ def roots(w: Array, difference: Array) -> list[tuple[float, bool]]:
 
 
 def points_of_law(family: Family, solution: Solution, span: tuple[float, float]) -> list[Crossing]:
-    """Symmetric points of a fitted law within a range of w.
+    """Find the symmetric points of a fitted law within a range of w.
 
     The interval follows from the covariance of the parameters: the zero of up - down moves by -(change of the
     difference)/(its slope). It is infinite where the data do not determine the parameters.
     """
-    offset = float(solution.x[-1]) if family.offset else 0.0
+    offset = float(solution.x[-1]) if family.how.offset else 0.0
     found = []
-    for point in family.device(solution.x).response.symmetric_points():
+    for point in family.device(solution.x).cell.symmetric_points():
         w = point.w - offset
         if not span[0] <= w <= span[1]:
             continue
@@ -67,7 +67,7 @@ def points_of_law(family: Family, solution: Solution, span: tuple[float, float])
 
 
 def points_of_bins(bins: tuple[Bins, Bins], key: int) -> list[Crossing]:
-    """Crossings of the mean up and down steps, without a law.
+    """Find the crossings of the mean up and down steps, without a law.
 
     A crossing counts where up and down differ clearly on both sides, with opposite signs. Its place is the zero of
     a straight line through the differences in between and next to them; the interval is that of the zero when
@@ -102,7 +102,7 @@ def points_of_bins(bins: tuple[Bins, Bins], key: int) -> list[Crossing]:
 
 
 def _line(w: Array, y: Array, error: Array) -> tuple[float, float]:
-    """Slope and zero of the weighted straight line."""
+    """Return the slope and the zero of the weighted straight line."""
     weight = 1 / error**2
     middle = (weight * w).sum() / weight.sum()
     mean = (weight * y).sum() / weight.sum()
@@ -111,7 +111,7 @@ def _line(w: Array, y: Array, error: Array) -> tuple[float, float]:
 
 
 def shape(bins: Bins, to_the_end: bool = True) -> str:
-    """What the mean steps do along their way: the simplest description that the errors allow.
+    """Describe the mean steps along their way, in the simplest words that the errors allow.
 
     Args:
         bins: mean steps.

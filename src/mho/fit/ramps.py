@@ -9,7 +9,7 @@ from mho.fit.families import Family
 from mho.fit.filter import Filter, Lanes, Path, gains, slopes_along, tables, walk
 from mho.fit.means import Solution, covariance
 from mho.fit.measured import Array
-from mho.fit.noise import Moments, Noise, noise_of_ramps
+from mho.fit.noise import Moments, NoiseFit, noise_of_ramps
 
 PASSES = 2  # law and noise in turn
 
@@ -28,7 +28,7 @@ class RampFit(NamedTuple):
     """
 
     solution: Solution
-    noise: Noise
+    noise: NoiseFit
     filter: Filter
     path: Path
     relaxes: bool
@@ -36,7 +36,7 @@ class RampFit(NamedTuple):
 
 
 def fit_ramps(family: Family, lanes: Lanes, start: Array, guess: Moments) -> RampFit:
-    """Fits a law to ramps, and the noises with it.
+    """Fit a law to ramps, and the noises with it.
 
     Args:
         family: the law and its free fields.
@@ -61,19 +61,19 @@ def fit_ramps(family: Family, lanes: Lanes, start: Array, guess: Moments) -> Ram
 
 
 def standardised(lanes: Lanes, filter_: Filter, path: Path) -> list[Array]:
-    """The innovations of each ramp, divided by their standard deviations."""
+    """Return the innovations of each ramp, divided by their standard deviations."""
     rows = path.innovations[0] / filter_.deviation[:, 1:]
     return [row[inside] for row, inside in zip(rows, lanes.inside[:, 1:], strict=True)]
 
 
 def long_run(series: list[Array]) -> float:
-    """1 + 2 x the sum of the autocorrelations up to 1/25 of the length, at least 1."""
+    """Return 1 + 2 x the sum of the autocorrelations up to 1/25 of the length, at least 1."""
     total, lags = sum(float(s @ s) for s in series), max(1, min(len(s) for s in series) // 25)
     return max(1.0, 1 + 2 * sum(float(s[k:] @ s[:-k]) for s in series for k in range(1, lags + 1)) / total)
 
 
-def lasting(noise: Noise, z: Array, steps: Array, scale: float, inside: Array) -> tuple[Noise, bool]:
-    """The noise that is still there after tens of pulses, if it is clearly less than neighbours suggest.
+def lasting(noise: NoiseFit, z: Array, steps: Array, scale: float, inside: Array) -> tuple[NoiseFit, bool]:
+    """Return the noise that is still there after tens of pulses, if it is clearly less than neighbours suggest.
 
     The variance of a sum of m differences is m pulse^2 + 2 read^2, whatever m. Many cells fluctuate in between:
     what a pulse did is partly undone by the next ten. The law concerns what lasts.
@@ -101,13 +101,13 @@ def lasting(noise: Noise, z: Array, steps: Array, scale: float, inside: Array) -
 
 def noise_at(
     family: Family, lanes: Lanes, filter_: Filter, x: Array, guess: Moments
-) -> tuple[Path, Array, Noise]:
-    """The path of a law, the differences that it leaves, and the noises in them."""
+) -> tuple[Path, Array, NoiseFit]:
+    """Return the path of a law, the differences that it leaves, and the noises in them."""
     law = tables(family, lanes, [x])
     path = walk(family, lanes, law, filter_.gain)
     state, steps = path.state[0], path.steps[0]
     slopes = slopes_along(law[0], lanes, state)
-    moved = np.clip(state + steps, -1, 1) - state if family.hard else steps
+    moved = np.clip(state + steps, -1, 1) - state if family.how.hard else steps
     # The step from the weight as it was read, along the law's tangent: then the read noise before a pulse enters
     # with the factor -slope, as `noise_of_ramps` has it.
     differences = np.diff(lanes.reads) - moved - (slopes - 1) * (lanes.reads[:, :-1] - state)
@@ -115,8 +115,8 @@ def noise_at(
     return path, differences, noise
 
 
-def filter_at(family: Family, lanes: Lanes, path: Path, x: Array, noise: Noise) -> Filter:
-    """The gains that belong to the noises."""
+def filter_at(family: Family, lanes: Lanes, path: Path, x: Array, noise: NoiseFit) -> Filter:
+    """Return the gains that belong to the noises."""
     law = tables(family, lanes, [x])
     sizes = path.steps[0] if noise.c2c == "multiplicative" else np.full_like(path.steps[0], float(x[0]))
     slopes = slopes_along(law[0], lanes, path.state[0])
@@ -124,7 +124,7 @@ def filter_at(family: Family, lanes: Lanes, path: Path, x: Array, noise: Noise) 
 
 
 def optimise(family: Family, lanes: Lanes, filter_: Filter, start: Array) -> Solution:
-    """Least squares on the standardised innovations of all ramps."""
+    """Fit a law by least squares on the standardised innovations of all ramps."""
     low, high = family.bounds()
     chosen = lanes.inside[:, 1:]
     scale = filter_.deviation[:, 1:][chosen]
@@ -132,7 +132,7 @@ def optimise(family: Family, lanes: Lanes, filter_: Filter, start: Array) -> Sol
     cache: dict[bytes, tuple[Array, Array]] = {}
 
     def both(x: Array) -> tuple[Array, Array]:
-        """Residuals and derivatives from one walk of all parameter sets: it costs little more than one of one."""
+        """Compute residuals and derivatives in one walk of all parameter sets, hardly slower than one set."""
         if x.tobytes() not in cache:
             h = 1e-6 * np.maximum(np.abs(x), 1e-4)
             h = np.where(x + h > high, -h, h)

@@ -1,17 +1,17 @@
-"""Which law: information criteria, held-out residuals, and whether any of them fits at all."""
+"""The comparison of laws: information criteria, held-out residuals, and a test that rejects a law."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
 from scipy.stats import chi2
 
-from mho.fit.families import Family, families
+from mho.fit.families import Family
 from mho.fit.filter import Lanes, side_by_side, tables, walk
 from mho.fit.means import Solution, fit_means, residuals_of_bins, steps_at
 from mho.fit.measured import Array, Bins, Ramp
-from mho.fit.noise import Moments, Noise, noise_of_bins
+from mho.fit.noise import Moments, NoiseFit, noise_of_bins
 from mho.fit.ramps import RampFit, fit_ramps, optimise
 
 FOLDS = 6
@@ -34,7 +34,7 @@ class Candidate(NamedTuple):
     name: str
     family: Family
     solution: Solution
-    noise: Noise
+    noise: NoiseFit
     aic: float
     bic: float
     held_out: float
@@ -45,7 +45,7 @@ class Candidate(NamedTuple):
 
     @property
     def rejected(self) -> bool:
-        """Whether the deviations from the data are more than chance."""
+        """True if the deviations from the data are more than chance."""
         return self.p < REJECTED
 
 
@@ -53,7 +53,7 @@ Fitter = Callable[[str, Family], Candidate]
 
 
 def on_bins(bins: tuple[Bins, Bins]) -> Fitter:
-    """Fits laws to tables."""
+    """Return the function that fits laws to tables."""
 
     def fitted(name: str, family: Family) -> Candidate:
         solution = fit_means(family, bins)
@@ -81,8 +81,10 @@ def _rows(bins: Bins, keep: Array) -> Bins:
     return Bins(bins.sign, *(a[keep] for a in bins[1:]))
 
 
-def on_ramps(ramps: tuple[Ramp, ...], bins: tuple[Bins, Bins], guess: Moments, names: list[str]) -> Fitter:
-    """Fits laws to ramps, all with the same noises and gains, so that their sums of squares can be compared.
+def on_ramps(
+    ramps: tuple[Ramp, ...], bins: tuple[Bins, Bins], guess: Moments, families: Mapping[str, Family]
+) -> Fitter:
+    """Return the function that fits laws to ramps, all with the same noises and gains.
 
     These come from the more flexible laws, or from the one that is asked for.
 
@@ -90,12 +92,12 @@ def on_ramps(ramps: tuple[Ramp, ...], bins: tuple[Bins, Bins], guess: Moments, n
         ramps: as weights.
         bins: mean steps, for the starts.
         guess: first noises.
-        names: the laws that will be fitted.
+        families: the laws that will be fitted, by name.
     """
     lanes = side_by_side(ramps)
-    flexible = [name for name in ("exp-step", "pow-step") if name in names] or names
-    starts = {name: fit_means(families()[name], bins).x for name in flexible}
-    references = [fit_ramps(families()[name], lanes, x, guess) for name, x in starts.items()]
+    flexible = [name for name in ("exp-step", "pow-step") if name in families] or [*families]
+    starts = {name: fit_means(families[name], bins).x for name in flexible}
+    references = [fit_ramps(families[name], lanes, x, guess) for name, x in starts.items()]
     reference = min(
         references, key=lambda r: 2 * np.log(r.filter.deviation[:, 1:][lanes.inside[:, 1:]]).sum()
     )
@@ -119,13 +121,13 @@ def on_ramps(ramps: tuple[Ramp, ...], bins: tuple[Bins, Bins], guess: Moments, n
 
 
 def refined(candidate: Candidate, ramps: tuple[Ramp, ...], guess: Moments) -> Candidate:
-    """The chosen law, with the noises that it leaves itself."""
+    """Return the chosen law, with the noises that it leaves itself."""
     fit = fit_ramps(candidate.family, side_by_side(ramps), candidate.solution.x, guess)
     return candidate._replace(solution=fit.solution, noise=fit.noise, ramp=fit)
 
 
 def _held_out(family: Family, lanes: Lanes, fit: RampFit) -> float:
-    """Stretches of each ramp are left out of the sum in turn, and predicted.
+    """Predict stretches of each ramp from a fit without them; return the mean squared standardised residual.
 
     The fit without a stretch is one step of Gauss and Newton from the fit to all.
     """
@@ -146,7 +148,7 @@ def _held_out(family: Family, lanes: Lanes, fit: RampFit) -> float:
 
 
 def _lack_of_fit(lanes: Lanes, fit: RampFit) -> tuple[float, int]:
-    """Squares of the standardised mean innovation of bins of w, each about chi^2 with one degree."""
+    """Return the squares of the standardised mean innovation of bins of w, each about chi^2 with one degree."""
     inside, total, n_bins = lanes.inside[:, 1:], 0.0, 0
     misses = fit.path.innovations[0] / fit.filter.deviation[:, 1:]
     for sign in (1, -1):

@@ -20,7 +20,7 @@ COUNTERS = ("pulse", "pulses", "index", "number", "no", "n", "#", "step", "time"
 MIN_PULSES = 10
 
 
-class Line(NamedTuple):
+class FileLine(NamedTuple):
     """The numbers of one line; nan where a cell is empty."""
 
     number: int
@@ -28,7 +28,7 @@ class Line(NamedTuple):
 
 
 def read(files: Sequence[str | os.PathLike[str]]) -> Measured:
-    """The ramps or tables of one or two files.
+    """Read the ramps or tables of one or two files.
 
     Args:
         files: one file with ramps of both directions, or one file for each direction.
@@ -59,8 +59,8 @@ def read(files: Sequence[str | os.PathLike[str]]) -> Measured:
     return Measured(ramps, steps, tuple(notes), tuple(str(f) for f in files))
 
 
-def _lines(file: Path) -> tuple[list[str], list[Line]]:
-    """The names in the header, and the lines of numbers."""
+def _lines(file: Path) -> tuple[list[str], list[FileLine]]:
+    """Return the names in the header, and the lines of numbers."""
     try:
         text = file.read_text(encoding="utf-8-sig")
     except OSError as error:
@@ -70,7 +70,7 @@ def _lines(file: Path) -> tuple[list[str], list[Line]]:
     raw = text.splitlines()
     delimiter, comma = _format(raw)
     names: list[str] = []
-    lines: list[Line] = []
+    lines: list[FileLine] = []
     for number, line in enumerate(raw, 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
@@ -87,7 +87,7 @@ def _lines(file: Path) -> tuple[list[str], list[Line]]:
             continue
         if any(math.isinf(c) or (math.isnan(c) and w != "") for c, w in zip(cells, words, strict=True)):
             raise complaint(f"{file}, line {number}", "a value is not finite", fix="leave the cell empty")
-        lines.append(Line(number, cells))
+        lines.append(FileLine(number, cells))
     if not lines:
         raise complaint(str(file), "holds no numbers", "Needed: reads in columns, or a table of steps")
     return names, lines
@@ -102,7 +102,7 @@ def _number(word: str) -> bool:
 
 
 def _format(raw: Sequence[str]) -> tuple[str | None, bool]:
-    """The separator of the columns, None for blanks, and whether numbers have a decimal comma."""
+    """Find the separator of the columns, None for blanks, and say if numbers have a decimal comma."""
     lines = [line for line in raw if line.strip() and not line.lstrip().startswith("#")][-50:]
     sample = [line for line in lines if not re.search("[a-df-zA-DF-Z]", line)] or lines
     for delimiter in (";", "\t"):
@@ -115,8 +115,8 @@ def _split(line: str, delimiter: str | None) -> list[str]:
     return line.split() if delimiter is None else next(csv.reader([line], delimiter=delimiter))
 
 
-def _is_table(lines: Sequence[Line]) -> bool:
-    """A row of n conductances, a row of m levels from 0 to 1, and m rows of n steps."""
+def _is_table(lines: Sequence[FileLine]) -> bool:
+    """Say if the lines are a row of n conductances, a row of m levels from 0 to 1, and m rows of n steps."""
     if len(lines) < 3:
         return False
     levels = lines[1].cells
@@ -125,7 +125,7 @@ def _is_table(lines: Sequence[Line]) -> bool:
     return len(levels) > 2 and rising and levels[0] >= 0 and levels[-1] <= 1 and shaped
 
 
-def _table(file: Path, lines: Sequence[Line]) -> Steps:
+def _table(file: Path, lines: Sequence[FileLine]) -> Steps:
     g, levels = np.array(lines[0].cells), np.array(lines[1].cells)
     where = f"{file}, line {lines[0].number}"
     if len(g) < 4 or not (np.diff(g) > 0).all():
@@ -150,7 +150,7 @@ def _table(file: Path, lines: Sequence[Line]) -> Steps:
     return Steps(sign, g, sign * mean, deviation, str(file))
 
 
-def _ramps(file: Path, names: list[str], lines: Sequence[Line], notes: list[str]) -> list[Ramp]:
+def _ramps(file: Path, names: list[str], lines: Sequence[FileLine], notes: list[str]) -> list[Ramp]:
     width = len(lines[0].cells)
     for line in lines:
         if len(line.cells) > width:
@@ -183,7 +183,7 @@ def _ramps(file: Path, names: list[str], lines: Sequence[Line], notes: list[str]
 
 
 def _direction(values: Array, name: str, where: str) -> int:
-    """The sign of the pulses: from the column's name, or from where the ramp goes."""
+    """Return the sign of the pulses, from the column's name or from the direction of the ramp."""
     low = name.lower()
     named = [s for s, words in ((DOWN, DOWNWARDS), (UP, UPWARDS)) if any(low.startswith(w) for w in words)]
     end = max(1, len(values) // 10)

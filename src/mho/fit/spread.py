@@ -14,7 +14,7 @@ DRAWS = 1000
 
 
 class Gain(NamedTuple):
-    """How dw_min differs between ramps [relative].
+    """The spread of dw_min between ramps [relative].
 
     Args:
         sigma: standard deviation without what the noise of the fit adds.
@@ -28,12 +28,12 @@ class Gain(NamedTuple):
 
 
 def rows_of_ramps(lanes: Lanes) -> Array:
-    """The ramp that each residual belongs to."""
+    """Return the ramp that each residual belongs to."""
     return np.nonzero(lanes.inside[:, 1:])[0]
 
 
 def bootstrap(solution: Solution, lanes: Lanes, key: int) -> tuple[Array, Array] | None:
-    """95 % intervals (low, high) from ramps drawn with replacement; None if there are too few.
+    """Draw ramps with replacement and return 95 % intervals (low, high); None for too few ramps.
 
     Each draw makes one step of Gauss and Newton from the fit, which is exact as far as the law is linear in its
     parameters there. Ramps are drawn within their direction, whole, so that nothing is assumed about the
@@ -57,7 +57,7 @@ def bootstrap(solution: Solution, lanes: Lanes, key: int) -> tuple[Array, Array]
 
 
 def gain_spread(solution: Solution, lanes: Lanes) -> Gain | None:
-    """The spread of dw_min between ramps; None if each direction has only one."""
+    """Return the spread of dw_min between ramps; None if each direction has only one."""
     groups = [np.flatnonzero(lanes.signs == sign) for sign in (UP, DOWN)]
     if min(map(len, groups)) < 2:
         return None

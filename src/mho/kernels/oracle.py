@@ -15,14 +15,14 @@ from mho.numerics.normal import normal_pair
 from mho.numerics.rng import Stream, call_key, philox4x32, split
 
 
-class Noise:
+class RowNoise:
     """The normal numbers of one row, in the order of its pulses."""
 
     def __init__(self, key: tuple[int, int], row: int) -> None:
         self.key, self.row, self.number = key, row, 0
 
     def next(self) -> np.float32:
-        """N(0, 1) for the row's next pulse."""
+        """Return N(0, 1) for the row's next pulse."""
         words = philox4x32(self.key, (self.number // 8, self.row, 0, 0))
         pair = normal_pair(np.uint32(words[self.number % 8 // 2]))
         self.number += 1
@@ -33,7 +33,7 @@ _words = functools.lru_cache(maxsize=1 << 16)(philox4x32)
 
 
 def fires(key: tuple[int, int], line: int, slot: int, sample: int, probability: float, length: int) -> bool:
-    """Whether a bit line fires in one slot of one sample's train of this length."""
+    """Return whether a bit line fires in one slot of one sample's train of this length."""
     threshold = min(probability * 2.0**32, 2.0**32) // 1
     if length < SLICED_FROM:
         number = _words(key, (line // 4, slot, sample, 0))[line % 4]
@@ -46,7 +46,7 @@ def fires(key: tuple[int, int], line: int, slot: int, sample: int, probability: 
 
 
 def in_order(x, d, lr: float, granularity: float, pulses, key: int, event: int):
-    """(sample, row, column, whether down) of every pulse of an update's stochastic trains, as they are sent."""
+    """Yield (sample, row, column, is down) of every pulse of an update's stochastic trains, as they are sent."""
     x_key, d_key = (split(call_key(key, stream, event)) for stream in (Stream.X_BITS, Stream.D_BITS))
     for s in range(len(x)):
         length, px, pd = train(
@@ -65,9 +65,9 @@ def in_order(x, d, lr: float, granularity: float, pulses, key: int, event: int):
 def trains(
     module: ModuleType, cells, planes, scal, x, d, lr: float, granularity: float, pulses, key: int, event: int
 ) -> tuple[int, int]:
-    """Sends the stochastic trains of an update to `cells` (out, in), in place; returns (up, down)."""
+    """Send the stochastic trains of an update to `cells` (out, in), in place; return (up, down)."""
     noise_key = split(call_key(key, Stream.C2C, event))
-    rows = [Noise(noise_key, i) for i in range(d.shape[1])]
+    rows = [RowNoise(noise_key, i) for i in range(d.shape[1])]
     sent = [0, 0]
     for _, i, j, down in in_order(x, d, lr, granularity, pulses, key, event):
         pulse(module, cells, planes, scal, i, j, down, rows[i])
@@ -78,14 +78,14 @@ def trains(
 def aggregated(
     module: ModuleType, cells, planes, scal, x, d, lr: float, granularity: float, pulses, key: int, event: int
 ) -> tuple[int, int]:
-    """The same pulses, those of `pulses.aggregate` samples together by the law's flow (`kernels/cpu/flow.py`)."""
+    """Send the same pulses, those of `pulses.aggregate` samples together by the law's flow."""
     groups = -(-len(x) // pulses.aggregate)
     counts = np.zeros((groups, 2, *cells.shape), np.int32)
     for s, i, j, down in in_order(x, d, lr, granularity, pulses, key, event):
         counts[s // pulses.aggregate, int(down), i, j] += 1
     noise_key = split(call_key(key, Stream.C2C, event))
     for i in range(len(cells)):
-        noise = Noise(noise_key, i)
+        noise = RowNoise(noise_key, i)
         for ups, downs in counts[:, :, i]:
             steps = -(-int((ups + downs).max()) // module.PULSES_A_STEP)
             for _ in range(steps):
@@ -101,11 +101,11 @@ def aggregated(
 def rounded(
     module: ModuleType, cells, planes, scal, x, d, lr: float, granularity: float, pulses, key: int, event: int
 ) -> tuple[int, int]:
-    """Sends |lr x d| / dw_min pulses a cell, stochastically rounded; otherwise as `trains`."""
+    """Send |lr x d| / dw_min pulses a cell, stochastically rounded; otherwise as `trains`."""
     round_key, c2c_key = (split(call_key(key, stream, event)) for stream in (Stream.X_BITS, Stream.C2C))
     sent = [0, 0]
     for i in range(d.shape[1]):
-        noise = Noise(c2c_key, i)
+        noise = RowNoise(c2c_key, i)
         for s in range(len(x)):
             scale = abs(lr) * abs(float(d[s, i])) / granularity
             numbers = []
@@ -126,11 +126,11 @@ def rounded(
 def counted(
     module: ModuleType, cells, planes, scal, n, row: int, column: int, key: int, event: int
 ) -> tuple[int, int]:
-    """Sends |n| pulses, down where n < 0, to the cells of a rectangle whose first one is (row, column)."""
+    """Send |n| pulses, down where n < 0, to the cells of a rectangle whose first one is (row, column)."""
     c2c_key = split(call_key(key, Stream.C2C, event))
     sent = [0, 0]
     for i, numbers in enumerate(n, row):
-        noise = Noise(c2c_key, i)
+        noise = RowNoise(c2c_key, i)
         for k in range(int(np.abs(numbers).max())):
             for down in (False, True):
                 for j, number in enumerate(numbers, column):
@@ -143,15 +143,15 @@ def counted(
 def rewritten(noise, before, after, sigma: np.float32, key: int, event: int) -> None:
     """Write noise, in place: sigma xi for the cells (out, in) that an update changed from `before` to `after`."""
     for i in range(len(noise)):
-        numbers = Noise(split(call_key(key, Stream.WRITE, event)), i)
+        numbers = RowNoise(split(call_key(key, Stream.WRITE, event)), i)
         for j in range(noise.shape[1]):
             z = numbers.next()
             if after[i, j] != before[i, j]:
                 noise[i, j] = sigma * z
 
 
-def pulse(module: ModuleType, cells, planes, scal, i: int, j: int, down: bool, noise: Noise) -> None:
-    """One pulse on cell (i, j): its parameters as the law's step functions expect them, its own noise."""
+def pulse(module: ModuleType, cells, planes, scal, i: int, j: int, down: bool, noise: RowNoise) -> None:
+    """Send one pulse to cell (i, j), with its own parameters and noise, by the law's step functions."""
     step = module.step_down if down else module.step_up
     z = noise.next() if module.NOISY else np.float32(0)
     cells[i, j] = step(cells[i, j], z, planes, i, j, scal)

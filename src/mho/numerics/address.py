@@ -1,9 +1,6 @@
 """Memory of torch tensors in compiled code, by its address: `tensor.numpy()` takes eight times as long as
 `tensor.data_ptr()`, which in a small layer is more than the work on the row."""
 
-# mypy: disable-error-code="call-arg, attr-defined"
-# (Numba's own types describe an intrinsic as it is defined, with a typing context, not as it is called.)
-
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -13,7 +10,7 @@ from numba.np.arrayobj import populate_array
 
 @intrinsic
 def array_at(typingctx, address, shape, kind):
-    """The contiguous array of this shape, a tuple of integers, and dtype at a memory address, an int64.
+    """Return the contiguous array of this shape, a tuple of integers, and dtype at a memory address, an int64.
 
     Whoever calls keeps that memory alive.
     """
@@ -39,7 +36,7 @@ def array_at(typingctx, address, shape, kind):
 
 @intrinsic
 def floats_at(typingctx, address, n):
-    """The n float32 at a memory address, as a contiguous array; whoever calls keeps that memory alive."""
+    """Return the n float32 at a memory address as a contiguous array; the caller keeps that memory alive."""
     array_type = types.Array(types.float32, 1, "C")
 
     def codegen(context, builder, signature, args):

@@ -1,46 +1,30 @@
-"""Interpolation in constant tables, in float32: what `mho.responses.lookup` becomes in compiled code.
+"""Interpolation in constant tables, in float32: the compiled form of `mho.responses.lookup`.
 
 A table has its last row, and column, twice, so that every node has a successor. Loads go through an intrinsic that
 knows no negative indices, so that loops over cells gather 16 numbers at a time.
 """
 
-# mypy: disable-error-code="call-arg, attr-defined"
-
 import numpy as np
-from numba import types
-from numba.extending import intrinsic
 
-from mho.numerics.compile import inlined
-from mho.numerics.math32 import select32
-from mho.numerics.vector import apart
+from mho.numerics.compile import elementary
+from mho.numerics.vector import entry, select32
 
 _ZERO, _ONE = np.float32(0), np.int32(1)
 
 
-@intrinsic
-def entry32(typingctx, table, index):
-    """table[index] of a contiguous float32 array, index an int32 from 0."""
-
-    def codegen(context, builder, signature, args):
-        data = context.make_array(signature.args[0])(context, builder, args[0]).data
-        return builder.load(builder.gep(apart(builder, data), [args[1]]))
-
-    return types.float32(table, types.int32), codegen
-
-
-@inlined
+@elementary(share=1.01)
 def linear32(table, x, last):
-    """Between nodes 0, 1, ..., last; the ends hold beyond them, and 0 for NaN."""
+    """Interpolate between nodes 0, 1, ..., last; the ends hold beyond them, and 0 for NaN."""
     x = select32(x > _ZERO, x, _ZERO)
     x = select32(x < last, x, last)
     i = np.int32(x)
-    a = entry32(table, i)
-    return a + (x - np.float32(i)) * (entry32(table, np.int32(i + _ONE)) - a)
+    a = entry(table, i)
+    return a + (x - np.float32(i)) * (entry(table, np.int32(i + _ONE)) - a)
 
 
-@inlined
+@elementary(share=1.01)
 def bilinear32(table, x, y, last_x, last_y, width):
-    """The same in two directions; table is flat, row by row of `width` numbers."""
+    """Interpolate in two directions; table is flat, row by row of `width` numbers."""
     x = select32(x > _ZERO, x, _ZERO)
     x = select32(x < last_x, x, last_x)
     y = select32(y > _ZERO, y, _ZERO)
@@ -50,7 +34,7 @@ def bilinear32(table, x, y, last_x, last_y, width):
     width = np.int32(width)
     above = np.int32(np.int32(i * width) + j)
     below = np.int32(above + width)
-    a, c = entry32(table, above), entry32(table, below)
-    first = a + g * (entry32(table, np.int32(above + _ONE)) - a)
-    second = c + g * (entry32(table, np.int32(below + _ONE)) - c)
+    a, c = entry(table, above), entry(table, below)
+    first = a + g * (entry(table, np.int32(above + _ONE)) - a)
+    second = c + g * (entry(table, np.int32(below + _ONE)) - c)
     return first + (x - np.float32(i)) * (second - first)

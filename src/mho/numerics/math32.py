@@ -8,15 +8,10 @@ are those that `tests/test_math32.py` holds the functions to. Subnormal results 
 The coefficients are minimax fits made for this file (weighted least squares, iterated), rounded to float32.
 """
 
-# mypy: disable-error-code="call-arg, var-annotated, attr-defined"
-# (Numba's own types describe an intrinsic as it is defined, with a typing context, not as it is called.)
-
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
 
-from mho.numerics.compile import inlined
+from mho.numerics.compile import elementary, inlined
+from mho.numerics.vector import bits_to_float, float_to_bits, fma32, select32
 
 f32, i32 = np.float32, np.int32
 
@@ -36,68 +31,33 @@ SMALLEST_NORMAL = f32(2.0**-126)
 TWO_23 = f32(2**23)  # from here on every float32 is an integer
 
 
-@intrinsic
-def float_to_bits(typingctx, x):
-    """The 32 bits of a float32 as an int32."""
-    if x != types.float32:
-        return None
-    return types.int32(x), lambda ctx, builder, sig, args: builder.bitcast(args[0], ir.IntType(32))
-
-
-@intrinsic
-def bits_to_float(typingctx, n):
-    """The float32 that has the bits of a 32-bit integer, signed or not."""
-    if not isinstance(n, types.Integer) or n.bitwidth != 32:
-        return None
-    return types.float32(n), lambda ctx, builder, sig, args: builder.bitcast(args[0], ir.FloatType())
-
-
-@intrinsic
-def select32(typingctx, condition, yes, no):
-    """`yes` where `condition` holds, else `no`: one instruction, both sides being evaluated."""
-    if not isinstance(types.unliteral(condition), types.Boolean) or {yes, no} != {types.float32}:
-        return None
-    signature = types.float32(types.boolean, types.float32, types.float32)
-    return signature, lambda ctx, builder, sig, args: builder.select(*args)
-
-
-@intrinsic
-def fma32(typingctx, a, b, c):
-    """a * b + c, rounded once: the same bits on any processor, and half the instructions of a polynomial."""
-
-    def codegen(context, builder, signature, args):
-        return builder.fma(*args)
-
-    return types.float32(types.float32, types.float32, types.float32), codegen
-
-
-@inlined
+@elementary("abs")
 def abs32(x):
-    """|x|, exact."""
+    """Return |x|, exact."""
     return abs(x)
 
 
-@inlined
+@elementary("sqrt", share=0.2)
 def sqrt32(x):
-    """Square root, correctly rounded; NaN for x < 0."""
+    """Return the square root, correctly rounded; NaN for x < 0."""
     return f32(np.sqrt(x))
 
 
-@inlined
+@elementary("minimum")
 def min32(a, b):
-    """The smaller of two numbers; NaN if either is NaN, as `torch.minimum`."""
+    """Return the smaller of two numbers; NaN if either is NaN, as `torch.minimum`."""
     return select32((a < b) | (a != a), a, b)
 
 
-@inlined
+@elementary("maximum")
 def max32(a, b):
-    """The larger of two numbers; NaN if either is NaN, as `torch.maximum`."""
+    """Return the larger of two numbers; NaN if either is NaN, as `torch.maximum`."""
     return select32((a > b) | (a != a), a, b)
 
 
 @inlined
 def _exp_minus_1_reduced(r):
-    """exp(r) - 1 for |r| <= 0.35, to 0.1 ulp of exp(r) before rounding."""
+    """Return exp(r) - 1 for |r| <= 0.35, to 0.1 ulp of exp(r) before rounding."""
     p = f32(0.0013950848)
     p = fma32(p, r, f32(0.008369097))
     p = fma32(p, r, f32(0.041666202))
@@ -108,7 +68,7 @@ def _exp_minus_1_reduced(r):
 
 @inlined
 def _two_powers(n):
-    """2^h and 2^(n - h), h about n/2, for -250 <= n <= 250: 2^n itself may not be a float32."""
+    """Return 2^h and 2^(n - h), h about n/2, for -250 <= n <= 250: 2^n itself may not be a float32."""
     h = i32(n >> i32(1))
     first = bits_to_float(i32(i32(h + BIAS) << i32(23)))
     second = bits_to_float(i32(i32(i32(n - h) + BIAS) << i32(23)))
@@ -117,32 +77,32 @@ def _two_powers(n):
 
 @inlined
 def _exp_reduced(x):
-    """n, r with x = n ln 2 + r and |r| <= 0.35, x being held between EXP_LOW and EXP_HIGH."""
+    """Return n, r with x = n ln 2 + r and |r| <= 0.35, x being held between EXP_LOW and EXP_HIGH."""
     x = min32(max32(x, EXP_LOW), EXP_HIGH)
     shifted = x * LOG2_E + ROUND
     k = shifted - ROUND
     return i32(float_to_bits(shifted) - ROUND_BITS), (x - k * LN2_HI) - k * LN2_LO
 
 
-@inlined
+@elementary("exp", double=np.exp, share=0.4)
 def exp32(x):
-    """exp(x), to 1.1 ulp; inf above 88.723, subnormal below -87.33, 0 below -103.98; NaN of NaN."""
+    """Return exp(x), to 1.1 ulp; inf above 88.723, subnormal below -87.33, 0 below -103.98; NaN of NaN."""
     n, r = _exp_reduced(x)
     first, second = _two_powers(n)
     return (ONE + _exp_minus_1_reduced(r)) * first * second
 
 
-@inlined
+@elementary("expm1", double=np.expm1, share=0.4)
 def expm1_32(x):
-    """exp(x) - 1, to 2.0 ulp, also near x = 0; -1 below about -17; inf above 88.723; NaN of NaN."""
+    """Return exp(x) - 1, to 2.0 ulp, also near x = 0; -1 below about -17; inf above 88.723; NaN of NaN."""
     n, r = _exp_reduced(x)
     first, second = _two_powers(n)
     return (_exp_minus_1_reduced(r) * first + (first - ONE / second)) * second
 
 
-@inlined
+@elementary("exp2", double=np.exp2, share=0.4)
 def exp2_32(x):
-    """2^x, to 1.1 ulp; inf from x = 128, subnormal below -126, 0 below -150; NaN of NaN."""
+    """Return 2^x, to 1.1 ulp; inf from x = 128, subnormal below -126, 0 below -150; NaN of NaN."""
     x = min32(max32(x, f32(-151)), f32(129))
     shifted = x + ROUND
     r = (x - (shifted - ROUND)) * LN2
@@ -152,7 +112,7 @@ def exp2_32(x):
 
 @inlined
 def _log_tail(f):
-    """ln(1 + f) - f for f in [-0.293, 0.414)."""
+    """Return ln(1 + f) - f for f in [-0.293, 0.414)."""
     p = f32(-0.0763443)
     p = fma32(p, f, f32(0.1276155))
     p = fma32(p, f, f32(-0.13160194))
@@ -166,7 +126,7 @@ def _log_tail(f):
 
 @inlined
 def _exponent_and_log(x):
-    """e (an integer, as float32) and ln(m) with x = 2^e m, m in [0.707, 1.414), for 0 < x < inf."""
+    """Return e (an integer, as float32), f and ln(m) - f: x = 2^e m, m = 1 + f in [0.707, 1.414), 0 < x < inf."""
     subnormal = x < SMALLEST_NORMAL
     x = select32(subnormal, x * TWO_23, x)
     shifted = i32(float_to_bits(x) - SQRT_HALF_BITS)
@@ -177,38 +137,38 @@ def _exponent_and_log(x):
 
 @inlined
 def _log_limits(x, value):
-    """`value` for 0 < x < inf, and the limits of a logarithm elsewhere."""
+    """Return `value` for 0 < x < inf, and the limits of a logarithm elsewhere."""
     value = select32(x < INF, value, x)  # inf, and NaN of NaN
     value = select32(x == ZERO, -INF, value)
     return select32(x < ZERO, NAN, value)
 
 
-@inlined
+@elementary("log", double=np.log, share=0.4)
 def log32(x):
-    """Natural logarithm, to 1.0 ulp, subnormal x included; -inf at 0, NaN below, inf at inf."""
+    """Return the natural logarithm, to 1.0 ulp, subnormal x included; -inf at 0, NaN below, inf at inf."""
     e, f, tail = _exponent_and_log(x)
     return _log_limits(x, e * LN2_HI + (f + (tail + e * LN2_LO)))
 
 
 @inlined
 def log_unit32(x):
-    """Natural logarithm as `log32`, for normal x in (0, 1] only: no limits to look after."""
+    """Return the natural logarithm as `log32`, for normal x in (0, 1] only: no limits to look after."""
     shifted = i32(float_to_bits(x) - SQRT_HALF_BITS)
     e = f32(i32(shifted >> i32(23)))
     f = bits_to_float(i32(i32(shifted & MANTISSA) + SQRT_HALF_BITS)) - ONE
     return e * LN2_HI + (f + (_log_tail(f) + e * LN2_LO))
 
 
-@inlined
+@elementary("log2", double=np.log2, share=0.4)
 def log2_32(x):
-    """Logarithm to base 2, to 2.0 ulp; exact for powers of two; limits as `log32`."""
+    """Return the logarithm to base 2, to 2.0 ulp; exact for powers of two; limits as `log32`."""
     e, f, tail = _exponent_and_log(x)
     return _log_limits(x, e + (f + tail) * LOG2_E)
 
 
-@inlined
+@elementary("log1p", double=np.log1p, share=0.4)
 def log1p_32(x):
-    """log(1 + x), to 3.0 ulp, also near x = 0; -inf at -1, NaN below."""
+    """Return log(1 + x), to 3.0 ulp, also near x = 0; -inf at -1, NaN below."""
     u = ONE + x
     lost = u - ONE  # what of x survived the addition: log(u) x / lost corrects to first order
     usable = (lost != ZERO) & (u < INF)
@@ -216,9 +176,9 @@ def log1p_32(x):
     return select32(lost == ZERO, x, select32(usable, corrected, log32(u)))
 
 
-@inlined
+@elementary(double=np.power, share=0.6)
 def pow32(x, y):
-    """x^y, to 2 + |y| ulp. Limits as C's `pow`: 1 for y = 0 or x = 1; for x < 0, NaN unless y is an integer.
+    """Return x^y, to 2 + |y| ulp. Limits as C's `pow`: 1 for y = 0 or x = 1; for x < 0, NaN unless y is an integer.
 
     The product y log2(x) is formed in two parts, so that the error does not grow with the size of log2(x).
     """
@@ -249,9 +209,9 @@ def pow32(x, y):
     return select32((y == ZERO) | (x == ONE), ONE, value)
 
 
-@inlined
+@elementary("tanh", double=np.tanh, share=0.4)
 def tanh32(x):
-    """Hyperbolic tangent, to 2.0 ulp; +-1 at +-inf; NaN of NaN."""
+    """Return the hyperbolic tangent, to 2.0 ulp; +-1 at +-inf; NaN of NaN."""
     size = abs(x)
     z = x * x
     p = f32(-0.0057049785)
@@ -265,21 +225,21 @@ def tanh32(x):
     return bits_to_float(i32(float_to_bits(value) | i32(float_to_bits(x) & SIGN)))
 
 
-@inlined
+@elementary("sigmoid", share=0.4)
 def sigmoid32(x):
-    """1 / (1 + exp(-x)), to 3.0 ulp above -88; 0 below."""
+    """Return 1 / (1 + exp(-x)), to 3.0 ulp above -88; 0 below."""
     return ONE / (ONE + exp32(-x))
 
 
-@inlined
+@elementary("softplus", share=0.4)
 def softplus32(x):
-    """log(1 + exp(x)), to 3.0 ulp above -87."""
+    """Return log(1 + exp(x)), to 3.0 ulp above -87."""
     return max32(x, ZERO) + log1p_32(exp32(-abs(x)))
 
 
 @inlined
 def sincos_eighth32(r):
-    """(sin 2 pi r, cos 2 pi r) for |r| <= 1/8 turn; each within 1.2e-7 of the exact value."""
+    """Return (sin 2 pi r, cos 2 pi r) for |r| <= 1/8 turn; each within 1.2e-7 of the exact value."""
     z = r * r
     s = f32(-75.39356)
     s = fma32(s, z, f32(81.592354))
@@ -295,24 +255,8 @@ def sincos_eighth32(r):
 
 
 @inlined
-def sincos2pi32(u):
-    """(sin 2 pi u, cos 2 pi u) for 0 <= u <= 1, u in turns; each within 1.2e-7 of the exact value."""
-    shifted = f32(4) * u + ROUND  # the nearest quarter turn
-    quarter = i32(float_to_bits(shifted) - ROUND_BITS)
-    r = u - (shifted - ROUND) * f32(0.25)  # exact, |r| <= 1/8
-    s, c = sincos_eighth32(r)
-    swapped = (quarter & i32(1)) != i32(0)
-    sin = select32(swapped, c, s)
-    cos = select32(swapped, s, c)
-    sin_sign = i32(quarter & i32(2)) << i32(30)
-    cos_sign = i32(i32(quarter + i32(1)) & i32(2)) << i32(30)
-    sin = bits_to_float(i32(float_to_bits(sin) ^ i32(sin_sign)))
-    return sin, bits_to_float(i32(float_to_bits(cos) ^ i32(cos_sign)))
-
-
-@inlined
 def largest32(values):
-    """max |v| of a 1-d array; NaN or inf if any entry is. Sizes compare as their bits do, so it vectorises."""
+    """Return max |v| of a 1-d array; NaN or inf if any entry is. Sizes compare as their bits do: it vectorises."""
     top = i32(0)
     for q in range(values.shape[0]):
         size = i32(float_to_bits(values[q]) & ~SIGN)

@@ -22,7 +22,7 @@ _ZERO = _u32(0)
 
 @part
 def normal_pair(word):
-    """Two independent N(0, 1) float32 numbers from a uint32 word."""
+    """Return two independent N(0, 1) float32 numbers from a uint32 word."""
     r = np.sqrt(_MINUS_TWO * log_unit32((_f32(_i32(word >> _u32(12))) + _HALF) * _RADIUS_STEP))
     angle = _i32(word & _u32(0xFFF))
     s, c = sincos_eighth32((_f32(_i32(angle & _i32(1023))) - _CENTRE) * _ANGLE_STEP)
@@ -36,7 +36,7 @@ def normal_pair(word):
 
 @loop
 def fill_normals(z, words, first, n, k0, k1, c1, c2, c3):
-    """z[p] for p < n: number p is p % 8 of counter (first + p // 8, c1, c2, c3); of those, word p % 8 // 2.
+    """Fill z[p] for p < n: number p is p % 8 of counter (first + p // 8, c1, c2, c3); of those, word p % 8 // 2.
 
     z and words (scratch, uint32) have room for n rounded up to a multiple of 8.
     """
@@ -56,7 +56,7 @@ def fill_normals(z, words, first, n, k0, k1, c1, c2, c3):
 
 @kernel
 def normal_plane(out, k0, k1, c2):
-    """Fills out (rows, columns) float32 with N(0, 1): counter (column // 8, row, c2, 0)."""
+    """Fill out (rows, columns) float32 with N(0, 1): counter (column // 8, row, c2, 0)."""
     rows, columns = out.shape
     z = np.empty(columns + 8, np.float32)
     words = np.empty(columns + 8, np.uint32)

@@ -20,7 +20,7 @@ _WORD = np.uint64(0xFFFFFFFF)
 
 @part
 def philox(k0, k1, c0, c1, c2, c3):
-    """The four uint32 words of counter (c0, c1, c2, c3) under key (k0, k1); all arguments are uint32.
+    """Return the four uint32 words of counter (c0, c1, c2, c3) under key (k0, k1); all arguments are uint32.
 
     The words live in 64-bit lanes and are masked only where they are multiplied, which x86 does for nothing:
     six vector instructions a round instead of fourteen.
@@ -40,7 +40,7 @@ def philox(k0, k1, c0, c1, c2, c3):
 
 @loop
 def call_words(key, stream, event):
-    """`rng.call_key` in compiled code: key = (low, high) of the tile; gives (low, high) of this use."""
+    """Return `rng.call_key` in compiled code: (low, high) of one use; key = (low, high) of the tile."""
     low, high, _, _ = philox(
         key[0], key[1], np.uint32(event & 0xFFFFFFFF), np.uint32(event >> 32), np.uint32(stream), np.uint32(0)
     )

@@ -1,7 +1,7 @@
 """Keys: the names of random streams. Numbers themselves are drawn inside the kernels (numerics/philox.py).
 
-A tile has one 64-bit key. Each use of randomness has a stream (what for) and an event (the how-manieth use);
-`call_key` mixes the three into the key that one kernel call works with. Nothing here has state.
+A tile has one 64-bit key. Each use of randomness has a stream (its purpose) and an event (a counter of the uses of
+that stream). `call_key` mixes the three into the key of one kernel call. Nothing here has state.
 """
 
 from enum import IntEnum
@@ -17,7 +17,7 @@ _WORD = 0xFFFFFFFF
 
 
 class Stream(IntEnum):
-    """What a random number is for. Numbers are part of the file format: append, never renumber."""
+    """The purposes of random numbers. Numbers are part of the file format: append, never renumber."""
 
     D2D = 1
     X_BITS = 2
@@ -39,7 +39,7 @@ STREAMS = 32  # room for their counters, so that a new stream does not change th
 
 
 def philox4x32(key: tuple[int, int], counter: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
-    """Four 32-bit words, in plain integers: the oracle of the compiled version, and the mixer of keys."""
+    """Return four 32-bit words, in plain integers: the oracle of the compiled version, and the mixer of keys."""
     k0, k1 = key
     c0, c1, c2, c3 = counter
     for _ in range(ROUNDS):
@@ -50,17 +50,17 @@ def philox4x32(key: tuple[int, int], counter: tuple[int, int, int, int]) -> tupl
 
 
 def split(key: int) -> tuple[int, int]:
-    """A 64-bit key as two 32-bit words, low first."""
+    """Return a 64-bit key as two 32-bit words, low first."""
     return key & _WORD, (key >> 32) & _WORD
 
 
 def join(low: int, high: int) -> int:
-    """Two 32-bit words as one key."""
+    """Return two 32-bit words as one key."""
     return low | high << 32
 
 
 def call_key(key: int, stream: Stream, event: int = 0) -> int:
-    """The key of one use: a pure function of the tile's key, the stream and the event (both 64-bit)."""
+    """Return the key of one use: a pure function of the tile's key, the stream and the event (both 64-bit)."""
     low, high, _, _ = philox4x32(split(key), (event & _WORD, (event >> 32) & _WORD, int(stream), 0))
     return join(low, high)
 
@@ -74,14 +74,14 @@ class Use(NamedTuple):
 
 
 def next_event(events: "memoryview | torch.Tensor", stream: Stream) -> int:
-    """The event of the next use of a stream; `events` holds one int64 counter a stream."""
+    """Return the event of the next use of a stream; `events` holds one int64 counter a stream."""
     event = int(events[stream])
     events[stream] = event + 1
     return event
 
 
 def child_key(key: int, *names: int | str) -> int:
-    """The key of a named part, such as layer "fc1", sub-tile 3, array "P"; order matters."""
+    """Return the key of a named part, such as layer "fc1", sub-tile 3, array "P"; order matters."""
     for name in names:
         words = [name] if isinstance(name, int) else list(name.encode())
         for position, word in enumerate(words):

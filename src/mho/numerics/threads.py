@@ -36,7 +36,7 @@ class _Worker:
 
 
 def set_threads(n: int) -> None:
-    """Number of threads that mho's own kernels use, >= 1; results do not depend on it."""
+    """Set the number of threads that mho's own kernels use, >= 1; results do not depend on it."""
     global _threads
     if not (isinstance(n, int) and n >= 1):
         raise complaint(f"set_threads({n!r})", "the number of threads must be an integer of at least 1")
@@ -44,12 +44,12 @@ def set_threads(n: int) -> None:
 
 
 def get_threads() -> int:
-    """Number of threads that mho's own kernels use."""
+    """Return the number of threads that mho's own kernels use."""
     return _threads
 
 
 def deterministic(on: bool = True) -> None:
-    """Pins torch to one thread (or frees it), so that a whole training run is bit-identical.
+    """Pin torch to one thread (or free it), so that a whole training run is bit-identical.
 
     Updates, reads and programming never depend on the number of threads. Torch's own products and sums do:
     with one torch thread a run gives the same bits for any number of mho's threads, on the same kind of
@@ -67,7 +67,7 @@ def deterministic(on: bool = True) -> None:
 
 
 def over_rows(kernel: Callable[[tuple[int, int]], object], n_rows: int, worth_it: bool) -> list:
-    """[kernel((first, last)) for blocks of rows], on all threads if `worth_it`, else on the caller's alone."""
+    """Return [kernel((first, last)) for blocks of rows], on all threads if `worth_it`, else on one."""
     parts = min(_threads, n_rows) if worth_it else 1
     if parts <= 1:
         return [kernel((0, n_rows))]

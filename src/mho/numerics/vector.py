@@ -1,4 +1,9 @@
-"""What Numba's language has no words for: wide vectors, counted bits, numbers spread over marked lanes."""
+"""Operations of LLVM that Numba does not expose: bits of floats, selects, wide vectors, lanes with marks.
+
+An intrinsic is one instruction, or a few, in the function that calls it.
+"""
+
+# mypy: disable-error-code="attr-defined"
 
 from llvmlite import binding, ir
 from numba import types
@@ -10,13 +15,13 @@ _WIDTH = '"prefer-vector-width"="512"'
 
 
 def can_spread() -> bool:
-    """Whether this processor spreads 16 numbers at once; elsewhere `spread` is right but slow."""
+    """Return whether this processor spreads 16 numbers at once; elsewhere `spread` is right but slow."""
     return bool(binding.get_host_cpu_features().get("avx512f", False))
 
 
 @intrinsic
 def wide(typingctx):
-    """Lets the function that calls it use 512-bit vectors where the processor has them.
+    """Let the function that calls it use 512-bit vectors where the processor has them.
 
     LLVM stops at 256 bits on processors whose clock once suffered from wider ones; these loops gain a fifth.
     """
@@ -29,8 +34,43 @@ def wide(typingctx):
 
 
 @intrinsic
+def float_to_bits(typingctx, x):
+    """Return the 32 bits of a float32 as an int32."""
+    if x != types.float32:
+        return None
+    return types.int32(x), lambda ctx, builder, sig, args: builder.bitcast(args[0], ir.IntType(32))
+
+
+@intrinsic
+def bits_to_float(typingctx, n):
+    """Return the float32 that has the bits of a 32-bit integer, signed or not."""
+    if not isinstance(n, types.Integer) or n.bitwidth != 32:
+        return None
+    return types.float32(n), lambda ctx, builder, sig, args: builder.bitcast(args[0], ir.FloatType())
+
+
+@intrinsic
+def select32(typingctx, condition, yes, no):
+    """Return `yes` where `condition` holds, else `no`: one instruction, both sides being evaluated."""
+    if not isinstance(types.unliteral(condition), types.Boolean) or {yes, no} != {types.float32}:
+        return None
+    signature = types.float32(types.boolean, types.float32, types.float32)
+    return signature, lambda ctx, builder, sig, args: builder.select(*args)
+
+
+@intrinsic
+def fma32(typingctx, a, b, c):
+    """Return a * b + c, rounded once: the same bits on any processor, and half the instructions of a polynomial."""
+
+    def codegen(context, builder, signature, args):
+        return builder.fma(*args)
+
+    return types.float32(types.float32, types.float32, types.float32), codegen
+
+
+@intrinsic
 def popcount32(typingctx, word):
-    """How many bits of a uint32 are set, as an int32."""
+    """Return how many bits of a uint32 are set, as an int32."""
 
     def codegen(context, builder, signature, args):
         return builder.ctpop(args[0])
@@ -39,7 +79,7 @@ def popcount32(typingctx, word):
 
 
 def apart(builder, pointer):
-    """The same pointer, of memory that no store in the function changes: loops that gather from it vectorise.
+    """Return the same pointer, to memory that no store in the function changes: gathers vectorise.
 
     Addresses in kernels come from integers, so LLVM must believe that a store to any array may change any
     other, and for a gather there is no test at run time that would say otherwise.
@@ -58,8 +98,19 @@ def apart(builder, pointer):
 
 
 @intrinsic
+def entry(typingctx, table, index):
+    """Return table[index] of a contiguous array of floats, index an int32 from 0."""
+
+    def codegen(context, builder, signature, args):
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        return builder.load(builder.gep(apart(builder, data), [args[1]]))
+
+    return table.dtype(table, types.int32), codegen
+
+
+@intrinsic
 def spread(typingctx, source, first, marks, at, mark, out, to):
-    """out[to + l] = next of source[first], source[first + 1], ... for those of 16 lanes with marks[at + l] == mark.
+    """Set out[to + l] to the next of source[first], source[first + 1], ... where marks[at + l] == mark, l < 16.
 
     source, out: one-dimensional contiguous float32; marks: contiguous uint8 of any shape, `at` counting from
     its start; first, at, to: uint64. Gives the number of lanes that were marked, a uint64.

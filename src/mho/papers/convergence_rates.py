@@ -127,7 +127,7 @@ def _one(
         return MeanTile(w, devices[name], child_key(seed, name), settings["calibrated"] and name == "P")
 
     state = algorithm.init(new_tile, torch.zeros(N * D, 1, dtype=DOUBLE))
-    state.key = child_key(seed, "algorithm", chopper)
+    state.key, state.roles = child_key(seed, "algorithm", chopper), algorithm.roles()
     hessian, goal = hessian.double(), goal.double()
     if settings["at_minimum"]:
         goal = state.W.sp.reshape(N, D)
@@ -136,7 +136,7 @@ def _one(
     for k in range(steps):
         visible = sum(term.weight() for term in algorithm.visible(state)).reshape(N, D)  # type: ignore[union-attr]
         slope = torch.bmm(hessian, (visible - goal)[:, :, None])[:, :, 0]
-        for name, value in _parts(settings["algorithm"], state, goal, slope).items():
+        for name, value in _parts(state, goal, slope).items():
             sums[name] = sums.get(name, 0.0) + value.square().sum(1)
             if name == "W" and k >= steps * 3 // 4:
                 sums["W, end"] = sums.get("W, end", 0.0) + 4 * value.square().sum(1)
@@ -151,16 +151,17 @@ def _one(
     return {"E_K": whole, **found, "C*/sigma": least.amin(1) / NOISE}
 
 
-def _parts(algorithm: str, s: State, goal: torch.Tensor, slope: torch.Tensor) -> dict[str, torch.Tensor]:
+def _parts(s: State, goal: torch.Tensor, slope: torch.Tensor) -> dict[str, torch.Tensor]:
     """Return the vectors (instances, 20) whose squares the metrics are made of."""
     w = s.W.w.reshape(N, D)
     found = {"gradient": slope, "W": w - goal}
-    if algorithm in ("digital", "analog-sgd"):
+    if not s.roles.has_residual:
         return found
-    p = seen = s.P.w.reshape(N, D)
-    if algorithm in ("rider", "e-rider"):
-        found["P - Q"] = seen = p - s.Q.reshape(N, D)
-    return found | {"P": seen - (goal - w) / GAMMA, "G": s.P.G().reshape(N, D)}
+    p = s.P.w.reshape(N, D)
+    q = s.Q.reshape(N, D) if s.roles.reference else 0.0
+    if s.roles.reference:
+        found["P - Q"] = p - q
+    return found | {"P": p - q - (goal - w) / GAMMA, "G": s.P.G().reshape(N, D)}
 
 
 def figure(numbers: Numbers) -> Any:

@@ -1,4 +1,26 @@
-"""Response laws: the change of a cell's weight by one pulse, as a function of that weight."""
+"""Response laws: the change of a cell's weight by one pulse, as a function of that weight.
+
+    class MyLaw(mho.Response):
+        tau: Annotated[float, Positive] = 1.0
+
+        def up(self, w):
+            return torch.exp(-w / self.tau)
+
+        def down(self, w):
+            return torch.exp(w / self.tau)
+
+A law is a file with its formula, units, domains and source. It says nothing twice: bounds and symmetric points are
+searched for, kernels are compiled from the same two methods, and `mho.testing.check_response` tests the rest. The
+modules beside the laws:
+
+    base       `Response`: evaluation, F and G, bounds, symmetric points
+    search     zeros of a law: scan, then bisection
+    lookup     interpolation in a table, the one operation that is not arithmetic
+    fitting    `Fitting`: the fields that measured data determine
+
+To add a law, write its file, import its class here, and declare `fitting` in the class if `mho device fit`
+should try the law.
+"""
 
 from mho.responses.base import Response, SymmetricPoint
 from mho.responses.constant import Constant

@@ -1,6 +1,6 @@
-"""What a response law is: two functions of w, and all that follows from them."""
+"""Response laws: two functions of w, the sizes of an up and of a down pulse, and all that follows from them."""
 
-from typing import Any, Literal, NamedTuple, overload
+from typing import Any, ClassVar, Literal, NamedTuple, Self, overload
 
 import torch
 from torch import Tensor
@@ -8,6 +8,7 @@ from torch import Tensor
 from mho.base.errors import complaint, did_you_mean
 from mho.base.records import Record, float_fields
 from mho.responses import search
+from mho.responses.fitting import Fitting
 
 DOUBLE = torch.float64
 
@@ -41,25 +42,28 @@ class Response(Record, named=False):
     them with c2c="law".
     """
 
+    fitting: ClassVar[Fitting | None] = None
+    """The fields that measured data determine; None for a law that `mho.fit` does not try."""
+
     def up(self, w: Tensor) -> Tensor:
-        """The law of one up pulse, for the subclass to write; positive between the bounds."""
+        """Return the size of an up pulse: the law that a subclass writes, positive between the bounds."""
         raise self._missing("up")
 
     def down(self, w: Tensor) -> Tensor:
-        """The law of one down pulse, for the subclass to write; positive between the bounds."""
+        """Return the size of a down pulse: the law that a subclass writes, positive between the bounds."""
         raise self._missing("down")
 
     def noisy_up(self, w: Tensor, z: Tensor) -> Tensor:
-        """One up pulse with the law's own cycle-to-cycle noise, for the subclass to write if it has any."""
+        """Return the size of an up pulse with the law's own cycle-to-cycle noise, if a subclass defines any."""
         raise self._missing("noisy_up")
 
     def noisy_down(self, w: Tensor, z: Tensor) -> Tensor:
-        """One down pulse with the law's own cycle-to-cycle noise."""
+        """Return the size of a down pulse with the law's own cycle-to-cycle noise."""
         raise self._missing("noisy_down")
 
     @property
     def is_noisy(self) -> bool:
-        """Whether the law defines noise of its own: both `noisy_up` and `noisy_down`."""
+        """True if the law defines noise of its own: both `noisy_up` and `noisy_down`."""
         cls = type(self)
         return cls.noisy_up is not Response.noisy_up and cls.noisy_down is not Response.noisy_down
 
@@ -73,7 +77,7 @@ class Response(Record, named=False):
     @overload
     def q_up(self, w: Tensor, z: Tensor | None = None) -> Tensor: ...
     def q_up(self, w, z=None):
-        """Size of an up pulse at w, in units of dw_min.
+        """Return the size of an up pulse at w, in units of dw_min.
 
         Args:
             z: None for the mean step, or a tensor of w's dtype and shape: the step of the pulse with this standard
@@ -92,19 +96,34 @@ class Response(Record, named=False):
     @overload
     def q_down(self, w: Tensor, z: Tensor | None = None) -> Tensor: ...
     def q_down(self, w, z=None):
-        """Size of a down pulse at w (positive), in units of dw_min; otherwise as `q_up`."""
+        """Return the size of a down pulse at w, a positive number; arguments as for `q_up`."""
         return self._evaluate("down", w) if z is None else self._evaluate("noisy_down", w, z)
 
-    def F(self, w: Any) -> Any:
-        """The part that up and down pulses share: (q_down + q_up)/2.   Source: arXiv 2502.06309, eq. (4)."""
-        return (self.q_down(w) + self.q_up(w)) / 2
+    def F(self, w: Any, gain_up: float | Tensor = 1.0, gain_down: float | Tensor = 1.0) -> Any:
+        """Return the part that up and down pulses share, (down + up)/2.
 
-    def G(self, w: Any) -> Any:
-        """The part in which they differ: (q_down - q_up)/2.   Source: arXiv 2502.06309, eq. (4)."""
-        return (self.q_down(w) - self.q_up(w)) / 2
+        Here up = gain_up q_up and down = gain_down q_down.
+        Source: arXiv 2502.06309, eq. (4).
+        """
+        up, down = self._sizes(w, gain_up, gain_down)
+        return (down + up) / 2
+
+    def G(self, w: Any, gain_up: float | Tensor = 1.0, gain_down: float | Tensor = 1.0) -> Any:
+        """Return the part in which up and down pulses differ, (down - up)/2, with gains as for `F`.
+
+        Source: arXiv 2502.06309, eq. (4).
+        """
+        up, down = self._sizes(w, gain_up, gain_down)
+        return (down - up) / 2
+
+    def _sizes(self, w: Any, gain_up: float | Tensor, gain_down: float | Tensor) -> tuple[Any, Any]:
+        """Return the sizes of an up and a down pulse; a gain that is the number 1 costs nothing."""
+        sizes = (self.q_up(w), gain_up), (self.q_down(w), gain_down)
+        up, down = (q if isinstance(gain, float) and gain == 1 else gain * q for q, gain in sizes)
+        return up, down
 
     def bounds(self) -> tuple[float | Tensor, float | Tensor]:
-        """The weights (lower, upper) at which pulses stop: the first zeros of down below 0 and of up above 0.
+        """Return the weights (lower, upper) at which pulses stop: the zeros of down below 0 and of up above 0.
 
         They are searched for numerically between 1e-4 and 1e4 (NaN counts as a stop); where there is none,
         the bound is -inf or inf. If fields vary from cell to cell, each bound is a tensor in the fields'
@@ -117,7 +136,7 @@ class Response(Record, named=False):
         return self._bound("down", -1), self._bound("up", 1)
 
     def symmetric_points(self, gain_up: float = 1.0, gain_down: float = 1.0) -> list[SymmetricPoint]:
-        """The roots of G strictly inside the bounds, in rising order.
+        """Return the roots of G strictly inside the bounds, in rising order.
 
         With gains, G is that of gain_up q_up and gain_down q_down: of a device that is stronger one way.
         If G is zero everywhere, every point is symmetric and the list is empty. Roots are told apart if they
@@ -132,17 +151,16 @@ class Response(Record, named=False):
             raise complaint(where, "fields vary from cell to cell", fix="use central_sp() or the nominal law")
         lower, upper = (float(b) for b in self.bounds())
         grid = search.interior(lower, upper)
-        large, small = self._parts(gain_up, gain_down)
-        f, g = large(grid), small(grid)
+        f, g = self.F(grid, gain_up, gain_down), self.G(grid, gain_up, gain_down)
         finite = f.isfinite() & g.isfinite()
         if lower > -float("inf") and upper < float("inf") and not finite.all():
             w = grid[~finite][0].item()
             raise complaint(where, f"the law is not finite at w = {w}, inside its bounds")
-        roots = search.roots(small, grid[finite], f[finite])
+        roots = search.roots(lambda w: self.G(w, gain_up, gain_down), grid[finite], f[finite])
         return [SymmetricPoint(r.w, r.rises, "exponential" if r.sloped else "algebraic") for r in roots]
 
     def central_sp(self, gain_up: float | Tensor = 1.0, gain_down: float | Tensor = 1.0) -> float | Tensor:
-        """The symmetric point nearest to 0: a number, or one per cell where fields vary from cell to cell.
+        """Return the symmetric point nearest to 0: a number, or one per cell where fields vary from cell to cell.
 
         Gains of the two directions, numbers or (out, in), count as in `symmetric_points`.
 
@@ -157,45 +175,35 @@ class Response(Record, named=False):
         shape = torch.broadcast_shapes(self._cell_shape(), *(gain.shape for gain in gains))
         means = [float(gain.mean()) for gain in gains]
         points = self.with_fields(**self._means()).symmetric_points(*means)
-        large, small = self._parts(*gains)
         if not shape:
-            if not points and small(0.0) != 0:
+            if not points and self.G(0.0, *gains) != 0:
                 raise complaint(where, "up and down pulses have the same size nowhere between the bounds")
             return min((p.w for p in points), key=abs, default=0.0)
         lower, upper = (torch.as_tensor(b, dtype=DOUBLE) for b in self.bounds())
+        large, small = (lambda w: self.F(w, *gains)), (lambda w: self.G(w, *gains))
         found = search.central_root_per_cell(small, large, lower, upper, shape)
         if found.isnan().any():
             cell = tuple(found.isnan().nonzero()[0].tolist())
             raise complaint(where, f"cell {cell} has no symmetric point between its bounds")
         return found.to(self._tensors()[0].dtype if self._tensors() else torch.float32)
 
-    def _parts(self, gain_up: float | Tensor, gain_down: float | Tensor) -> tuple[Any, Any]:
-        """F and G of a device with these gains."""
-
-        def large(w: Any) -> Any:
-            return (gain_down * self.q_down(w) + gain_up * self.q_up(w)) / 2
-
-        def small(w: Any) -> Any:
-            return (gain_down * self.q_down(w) - gain_up * self.q_up(w)) / 2
-
-        return large, small
-
-    def with_fields(self, **fields: float | Tensor):
-        """The same law with other values of its float fields, which may be tensors of shape (out, in).
+    def with_fields(self, **fields: float | Tensor) -> Self:
+        """Return the same law with other values of its float fields, which may be tensors of shape (out, in).
 
         Nothing is checked but the names: this is how a device evaluates its law for all of its cells.
 
-        Raises:
-            MhoError: a name is not a float field of the law.
+        Raises: MhoError if a name is not a float field of the law.
         """
         cls = type(self)
         for name in fields:
             if name not in float_fields(cls):
                 where = f"{cls.__name__}.with_fields({name}=...)"
                 raise complaint(where, did_you_mean(name, float_fields(cls)))
-        view = object.__new__(cls)
-        for name, value in {**vars(self), **fields}.items():
-            object.__setattr__(view, name, value)
+        return self._view(fields)
+
+    def _view(self, fields: dict[str, Any]) -> Self:
+        view = object.__new__(type(self))
+        view.__dict__.update(vars(self) | fields)
         return view
 
     def _values(self) -> dict[str, Any]:
@@ -205,23 +213,24 @@ class Response(Record, named=False):
         return [v for v in self._values().values() if isinstance(v, Tensor)]
 
     def _means(self) -> dict[str, float]:
-        """One number for every float field: the nominal cell, nearly."""
+        """Return one number for every float field: nearly the nominal cell."""
         return {n: float(torch.as_tensor(v, dtype=DOUBLE).mean()) for n, v in self._values().items()}
 
     def _cell_shape(self) -> torch.Size:
-        """Joint shape of the fields that vary from cell to cell; () if none does."""
+        """Return the joint shape of the fields that vary from cell to cell; () if none does."""
         return torch.broadcast_shapes(*(v.shape for v in self._tensors()))
 
     def _evaluate(self, method: str, w: Any, *z: Tensor) -> Any:
-        """up or down at w (and z), the float fields having been made tensors of w's dtype and device."""
-        where = f"{type(self).__name__}.{method}"
+        """Return up or down at w (and z), the float fields having been made tensors of w's dtype and device."""
         is_tensor = isinstance(w, Tensor)
         x = w if is_tensor else torch.tensor(float(w), dtype=DOUBLE)
+        where = f"{type(self).__name__}.{method}"
         if not x.is_floating_point():
             raise complaint(where, f"w has dtype {x.dtype}", "w must be floating point", "pass w.float()")
-        values = {n: torch.as_tensor(v, dtype=x.dtype, device=x.device) for n, v in self._values().items()}
-        q = getattr(self.with_fields(**values), method)(x, *z)
-        q = torch.as_tensor(q, dtype=x.dtype, device=x.device)
+        values = {n: _like(x, v) for n, v in self._values().items()}
+        q = _like(x, getattr(self._view(values), method)(x, *z))
+        if is_tensor and q.shape == x.shape and all(v.shape in (x.shape, ()) for v in values.values()):
+            return q
         shape = torch.broadcast_shapes(q.shape, x.shape, self._cell_shape())
         if is_tensor or shape:
             return q.expand(shape)
@@ -230,7 +239,7 @@ class Response(Record, named=False):
         return q.item()
 
     def _bound(self, method: str, sign: int) -> float | Tensor:
-        """The first zero of up or down on one side of 0."""
+        """Return the first zero of up or down on one side of 0."""
         if not (self._evaluate(method, torch.zeros((), dtype=DOUBLE)) > 0).all():
             where = f"{type(self).__name__}.bounds"
             need = "The search for bounds starts at w = 0"
@@ -245,3 +254,10 @@ class Response(Record, named=False):
             lambda w: self._evaluate(method, w), sign, shape, near, like.device
         )
         return search.rounded_inside(lambda w: self._evaluate(method, w), zeros, like.dtype)
+
+
+def _like(x: Tensor, value: float | Tensor) -> Tensor:
+    """Return a value as a tensor of x's dtype on x's device."""
+    if isinstance(value, Tensor) and value.dtype == x.dtype and value.device == x.device:
+        return value
+    return torch.as_tensor(value, dtype=x.dtype, device=x.device)

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from mho.base.records import Negative, Positive
 from mho.responses.base import Response
+from mho.responses.fitting import EDGES, Fitting
 
 
 class Constant(Response):
@@ -25,6 +26,8 @@ class Constant(Response):
 
     tau_max: Annotated[float, Positive] = 1.0
     tau_min: Annotated[float, Negative] = -1.0
+
+    fitting = Fitting({}, EDGES, hard=True)
 
     def up(self, w: Tensor) -> Tensor:
         return torch.ones_like(w)

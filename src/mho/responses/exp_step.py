@@ -7,6 +7,7 @@ from torch import Tensor
 
 from mho.base.records import Domain, NonNegative, Positive
 from mho.responses.base import Response
+from mho.responses.fitting import EDGES, Fitting
 
 NonPositive = Domain("zero or negative", lambda v: v <= 0)
 
@@ -46,6 +47,14 @@ class ExpStep(Response):
     noise: Annotated[float, NonNegative] = 0.0
     noise_add: Annotated[float, NonNegative] = 0.0
     noise_slope: Annotated[float, NonNegative] = 0.0
+
+    # b shifts w and a scales gamma: with z = w they add nothing to A and gamma.
+    fitting = Fitting(
+        {"A_up": (0.1, 0.6), "A_down": (0.1, 0.6), "gamma_up": (0.7, 3.0), "gamma_down": (0.7, 3.0)},
+        EDGES | {"a": 1.0, "b": 0.0},
+        hard=True,
+        caps={"gamma_up": (0.05, 30.0), "gamma_down": (0.05, 30.0), "A_up": (-20, 20), "A_down": (-20, 20)},
+    )
 
     def up(self, w: Tensor) -> Tensor:
         return torch.clamp(1 - self.A_up * torch.exp(self.gamma_up * self._state(w)), min=0)

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from mho.base.records import Positive
 from mho.responses.base import Response
+from mho.responses.fitting import HIGH, Fitting
 
 
 class Exponential(Response):
@@ -28,6 +29,8 @@ class Exponential(Response):
 
     tau: Annotated[float, Positive] = 1.0
     gamma_res: Annotated[float, Positive] = 1.0
+
+    fitting = Fitting({"tau": HIGH, "gamma_res": (0.5, 3.0)}, offset=True, caps={"gamma_res": (1e-3, 50.0)})
 
     def up(self, w: Tensor) -> Tensor:
         return torch.expm1(self.gamma_res * (1 - w / self.tau)) / self._scale()

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from mho.base.records import Domain, Positive
 from mho.responses.base import Response
+from mho.responses.fitting import HIGH, Fitting
 
 InsideOne = Domain("between -1 and 1, both excluded", lambda v: -1 < v < 1)
 
@@ -27,6 +28,8 @@ class Linear(Response):
 
     c_lin: Annotated[float, InsideOne] = 0.1
     tau: Annotated[float, Positive] = 1.0
+
+    fitting = Fitting({"c_lin": (-0.3, 0.3), "tau": HIGH})
 
     def up(self, w: Tensor) -> Tensor:
         return (1 + self.c_lin) * (1 - w / self.tau)

@@ -8,6 +8,7 @@ from torch import Tensor
 from mho.base.errors import complaint
 from mho.base.records import Negative, Positive
 from mho.responses.base import Response
+from mho.responses.fitting import EDGES, Fitting
 
 
 class LinearStep(Response):
@@ -34,6 +35,13 @@ class LinearStep(Response):
     slope_down: float = 0.5
     tau_max: Annotated[float, Positive] = 1.0
     tau_min: Annotated[float, Negative] = -1.0
+
+    fitting = Fitting(
+        {"slope_up": (-0.5, 0.5), "slope_down": (-0.5, 0.5)},
+        EDGES,
+        hard=True,
+        caps={"slope_up": (-1.0, 1.0), "slope_down": (-1.0, 1.0)},
+    )
 
     def validate(self) -> None:
         for name, sign in (("slope_up", -1), ("slope_down", 1)):

@@ -11,7 +11,7 @@ Row = tuple[float, ...]
 
 
 def lookup(table: Row | tuple[Row, ...], x: Tensor, y: Tensor | None = None) -> Tensor:
-    """Linear interpolation between evenly spaced nodes, in one or in two directions.
+    """Interpolate linearly between evenly spaced nodes, in one or in two directions.
 
     Args:
         table: numbers at the nodes: (n,), or (n, m) with y.
@@ -32,7 +32,7 @@ def lookup(table: Row | tuple[Row, ...], x: Tensor, y: Tensor | None = None) -> 
 
 
 def _place(x: Tensor, last: int) -> tuple[Tensor, Tensor]:
-    """The node below x, and how far x lies from it."""
+    """Return the node below x, and the distance of x from it."""
     x = torch.where(x > 0, x, 0.0).clamp(max=last)
     i = x.floor()
     return i.long(), x - i
@@ -40,7 +40,7 @@ def _place(x: Tensor, last: int) -> tuple[Tensor, Tensor]:
 
 @functools.lru_cache(maxsize=16)
 def _padded(table: Any, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """The table with its last row, and column, twice."""
+    """Return the table with its last row, and its last column, twice."""
     values = torch.tensor(table, dtype=dtype, device=device)
     for dim in range(values.ndim):
         values = torch.cat([values, values.narrow(dim, values.shape[dim] - 1, 1)], dim)

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from mho.base.records import Negative, Positive
 from mho.responses.base import Response
+from mho.responses.fitting import GAMMA, HIGH, LOW, SHARES, Fitting
 
 
 class PowStep(Response):
@@ -31,6 +32,11 @@ class PowStep(Response):
     tau_min: Annotated[float, Negative] = -1.0
     gamma_up: Annotated[float, Positive] = 1.0
     gamma_down: Annotated[float, Positive] = 1.0
+
+    fitting = Fitting(
+        {"tau_max": HIGH, "tau_min": LOW, "gamma_up": GAMMA, "gamma_down": GAMMA},
+        caps={"gamma_up": SHARES, "gamma_down": SHARES},
+    )
 
     def up(self, w: Tensor) -> Tensor:
         return torch.clamp((self.tau_max - w) / (self.tau_max - self.tau_min), min=0) ** self.gamma_up

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from mho.base.records import Positive
 from mho.responses.base import Response
+from mho.responses.fitting import GAMMA, HIGH, SHARES, Fitting
 
 
 class Power(Response):
@@ -27,6 +28,8 @@ class Power(Response):
 
     tau: Annotated[float, Positive] = 1.0
     gamma_res: Annotated[float, Positive] = 0.5
+
+    fitting = Fitting({"tau": HIGH, "gamma_res": GAMMA}, offset=True, caps={"gamma_res": SHARES})
 
     def up(self, w: Tensor) -> Tensor:
         return torch.clamp(1 - w / self.tau, min=0) ** self.gamma_res

@@ -17,7 +17,7 @@ ROUNDING = 1e-12  # a difference of two numbers is taken for zero if it is small
 
 
 def first_zero(f: Function, sign: int) -> float:
-    """The first w on one side of 0 (`sign` +1 or -1) where f is no longer positive; sign * inf if none is."""
+    """Return the first w on one side of 0 where f is no longer positive; sign * inf if there is none."""
     grid = sign * SCAN
     stops = (~(f(grid) > 0)).nonzero()
     if len(stops) == 0:
@@ -30,7 +30,7 @@ def first_zero(f: Function, sign: int) -> float:
 def first_zero_per_cell(
     f: Function, sign: int, shape: torch.Size, near: float, device: torch.device
 ) -> Tensor:
-    """`first_zero` for every cell at once, with about 100 evaluations of f, whose values have shape `shape`.
+    """Return `first_zero` of every cell, by about 100 evaluations of f, whose values have shape `shape`.
 
     Args:
         f: the function, of a number or of one w per cell.
@@ -52,7 +52,7 @@ def first_zero_per_cell(
 
 
 def bisect(f: Function, inside: Tensor, outside: Tensor) -> Tensor:
-    """The zero between `inside`, where f > 0, and `outside`, where it is not: exact, or just inside."""
+    """Return the zero between `inside`, where f > 0, and `outside`, where it is not: exact, or just inside."""
     for _ in range(BISECTIONS):
         middle = (inside + outside) / 2
         positive = f(middle) > 0
@@ -61,7 +61,7 @@ def bisect(f: Function, inside: Tensor, outside: Tensor) -> Tensor:
 
 
 def rounded_inside(f: Function, w: Tensor, dtype: torch.dtype) -> Tensor:
-    """Zeros of f in another dtype, each moved towards 0 by the few steps (4 at most) that make f finite."""
+    """Return the zeros of f in another dtype, each moved towards 0 by up to 4 steps that make f finite."""
     w = w.to(dtype)
     for _ in range(4):
         undefined = w.isfinite() & ~f(w).isfinite()
@@ -70,7 +70,7 @@ def rounded_inside(f: Function, w: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def interior(lower: float, upper: float) -> Tensor:
-    """Points strictly between two bounds: evenly spaced, or spaced as `SCAN` if a bound is infinite."""
+    """Return the points strictly between two bounds: evenly spaced, or spaced as `SCAN` if a bound is infinite."""
     if abs(lower) < float("inf") and abs(upper) < float("inf"):
         return torch.linspace(lower, upper, 2003, dtype=torch.float64)[1:-1]
     grid = torch.cat([-SCAN.flip(0), torch.zeros(1, dtype=torch.float64), SCAN])
@@ -86,7 +86,7 @@ class Root(NamedTuple):
 
 
 def roots(g: Function, grid: Tensor, scale: Tensor) -> list[Root]:
-    """The zeros of g between the first and the last point of a rising grid.
+    """Return the zeros of g between the first and the last point of a rising grid.
 
     Args:
         g: the function.
@@ -115,7 +115,7 @@ def _signs(values: Tensor, scale: Tensor) -> Tensor:
 
 
 def _crossing(g: Function, left: Tensor, right: Tensor, sign: Tensor, tiny: Tensor) -> Tensor:
-    """The zero of g between two points: the middle of the stretch with |g| < tiny, or 0 if 0 lies in it."""
+    """Return the zero of g between two points: the middle of the stretch with |g| < tiny, or 0 if it lies there."""
     first = bisect(lambda w: -sign * g(w) - tiny, left, right)
     last = bisect(lambda w: sign * g(w) - tiny, right, left)
     zero = torch.zeros_like(left)
@@ -129,7 +129,9 @@ _SCAN = torch.cat([_NEAR, torch.linspace(0.005, 0.995, 100, dtype=torch.float64)
 def central_root_per_cell(
     g: Function, scale: Function, lower: Tensor, upper: Tensor, shape: torch.Size
 ) -> Tensor:
-    """For every cell the zero of g nearest to 0 (about 170 evaluations): 0 if g is zero, NaN if it has none.
+    """Return the zero of g nearest to 0 for every cell: 0 if g is zero, NaN if g has no zero.
+
+    It takes about 170 evaluations of g.
 
     Args:
         g: the function, of one w per cell.

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from mho.base.records import Negative, Positive
 from mho.responses.base import Response
+from mho.responses.fitting import HIGH, LOW, Fitting
 
 
 class SkewedSoftBounds(Response):
@@ -29,6 +30,11 @@ class SkewedSoftBounds(Response):
     alpha_down: Annotated[float, Positive] = 0.6
     tau_max: Annotated[float, Positive] = 1.0
     tau_min: Annotated[float, Negative] = -1.0
+
+    # The curves of SoftBounds with an offset.
+    fitting = Fitting(
+        {"alpha_down": (0.5, 1.5), "tau_max": HIGH, "tau_min": LOW}, {"alpha_up": 1.0}, twin=True
+    )
 
     def up(self, w: Tensor) -> Tensor:
         return self.alpha_up * (1 - w / self.tau_max)

@@ -9,10 +9,11 @@ from torch import Tensor
 from mho.base.errors import complaint
 from mho.base.records import Negative, Positive
 from mho.responses.base import Response
+from mho.responses.fitting import HIGH, LOW, Fitting
 
 
 class Fitted(NamedTuple):
-    """A law and how to use it: `Device(law, dw_min, up_down=up_down)`."""
+    """A law with the arguments of its device: `Device(law, dw_min, up_down=up_down)`."""
 
     law: "SoftBounds"
     dw_min: float  # [weight units]
@@ -37,12 +38,16 @@ class SoftBounds(Response):
     tau_max: Annotated[float, Positive] = 1.0
     tau_min: Annotated[float, Negative] = -1.0
 
+    fitting = Fitting({"tau_max": HIGH, "tau_min": LOW}, offset=True)
+
     @classmethod
     def pmax(
         cls, p_max: float = 1000, alpha: float = 0.0005, range_min: float = -1.0, range_max: float = 1.0
     ) -> Fitted:
-        """The soft bounds of a measured trace: p_max up pulses lead from range_min to range_max, and each takes the
-        part alpha of what is left to the upper bound; down pulses take as much of what is left to range_min.
+        """Return the soft bounds of a measured trace: p_max up pulses lead from range_min to range_max.
+
+        Each up pulse takes the part alpha of the way to the upper bound, each down pulse that part of the way to
+        range_min.
 
         Args:
             p_max: up pulses from one end of the trace to the other, > 0.
@@ -72,9 +77,10 @@ class SoftBounds(Response):
         return 1 - w / self.tau_min
 
     def central_sp(self, gain_up: float | Tensor = 1.0, gain_down: float | Tensor = 1.0) -> float | Tensor:
-        """In closed form, (gain_up - gain_down) / (gain_up/tau_max - gain_down/tau_min): exact also for cells whose
-        point is close to a bound, and much quicker than the search of other laws. It is 0 for cells that no pulse
-        moves."""
+        """Return (gain_up - gain_down) / (gain_up/tau_max - gain_down/tau_min); 0 for cells that no pulse moves.
+
+        This closed form is exact also for cells whose point is close to a bound, and much quicker than a search.
+        """
         point = (gain_up - gain_down) / (gain_up / self.tau_max - gain_down / self.tau_min)
         return torch.where(point.isnan(), 0.0, point) if isinstance(point, Tensor) else point
 

@@ -65,7 +65,7 @@ class Table(Response):
         dw_min: float = 1.0,
         nodes: tuple[int, int] = (65, 33),
     ) -> "Table":
-        """The law of a measured device, its weight being the conductance normalised to [-1, 1].
+        """Read the law of a measured device, its weight being the conductance normalised to [-1, 1].
 
         Args:
             file_up, file_down: dG-CDF tables of increasing and of decreasing pulses: a line of words; then numbers
@@ -109,7 +109,7 @@ def _column(z: Tensor, steps: tuple[Row, ...]) -> Tensor:
 
 @functools.lru_cache(maxsize=16)
 def _means(steps: tuple[Row, ...]) -> Row:
-    """The mean over z ~ N(0, 1) of every row, as it is interpolated: exact."""
+    """Return the exact mean over z ~ N(0, 1) of every row, as it is interpolated."""
     m = len(steps[0])
     z = torch.linspace(-REACH, REACH, m, dtype=torch.float64)
     cdf, density = torch.special.ndtr(z), torch.exp(-z * z / 2) / math.sqrt(2 * math.pi)
@@ -124,7 +124,7 @@ def _means(steps: tuple[Row, ...]) -> Row:
 
 
 def _read(file: str | os.PathLike[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Conductances (n,), CDF levels (k,) and changes of conductance (k, n)."""
+    """Read conductances (n,), CDF levels (k,) and changes of conductance (k, n)."""
     where = f"Table.read({str(file)!r})"
     try:
         lines = Path(file).read_text(encoding="utf-8").splitlines()[1:]
@@ -147,7 +147,7 @@ def _read(file: str | os.PathLike[str]) -> tuple[np.ndarray, np.ndarray, np.ndar
 def _resampled(
     g: np.ndarray, levels: np.ndarray, steps: np.ndarray, nodes: tuple[int, int]
 ) -> tuple[Row, ...]:
-    """Rows of quantiles at evenly spaced conductances, columns at evenly spaced z, to 6 digits."""
+    """Return the rows of quantiles at evenly spaced conductances, columns at evenly spaced z, to 6 digits."""
     even = np.ptp(np.diff(g)) < 1e-3 * np.diff(g).mean()
     places = np.linspace(g[0], g[-1], len(g) if even and len(g) <= nodes[0] else nodes[0])
     at = torch.special.ndtr(torch.linspace(-REACH, REACH, nodes[1], dtype=torch.float64)).numpy()

@@ -5,7 +5,9 @@ import io
 
 import torch
 
-from mho.algorithms.base import Algorithm, Factors
+from mho.algorithms.base import Algorithm, Factors, State
+from mho.base.records import field_rules
+from mho.base.roles import FIELDS
 from mho.crossbar import Crossbar, Mapping
 from mho.device.device import Device
 from mho.device.pulses import Expected, Pulses
@@ -13,7 +15,7 @@ from mho.nn.linear import AnalogLinear
 from mho.optim import AnalogOptimizer
 from mho.responses.constant import Constant
 from mho.responses.soft_bounds import SoftBounds
-from mho.tile.tile import Tile
+from mho.tile.array import Array
 
 VERBS = {"forward", "backward", "read", "update", "pulse", "program", "w", "shape", "granularity"}
 _KEY = 7
@@ -25,19 +27,21 @@ _SMALL = {
     "auto_granularity": 10.0,
     "max_pulses": 31,
 }
-"""Fields that set the pace: the published values are for large layers and many epochs."""
+"""{role: value} of fields that set the pace: the published values are for large layers and many epochs."""
 
 
 def check_algorithm(algorithm: Algorithm | type[Algorithm], published: bool = False) -> None:
-    """Holds an algorithm, or its default instance, to what every algorithm must do.
+    """Check that an algorithm, or the default instance of a class, does what every algorithm must do.
 
-    It is frozen and its repr rebuilds it; it trains a least-squares layer of 6 inputs (a class, with
-    learning rates and thresholds that suit this layer); it touches its tiles by their verbs only; the same
-    key gives the same bits; a state_dict in the middle of training continues with the same bits. With
-    `published`, its docstring has a `Source:` and a `Hardware:` line.
+    It is frozen, and its repr rebuilds it. The roles that it declares are those of the state that `init` makes, and
+    of its fields. It trains a least-squares layer of 6 inputs; a class does so with learning rates and thresholds
+    that suit this layer. It touches its arrays by their verbs only. The same key gives the same bits, and a
+    state_dict in the middle of a training continues with the same bits.
 
-    Raises:
-        AssertionError: says what failed.
+    Args:
+        algorithm: a class, or an object with chosen hyper-parameters.
+        published: the docstring must also have a `Source:` and a `Hardware:` line.
+    Raises: AssertionError that says what failed.
     """
     given = algorithm() if isinstance(algorithm, type) else algorithm
     name = type(given).__name__
@@ -46,8 +50,10 @@ def check_algorithm(algorithm: Algorithm | type[Algorithm], published: bool = Fa
         doc = inspect.getdoc(type(given)) or ""
         for line in ("Source:", "Hardware:"):
             assert line in doc, f"{name}: the docstring has no {line} line"
-    of_small = {n: v for n, v in _SMALL.items() if isinstance(algorithm, type) and hasattr(given, n)}
-    chosen: Algorithm = given.replace(**of_small)
+    _check_roles(given, name)
+    small = _SMALL if isinstance(algorithm, type) else {}
+    fields = {field: value for role, value in small.items() if (field := given.field_of(role))}
+    chosen: Algorithm = given.replace(**fields)
     losses = _trained(chosen, steps=300)
     assert losses[-1] < 0.25 * losses[0], (
         f"{name}: the loss only fell from {losses[0]:.3g} to {losses[-1]:.3g}"
@@ -124,10 +130,35 @@ def _check_resume(algorithm: Algorithm, name: str) -> None:
         assert torch.equal(value, other.state_dict()[key]), f"{name}: {key} differs after a resume"
 
 
-class _Recorder:
-    """Stands for a tile and remembers which of its attributes an algorithm touched."""
+def _state(algorithm: Algorithm, pulsed: bool = True) -> State:
+    layer, _ = _layer(_hardware(algorithm, pulsed))
+    return layer.matrix.blocks[0].state  # type: ignore[union-attr,return-value]
 
-    def __init__(self, tile: Tile, touched: set[str]) -> None:
+
+def _check_roles(algorithm: Algorithm, name: str) -> None:
+    """Compare the declared roles with the state of a new layer, and with the fields."""
+    roles, state = algorithm.roles(), _state(algorithm, pulsed=False)
+    tiles, memory = state.tiles(), dict(state.named_buffers(recurse=False))
+    for role, part in roles.state().items():
+        known = memory if role in ("buffer", "reference", "seen", "chopper") else tiles
+        assert part in known, f"{name}: roles() has {role}={part!r}; init made {[*known]}"
+    spare = {*tiles} - {roles.gradient, roles.weights, *roles.chain}
+    assert not spare, f"{name}: roles() does not say what {sorted(spare)} are for"
+    for role, field in roles.fields.items():
+        assert role in FIELDS, f"{name}: roles() gives a field the role {role!r}; there are {[*FIELDS]}"
+        assert field is None or field in field_rules(type(algorithm)), f"{name}: there is no field {field!r}"
+    w0 = _layer(_hardware(algorithm, False))[0].weight.detach()
+    off = (tiles[roles.weights].w - w0).abs().max().item()
+    assert off < 1e-6, f"{name}: roles() has weights={roles.weights!r}, which starts {off:.3g} from w0"
+    if roles.has_residual and roles.gradient:
+        most = tiles[roles.gradient].w.abs().max().item()
+        assert most < 1e-6, f"{name}: roles() has gradient={roles.gradient!r}, which starts from {most:.3g}"
+
+
+class _Recorder:
+    """A stand-in for an array that remembers the attributes that an algorithm touched."""
+
+    def __init__(self, tile: Array, touched: set[str]) -> None:
         self._tile, self._touched = tile, touched
 
     def __getattr__(self, attribute: str):
@@ -136,19 +167,21 @@ class _Recorder:
 
 
 def _check_verbs(algorithm: Algorithm, name: str) -> None:
-    layer, _ = _layer(_hardware(algorithm))
-    state = layer.matrix.blocks[0].state  # type: ignore[union-attr]
-    touched: set[str] = set()
-    tiles = state.tiles()  # type: ignore[operator,union-attr]
-    for part, tile in tiles.items():
-        del state._modules[part]  # type: ignore[union-attr]
-        object.__setattr__(state, part, _Recorder(tile, touched))
+    state, roles = _state(algorithm), algorithm.roles()
+    by_array: dict[str, set[str]] = {}
+    for part, tile in state.tiles().items():
+        del state._modules[part]
+        object.__setattr__(state, part, _Recorder(tile, by_array.setdefault(part, set())))
     x, y = _batch(0)
     for _ in range(7):
-        algorithm.step(state, Factors(x, -y), 0.01)  # type: ignore[arg-type]
-        for term in algorithm.visible(state):  # type: ignore[arg-type]
+        algorithm.step(state, Factors(x, -y), 0.01)
+        for term in algorithm.visible(state):
             term.weight()
+    touched = set().union(*by_array.values())
     assert touched <= VERBS, (
         f"{name}: touches {sorted(touched - VERBS)} of a tile; it may use {sorted(VERBS)}"
     )
     assert touched & {"update", "pulse", "program"}, f"{name}: a step wrote to no tile"
+    if roles.gradient is not None:
+        sent = by_array[roles.gradient] & {"update", "pulse", "program"}
+        assert sent, f"{name}: roles() has gradient={roles.gradient!r}, and no step wrote to it"

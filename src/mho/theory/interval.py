@@ -1,17 +1,18 @@
-"""What the bounds of zero-shifting need of a law: the extremes of its steps and slopes on an interval."""
+"""The constants of a law that the bounds of zero-shifting contain: extremes of steps and slopes on an interval."""
 
 from typing import NamedTuple
 
 import torch
 
 from mho.base.errors import complaint
+from mho.device.cell import Cells
 from mho.device.device import Device
 from mho.responses.base import DOUBLE, Response
-from mho.theory.law import Cell, phi
+from mho.theory.law import cell_of, phi, point_of, weights
 
 
 class Constants(NamedTuple):
-    """What the bounds need of a law on an interval.
+    """The constants of a law on an interval.
 
     Args:
         q_min, q_max: smallest and largest q_up, q_down [1].
@@ -34,7 +35,7 @@ class Constants(NamedTuple):
 
 
 def constants(law: Response | Device, lower: float, upper: float, points: int = 4001) -> Constants:
-    """The constants of a law on [lower, upper], from differences on an even grid.
+    """Return the constants of a law on [lower, upper], from differences on an even grid.
 
     mu_q is too large and L_q too small by at most q'' times the distance of grid points; both are exact for laws
     linear in w.
@@ -51,14 +52,14 @@ def constants(law: Response | Device, lower: float, upper: float, points: int = 
     where = f"constants(law, {lower}, {upper})"
     if not (lower < upper and points > 2):
         raise complaint(where, "the interval is empty, or points < 3")
-    cell = Cell.of(law, "constants")
+    cell = cell_of(law, "constants")
     middle = torch.tensor((lower + upper) / 2, dtype=DOUBLE)
     if (cell.up(middle) + cell.down(middle)).ndim:
         raise complaint(where, "fields of the law vary from cell to cell", fix="give the nominal law")
-    sp = cell.sp()
+    sp = point_of(cell)
     if not lower <= sp <= upper:
         raise complaint(where, f"the symmetric point {float(sp)} lies outside of the interval")
-    grid = cell.weights(torch.linspace(lower, upper, points, dtype=DOUBLE), where)
+    grid = weights(cell, torch.linspace(lower, upper, points, dtype=DOUBLE), where)
     up, down = cell.up(grid), cell.down(grid)
     steep = _steepest(cell, lower, upper, points)
     if _steepest(cell, lower, upper, 4 * points) > 1.1 * steep + 1e-12:
@@ -71,6 +72,6 @@ def constants(law: Response | Device, lower: float, upper: float, points: int = 
     return Constants(float(sizes.min()), float(sizes.max()), float(mu), steep, low, float(sp), lower, upper)
 
 
-def _steepest(cell: Cell, lower: float, upper: float, points: int) -> float:
+def _steepest(cell: Cells, lower: float, upper: float, points: int) -> float:
     grid = torch.linspace(lower, upper, points, dtype=DOUBLE)
     return float((cell.G(grid).diff() / grid.diff()).abs().max())

@@ -12,13 +12,14 @@ from torch import Tensor
 from mho.base.errors import complaint
 from mho.device.device import Device
 from mho.responses.base import DOUBLE, Response
-from mho.theory.law import Cell
+from mho.theory.law import cell_of
+from mho.theory.law import weights as inside
 
 Law = Response | Device
 
 
 def S_K(law: Law, weights: Any) -> float:
-    """How far the weights were from symmetric points: the mean over k of max_d (G/sqrt(F))^2 at W_k.
+    """Return the mean over k of max_d (G/sqrt(F))^2 at W_k: the distance of the weights from symmetric points.
 
     Soft bounds +-tau: the mean of max_d (w_d/tau)^2. With the weights of P it is S_K of Residual Learning.
 
@@ -29,13 +30,13 @@ def S_K(law: Law, weights: Any) -> float:
     Raises: MhoError if there is no step, or a weight lies outside the bounds.
     Source: arXiv 2502.06309, Theorem 2, after eq. (8); of P, Theorem 3, eq. (13).
     """
-    cell = Cell.of(law, "S_K")
-    w = cell.weights(_steps(weights, "S_K"), "S_K(law, weights)")
+    cell = cell_of(law, "S_K")
+    w = inside(cell, _steps(weights, "S_K"), "S_K(law, weights)")
     return float((cell.G(w) ** 2 / cell.F(w)).flatten(1).amax(dim=1).mean())
 
 
 def E_K(gradients: Any) -> float:
-    """The mean over k of |grad f(W_k)|^2.
+    """Return the mean over k of |grad f(W_k)|^2.
 
     Args:
         gradients: of the loss, not of mini-batches [loss per weight unit], shape (K, ...).
@@ -49,7 +50,9 @@ def E_K(gradients: Any) -> float:
 def E_K_residual(
     gradients: Any, p: Any, p_star: Any, w: Any, w_star: Any, c_p: float = 1.0, c_w: float = 1.0
 ) -> float:
-    """Residual Learning's: the mean of |grad f(W_k + gamma P_k)|^2 + c_p |P_k - P*(W_k)|^2 + c_w |W_k - W*|^2.
+    """Return Residual Learning's metric, the mean over k of
+
+        |grad f(W_k + gamma P_k)|^2 + c_p |P_k - P*(W_k)|^2 + c_w |W_k - W*|^2
 
     Args:
         gradients: at the visible weight [loss per weight unit], shape (K, ...).
@@ -71,7 +74,7 @@ def E_K_residual(
 def E_K_tracking(
     law_p: Law, w: Any, w_star: Any, p: Any, q: Any, c_q: float = 1.0, c_g: float = 1.0
 ) -> float:
-    """RIDER's: the mean of |W_k - W*|^2 + c_q |P_k - Q_k|^2 + c_g |G_p(P_k)|^2.
+    """Return RIDER's metric: the mean of |W_k - W*|^2 + c_q |P_k - Q_k|^2 + c_g |G_p(P_k)|^2.
 
     Args:
         law_p: the law of P, as for `R`.
@@ -83,8 +86,8 @@ def E_K_tracking(
     Source: arXiv 2602.21321, eq. (14).
     """
     where = "E_K_tracking"
-    cell = Cell.of(law_p, where)
-    g = cell.G(cell.weights(_steps(p, where), f"{where}(p=...)"))
+    cell = cell_of(law_p, where)
+    g = cell.G(inside(cell, _steps(p, where), f"{where}(p=...)"))
     slow, gap = _difference(w, w_star), _difference(p, q)
     return _mean_square(slow, where) + c_q * _mean_square(gap, where) + c_g * _mean_square(g, where)
 

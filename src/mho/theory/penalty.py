@@ -1,4 +1,4 @@
-"""Where Analog SGD settles: the implicit penalty, its minimiser, and the exact zero of the mean update."""
+"""The point at which Analog SGD settles: implicit penalty, its minimiser, and the zero of the mean update."""
 
 import math
 from typing import Any
@@ -10,13 +10,13 @@ from torch import Tensor
 from mho.base.errors import complaint
 from mho.device.device import Device
 from mho.responses.base import DOUBLE, Response
-from mho.theory.law import Cell, R_c
+from mho.theory.law import R_c, bounds_of, cell_of, point_of, slope_of
 
 Law = Response | Device
 
 
 def penalty(law: Law, w: Any, sigma: Any, sp: Any = None) -> float:
-    """What Analog SGD adds to the loss: <Sigma, R_c(W)>.
+    """Return the term that Analog SGD adds to the loss: <Sigma, R_c(W)>.
 
     Soft bounds +-tau: sum of sigma w^2/(2 tau).
 
@@ -35,7 +35,7 @@ def penalty(law: Law, w: Any, sigma: Any, sp: Any = None) -> float:
 
 
 def minimiser(law: Law, hessian: Any, w_star: Any, sigma: Any, sp: Any = None) -> Tensor:
-    """The minimum of f + penalty for f = (W - W*)^T H (W - W*) / 2, the penalty replaced by its parabola at w_sp:
+    """Return the minimum of f + penalty, f = (W - W*)^T H (W - W*) / 2, with the parabola of the penalty at w_sp:
 
         W~* = (H + D)^-1 (H W* + D w_sp),   D = Diag(sigma dR/dw(w_sp))
 
@@ -52,9 +52,9 @@ def minimiser(law: Law, hessian: Any, w_star: Any, sigma: Any, sp: Any = None) -
     Source: arXiv 2502.06309, appendix G, Theorem 5.
     """
     h, star = quadratic(hessian, w_star, "minimiser")
-    cell = Cell.of(law, "minimiser")
-    point = cell.sp(sp).expand(star.shape)
-    d = (nonnegative(sigma, "sigma", "minimiser") * cell.slope(point)).expand(star.shape)
+    cell = cell_of(law, "minimiser")
+    point = point_of(cell, sp).expand(star.shape)
+    d = (nonnegative(sigma, "sigma", "minimiser") * slope_of(cell, point)).expand(star.shape)
     try:
         return torch.linalg.solve(h + torch.diag(d), h @ star + d * point)
     except torch.linalg.LinAlgError:
@@ -62,7 +62,7 @@ def minimiser(law: Law, hessian: Any, w_star: Any, sigma: Any, sp: Any = None) -
 
 
 def folded_mean(mean: Any, std: Any) -> Tensor:
-    """E|x| of x ~ N(mean, std^2): std sqrt(2/pi) exp(-mean^2/(2 std^2)) + mean erf(mean/(std sqrt 2)).
+    """Return E|x| of x ~ N(mean, std^2): std sqrt(2/pi) exp(-mean^2/(2 std^2)) + mean erf(mean/(std sqrt 2)).
 
     Args:
         mean: any shape.
@@ -79,7 +79,7 @@ def folded_mean(mean: Any, std: Any) -> Tensor:
 def root(
     law: Law, hessian: Any, w_star: Any, noise: Any = None, sigma: Any = None, start: Any = None
 ) -> Tensor:
-    """Where the mean step of Analog SGD is zero: T(W) = grad f(W) + Sigma(W) R(W) = 0, grad f = H (W - W*).
+    """Find the zero of the mean step of Analog SGD: T(W) = H (W - W*) + Sigma(W) R(W) = 0.
 
     Args:
         law, hessian, w_star: as for `minimiser`.
@@ -95,8 +95,8 @@ def root(
     if (noise is None) == (sigma is None):
         raise complaint("root(...)", "one of noise and sigma must be given, not both or none")
     h, star = quadratic(hessian, w_star, "root")
-    cell = Cell.of(law, "root")
-    lower, upper = cell.bounds()
+    cell = cell_of(law, "root")
+    lower, upper = bounds_of(cell)
     given = nonnegative(noise if sigma is None else sigma, "noise" if sigma is None else "sigma", "root")
 
     def mean_step(values: Any) -> Any:
@@ -120,7 +120,7 @@ def root(
 
 
 def nonnegative(value: Any, name: str, where: str) -> Tensor:
-    """A value in float64, all of it >= 0."""
+    """Return a value in float64. Raises: MhoError if a part of it is negative."""
     size = torch.as_tensor(value, dtype=DOUBLE)
     if not (size >= 0).all():
         raise complaint(f"{where}({name}=...)", f"{name} is negative or not a number", "it must be >= 0")
@@ -128,7 +128,7 @@ def nonnegative(value: Any, name: str, where: str) -> Tensor:
 
 
 def quadratic(hessian: Any, w_star: Any, where: str) -> tuple[Tensor, Tensor]:
-    """H and W* in float64, of shapes (d, d) and (d,)."""
+    """Return H and W* in float64, of shapes (d, d) and (d,)."""
     h, star = torch.as_tensor(hessian, dtype=DOUBLE), torch.as_tensor(w_star, dtype=DOUBLE)
     if star.ndim != 1 or h.shape != (len(star), len(star)):
         what = f"hessian has shape {tuple(h.shape)}, w_star {tuple(star.shape)}"

@@ -1,4 +1,4 @@
-"""Tracking a symmetric point in training: where RIDER ends without a chopper, its low-pass, and its pulses."""
+"""The tracking of symmetric points: fixed point of RIDER without a chopper, low-pass, and number of pulses."""
 
 from typing import Any, NamedTuple
 
@@ -6,9 +6,10 @@ import torch
 from torch import Tensor
 
 from mho.base.errors import complaint
+from mho.device.cell import Cells
 from mho.device.device import Device
 from mho.responses.base import DOUBLE, Response
-from mho.theory.law import Cell
+from mho.theory.law import bounds_of, cell_of, point_of
 from mho.theory.penalty import folded_mean, nonnegative, quadratic
 
 Law = Response | Device
@@ -16,14 +17,14 @@ BISECTIONS = 60
 
 
 class FixedPoint(NamedTuple):
-    """Where RIDER comes to rest: w, and p = q on average, each float64 of shape (d,) [weight units]."""
+    """The point at which RIDER settles: w, and p = q on average, each float64 of shape (d,) [weight units]."""
 
     w: Tensor
     p: Tensor
 
 
 def rider_fixed_point(law_w: Law, law_p: Law, hessian: Any, w_star: Any, noise: Any) -> FixedPoint:
-    """The fixed point of RIDER without a chopper and with fixed steps, on f = (W - W*)^T H (W - W*) / 2.
+    """Return the fixed point of RIDER without a chopper and with fixed steps, on f = (W - W*)^T H (W - W*) / 2.
 
     Q at rest needs E[P - Q] = 0, W then G_w(W) = 0: W ends at its own array's symmetric point, wherever W* is. P
     and Q follow until grad f(W) + E|grad f(W) + noise| R_p(P) = 0. The fluctuation gamma (P - Q) of the visible
@@ -41,16 +42,16 @@ def rider_fixed_point(law_w: Law, law_p: Law, hessian: Any, w_star: Any, noise: 
         excludes these points by its assumption 3.6, which cannot hold near the minimum.
     """
     h, star = quadratic(hessian, w_star, "rider_fixed_point")
-    w = Cell.of(law_w, "rider_fixed_point").sp().expand(star.shape).clone()
+    w = point_of(cell_of(law_w, "rider_fixed_point")).expand(star.shape).clone()
     gradient = h @ (w - star)
     size = folded_mean(gradient, nonnegative(noise, "noise", "rider_fixed_point").expand(star.shape))
     aim = torch.where(size > 0, -gradient / torch.where(size > 0, size, 1.0), 0.0)
-    return FixedPoint(w, _where_R_is(Cell.of(law_p, "rider_fixed_point"), aim))
+    return FixedPoint(w, _where_R_is(cell_of(law_p, "rider_fixed_point"), aim))
 
 
-def _where_R_is(cell: Cell, aim: Tensor) -> Tensor:
-    """The weight with R(w) = aim, per cell."""
-    lower, upper = (b.expand(aim.shape) for b in cell.bounds())
+def _where_R_is(cell: Cells, aim: Tensor) -> Tensor:
+    """Return the weight of each cell with R(w) = aim."""
+    lower, upper = (b.expand(aim.shape) for b in bounds_of(cell))
     if not (lower.isfinite() & upper.isfinite()).all():
         raise complaint("rider_fixed_point(law_p=...)", "the law of P has no finite bounds")
     if ((cell.R(lower) > aim + 1e-9) | (cell.R(upper) < aim - 1e-9)).any():
@@ -65,7 +66,7 @@ def _where_R_is(cell: Cell, aim: Tensor) -> Tensor:
 
 
 def lowpass_gain(omega: Any, eta: float) -> Tensor:
-    """|H|^2 of Q <- (1 - eta) Q + eta P at the frequency omega: eta^2 / (1 + (1 - eta)^2 - 2 (1 - eta) cos omega).
+    """Return |H|^2 of Q <- (1 - eta) Q + eta P at omega: eta^2 / (1 + (1 - eta)^2 - 2 (1 - eta) cos omega).
 
     1 at omega = 0, (eta/(2 - eta))^2 at pi.
 
@@ -81,7 +82,7 @@ def lowpass_gain(omega: Any, eta: float) -> Tensor:
 
 
 def chopper_leak(eta: float, p: float) -> float:
-    """Variance of the low-pass of a chopper, E c = 0: what part of a chopped constant's square gets into Q:
+    """Return the variance of the low-pass of a chopper, the part of a chopped constant's square that gets into Q:
 
         eta/(2 - eta) (1 + r)/(1 - r),   r = (1 - eta)(1 - 2 p)
 
@@ -109,7 +110,7 @@ class Complexity(NamedTuple):
 
 
 def pulses_for_training(delta: Any, dw_min: float, c_train: float = 1.0, c_shift: float = 1.0) -> Complexity:
-    """How pulses grow with the training error delta, of both ways to a reference:
+    """Return the pulses for a training error delta, of two ways to a reference:
 
         two-stage: c_train/delta^2 + c_shift/(delta dw_min)      tracking: c_train/delta^2
 

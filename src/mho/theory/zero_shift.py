@@ -1,4 +1,4 @@
-"""How well and how fast zero-shifting finds a symmetric point: the bounds of 2602.21321, for one cell.
+"""Bounds on the error and on the pulses of zero-shifting one cell, from arXiv 2602.21321.
 
 The bounds are of one cell: of several, add theirs (the printed ones are of the vector, with q_max^2 where a sum
 over D cells brings D q_max^2). All are upper bounds, and hold as long as w stays in the interval of the constants.
@@ -20,7 +20,7 @@ Law = Response | Device
 
 
 def random_mean_square(law: Law, w0: Any, n: Any, dw_min: float, of: Constants) -> Tensor:
-    """Bound of the mean of E G(W_k)^2 over the n pulses of random zero-shifting:
+    """Return the bound of the mean of E G(W_k)^2 over the n pulses of random zero-shifting:
 
         (phi(w0) - phi*)/(n dw_min) + L_q dw_min q_max^2 / 2
 
@@ -41,7 +41,7 @@ def random_mean_square(law: Law, w0: Any, n: Any, dw_min: float, of: Constants) 
 
 
 def cyclic_mean_square(law: Law, w0: Any, cycles: Any, dw_min: float, of: Constants) -> Tensor:
-    """Bound of the mean of G(W_k)^2 over `cycles` pairs of one up and one down pulse:
+    """Return the bound of the mean of G(W_k)^2 over `cycles` pairs of one up and one down pulse:
 
         (phi(w0) - phi*)/(2 cycles dw_min) + 3 dw_min q_max^2 L_q / 2
 
@@ -56,7 +56,7 @@ def cyclic_mean_square(law: Law, w0: Any, cycles: Any, dw_min: float, of: Consta
 
 
 def random_distance(w0: Any, n: Any, dw_min: float, of: Constants) -> Tensor:
-    """Bound of E (W_n - w_sp)^2 after n random pulses of a monotone law:
+    """Return the bound of E (W_n - w_sp)^2 after n random pulses of a monotone law:
 
         (1 - 2 dw_min mu_q)^n (w0 - w_sp)^2 + dw_min q_max^2 / mu_q
 
@@ -70,7 +70,7 @@ def random_distance(w0: Any, n: Any, dw_min: float, of: Constants) -> Tensor:
 
 
 def cyclic_distance(w0: Any, cycles: Any, dw_min: float, of: Constants) -> Tensor:
-    """Bound of (W - w_sp)^2 after N = `cycles` pairs of an up and a down pulse of a monotone law:
+    """Return the bound of (W - w_sp)^2 after N = `cycles` pairs of an up and a down pulse of a monotone law:
 
         (1 - 2 dw_min mu_q)^(2 N) (w0 - w_sp)^2 + dw_min q_max^2 (4 + L_q^2/mu_q + 2 mu_q)/mu_q
 
@@ -86,7 +86,7 @@ def cyclic_distance(w0: Any, cycles: Any, dw_min: float, of: Constants) -> Tenso
 
 
 def cyclic_limit(w0: Any, cycles: Any, dw_min: float, of: Constants) -> Tensor:
-    """A bound of |W - w_sp| after N pairs of an up and a down pulse that falls with dw_min, not with its root:
+    """Return a bound of |W - w_sp| after N pairs of an up and a down pulse; it falls with dw_min, not its root:
 
         (1 - 2 dw_min mu_q)^N |w0 - w_sp| + dw_min L q_max / (2 mu_q),   L = 2 L_q - mu_q
 
@@ -106,7 +106,7 @@ def cyclic_limit(w0: Any, cycles: Any, dw_min: float, of: Constants) -> Tensor:
 
 
 def pulses_for(w0: Any, delta: Any, dw_min: float, of: Constants, cyclic: bool = False) -> Tensor:
-    """Number of pulses that suffices for E (W_N - w_sp)^2 <= delta of a monotone law:
+    """Return the number of pulses that suffices for E (W_N - w_sp)^2 <= delta of a monotone law:
 
         N >= log(2 (w0 - w_sp)^2 / delta) / (2 mu_q dw_min)
 
@@ -134,7 +134,7 @@ def pulses_for(w0: Any, delta: Any, dw_min: float, of: Constants, cyclic: bool =
 def linear_pulses(
     w0: Any, w_sp: Any, error: Any, dw_min: float, tau: float = 1.0, a: float = 1.0, b: float = 1.0
 ) -> Tensor:
-    """Number of pulses after which the mean of a linear device is `error` from its symmetric point:
+    """Return the number of pulses after which the mean of a linear device is `error` from its symmetric point:
 
         N = 2 tau / ((a + b) dw_min) ln(|w0 - w_sp| / error),   q_up = a (1 - w/tau), q_down = b (1 + w/tau)
 

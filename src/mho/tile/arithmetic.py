@@ -2,9 +2,8 @@
 
 import torch
 
-from mho.device.device import Cells
+from mho.device.cell import Cells
 from mho.device.pulses import Exact, Expected
-from mho.responses.base import Response
 
 
 def add(
@@ -13,7 +12,6 @@ def add(
     d: torch.Tensor,
     lr: float,
     scheme: Expected | Exact,
-    law: Response,
     p: Cells,
 ) -> None:
     """cells (out, in) += lr d x^T, exactly or with the change that pulses make on average."""
@@ -21,37 +19,27 @@ def add(
         cells.add_(d.mT @ x, alpha=lr)  # not addmm_: these are the bits of torch.optim.SGD
     elif scheme.per_sample:
         for one_x, one_d in zip(x, d, strict=True):
-            _expect(cells, lr * torch.outer(one_d, one_x), law, p)
+            _expect(cells, lr * torch.outer(one_d, one_x), p)
     else:
-        _expect(cells, lr * (d.mT @ x), law, p)
+        _expect(cells, lr * (d.mT @ x), p)
 
 
 def send(
-    cells: torch.Tensor, n: torch.Tensor, row: int, column: int, dw_min: float, scheme: Expected | Exact,
-    law: Response, p: Cells,
+    cells: torch.Tensor, n: torch.Tensor, row: int, column: int, dw_min: float, scheme: Expected | Exact, p: Cells
 ) -> None:  # fmt: skip
     """What |n| pulses do to the rectangle of cells, as large as n, that begins at (row, column)."""
     here = slice(row, row + n.shape[0]), slice(column, column + n.shape[1])
     if isinstance(scheme, Exact):
         cells[here].add_(n, alpha=dw_min)
         return
-    fields = {name: _part(v, here) for name, v in p.fields.items()}
-    up = _part(p.gain_up, here)
-    down = up if p.gain_up is p.gain_down else _part(p.gain_down, here)
-    rest = (_part(v, here) for v in (p.lower, p.upper, p.reference))
-    _expect(cells[here], dw_min * n, law, Cells(fields, up, down, *rest))
+    _expect(cells[here], dw_min * n, p.part(here))
 
 
-def _part(value: "float | torch.Tensor", here: tuple[slice, slice]) -> "float | torch.Tensor":
-    return value[here] if isinstance(value, torch.Tensor) else value
-
-
-def _expect(cells: torch.Tensor, dw: torch.Tensor, law: Response, p: Cells) -> None:
-    law = law.with_fields(**p.fields)
-    if p.gain_up is p.gain_down:
-        change = p.gain * (dw * law.F(cells) - dw.abs() * law.G(cells))
+def _expect(cells: torch.Tensor, dw: torch.Tensor, p: Cells) -> None:
+    if p.gain_up is p.gain_down:  # one gain for both, multiplied last
+        change = p.gain * (dw * p.law.F(cells) - dw.abs() * p.law.G(cells))
     else:
-        change = dw * torch.where(dw > 0, p.gain_up * law.q_up(cells), p.gain_down * law.q_down(cells))
+        change = dw * torch.where(dw > 0, p.up(cells), p.down(cells))
     cells.copy_(clip(cells + change, p))
 
 

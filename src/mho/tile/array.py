@@ -20,8 +20,8 @@ class Pulsed(Protocol):
         """Send exactly |n| pulses to each cell, up where n > 0 and down where n < 0."""
 
 
-class Array(Pulsed, Protocol):
-    """A crossbar of shape (out, in): its weights, its verbs and its counters, see `Tile` for each."""
+class Shown(Protocol):
+    """Weights that the network can see: an array of devices, or a `Plane` that is written digitally."""
 
     shape: tuple[int, int]
 
@@ -30,12 +30,31 @@ class Array(Pulsed, Protocol):
         """Apparent weight (out, in) [weight units]; not a copy."""
 
     @property
-    def granularity(self) -> float:
-        """Change of the weight by one pulse at q = 1 [weight units]."""
-
-    @property
     def touched(self) -> torch.Tensor:
         """(out + in,) uint8: 1 for rows and columns that changed since this was cleared."""
+
+    def through(self, wires: Any, backward: bool) -> torch.Tensor:
+        """Return the matrix (driven, sensed) that lines are multiplied with, see `mho.tile.readout`."""
+
+    def drive(
+        self, x: torch.Tensor, direction: str, io: Any, use: Any, where: str, sign: float = 1.0
+    ) -> torch.Tensor:
+        """Return sign * x (samples, driven) times the weights, through the given converters."""
+
+
+class Written(Shown, Protocol):
+    """Weights that are written digitally, line by line or whole."""
+
+    def program(self, values: torch.Tensor, *, column: int | None = None, row: int | None = None) -> None:
+        """Write one column (out,), one row (in,), or all (out, in)."""
+
+
+class Array(Shown, Pulsed, Protocol):
+    """A crossbar of shape (out, in): its weights, its verbs and its counters, see `Tile` for each."""
+
+    @property
+    def granularity(self) -> float:
+        """Change of the weight by one pulse at q = 1 [weight units]."""
 
     @property
     def tally(self) -> torch.Tensor:
@@ -55,14 +74,6 @@ class Array(Pulsed, Protocol):
 
     def saturated(self) -> int:
         """Return the number of devices that sit at one of their bounds."""
-
-    def through(self, wires: Any, backward: bool) -> torch.Tensor:
-        """Return the matrix (driven, sensed) that lines are multiplied with, see `mho.tile.readout`."""
-
-    def drive(
-        self, x: torch.Tensor, direction: str, io: Any, use: Any, where: str, sign: float = 1.0
-    ) -> torch.Tensor:
-        """Return sign * x (samples, driven) times the weights, through the given converters."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return x (..., in) times the weights, through the forward converters."""

@@ -62,7 +62,7 @@ def _whole(n: torch.Tensor) -> int:
 @functools.cache
 def _counter() -> Callable[[int, int], int]:
     """Numba is loaded with the first pulse."""
-    from mho.kernels.cpu.whole import count_pulses
+    from mho.kernels.cpu.counted import count_pulses
 
     return count_pulses
 

@@ -157,7 +157,7 @@ class OneSidedTile(ComposedTile):
         device = self.cell.device
         start = device.retention.reset if device.retention else 0.0
         places = (torch.arange(_POINTS, device=change.device, dtype=torch.float64) + 0.5) / _POINTS
-        q = device.gains[0] * device.response.q_up(start + change.double()[..., None] * places)
+        q = device.cell.up(start + change.double()[..., None] * places)
         n = change / device.dw_min * (1 / q.clamp(min=_LEAST)).mean(-1)
         return n.round().clamp(max=_MOST).to(torch.float32)
 

@@ -2,25 +2,23 @@
 
 import functools
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
 from mho.base.errors import complaint, wrong_type
+from mho.device.cell import Cells
 from mho.device.composed import ComposedCell
-from mho.device.device import Cells, Device
+from mho.device.device import Device
 from mho.device.io import IO, by_direction
 from mho.device.pulses import Exact, Expected, Pulses, PulseScheme
+from mho.kernels.law.plan import KernelPlan, Sent, UpdateKernels
+from mho.kernels.update import update_kernels
 from mho.numerics.rng import STREAMS, Stream, next_event
 from mho.tile import arithmetic, checks, write_noise
 from mho.tile.patches import Patches
 from mho.tile.readout import Readable, factors, patches
 from mho.tile.tally import Tally, UpdateInfo, total
-
-if TYPE_CHECKING:
-    from mho.kernels.cpu.update import CpuKernels, Sent
-    from mho.kernels.gpu.update import GpuKernels
-
 
 _UP, _DOWN, _, _CLIPPED, _LINES, _ = map(int, Tally)  # an index as int costs a tenth of an IntEnum's
 
@@ -47,7 +45,7 @@ class Tile(Readable):
     noise: torch.Tensor
     _apparent: torch.Tensor
     _offset: torch.Tensor
-    _kernels: "CpuKernels | GpuKernels | None"
+    _kernels: UpdateKernels | None
 
     def __init__(
         self,
@@ -84,7 +82,6 @@ class Tile(Readable):
         planes = list({id(v): v for v in varying.values()}.values())
         where = {id(v): n for n, v in enumerate(planes)}
         self._plane_of = {n: where[id(v)] for n, v in varying.items()}
-        self._fields = tuple(drawn.fields)
         self._is_noisy = device.write_noise > 0
         shifted = isinstance(drawn.reference, torch.Tensor) or drawn.reference != 0
         self._is_apparent = shifted or self._is_noisy  # what is seen is not the hidden weight
@@ -135,7 +132,7 @@ class Tile(Readable):
         """The cells' own parameters, as drawn or loaded."""
         planes = self.planes.unbind()
         values = self._scalars | {name: planes[n] for name, n in self._plane_of.items()}
-        return Cells.of(values, self._fields, self.reference if self.reference.numel() else 0.0)
+        return Cells.of(self.device.response, values, self.reference if self.reference.numel() else 0.0)
 
     def saturated(self) -> int:
         """Count the cells that sit at one of their bounds."""
@@ -175,7 +172,7 @@ class Tile(Readable):
             return self._send(x, d, lr, self.pulses)
         x, d = x.reshape(-1, self.shape[1]), d.reshape(-1, self.shape[0])
         before = self.cells.clone() if self._is_noisy else None
-        arithmetic.add(self.cells, x, d, lr, self.pulses, self.device.response, self.parameters_of_cells)
+        arithmetic.add(self.cells, x, d, lr, self.pulses, self.parameters_of_cells)
         return self._calculated(before)
 
     def pulse(self, n: torch.Tensor, *, column: int | None = None, row: int | None = None) -> UpdateInfo:
@@ -193,8 +190,8 @@ class Tile(Readable):
         place = slice(row, row + n.shape[0]), slice(column, column + n.shape[1])
         before = self.cells[place].clone() if self._is_noisy else None
         if not isinstance(self.pulses, Pulses):
-            law, cells = self.device.response, self.parameters_of_cells
-            arithmetic.send(self.cells, n, row, column, self.granularity, self.pulses, law, cells)
+            p = self.parameters_of_cells
+            arithmetic.send(self.cells, n, row, column, self.granularity, self.pulses, p)
             return self._calculated(before, (row, column))
         event = next_event(self.counters("events"), Stream.C2C)
         if not total:
@@ -264,7 +261,7 @@ class Tile(Readable):
         return self._counted(kernels.update(x, d, lr, pulses, event), before)
 
     def _counted(
-        self, sent: "Sent", before: torch.Tensor | None = None, at: tuple[int, int] = (0, 0)
+        self, sent: Sent, before: torch.Tensor | None = None, at: tuple[int, int] = (0, 0)
     ) -> UpdateInfo:
         self.wrote()
         if sent.bad >= 0:
@@ -288,20 +285,19 @@ class Tile(Readable):
             write_noise.rewrite(self, before, at)
         return UpdateInfo(0, 0, 0, 0)
 
-    def _ready(self) -> "CpuKernels | GpuKernels":
+    def _ready(self) -> UpdateKernels:
         """Return the compiled update for the cells' memory: sending a state_dict to another process moves it."""
         kernels, address = self._kernels, self._buffers["cells"].data_ptr()  # type: ignore[union-attr]
         if kernels is None or self._address != address:
             kernels, self._address = self._load(), address
         return kernels
 
-    def _load(self) -> "CpuKernels | GpuKernels":
+    def _load(self) -> UpdateKernels:
         """The compiled update for the device that the cells' memory is on."""
-        from mho.kernels.attach import kernels_of
-
         reference = self._offset if self._is_noisy else self.reference
         buffers = (self.cells, self.planes, self._apparent, reference, self.counts, self.touched)
-        self._kernels = kernels_of(self.device, self.parameters_of_cells, buffers, self.key)
+        plan = KernelPlan.of(self.device, self.parameters_of_cells.values())
+        self._kernels = update_kernels(plan, buffers, self.key)
         return self._kernels
 
     def forget(self) -> None:

@@ -3,8 +3,9 @@
 import torch
 
 import mho.algorithms
-import mho.cells
-import mho.responses  # noqa: F401  all three register what a file may name
+import mho.responses
+import mho.tile.one_sided
+import mho.tile.vector_cells  # noqa: F401  all four register what a file may name
 from mho.base.errors import complaint, did_you_mean
 from mho.base.registry import kebab
 from mho.crossbar import Crossbar
@@ -13,7 +14,7 @@ from mho.training.networks import ACTIVATIONS
 from mho.training.plan import RunPlan
 
 DIGITAL = "digital"  # in the place of an algorithm's name: plain torch
-BASELINES = (DIGITAL, "analog-sgd")  # a comparison takes differences to these
+BASELINES = (DIGITAL, "analog-sgd")  # a comparison subtracts their accuracies
 
 
 class RunSpec(RunPlan):

@@ -5,8 +5,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 
 from mho.algorithms.base import State, due, one_hot, rate
-from mho.tile.array import Array
-from mho.tile.plane import Plane
+from mho.tile.array import Array, Written
 
 By = Literal["column", "row", "all"]
 
@@ -44,7 +43,7 @@ class TransferLine(NamedTuple):
         """Sends exactly n pulses, an integer for each cell of the line."""
         tile.pulse(n, **self._where)
 
-    def program(self, plane: Plane, values: torch.Tensor) -> None:
+    def program(self, plane: Written, values: torch.Tensor) -> None:
         """Writes digital numbers."""
         plane.program(values, **self._where)
 

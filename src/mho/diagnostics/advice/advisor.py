@@ -11,6 +11,7 @@ from mho.base.errors import complaint
 from mho.base.records import field_rules
 from mho.base.roles import FIELDS, Roles
 from mho.crossbar import Crossbar
+from mho.device.cell import Cells
 from mho.device.composed import ComposedCell
 from mho.device.device import Device
 from mho.device.io import by_direction
@@ -66,8 +67,7 @@ def advise(
     own: dict[str, str] = {}
     if algorithm is not None:
         algorithm = algorithm.replace(**{n: v for n, v in fixed.items() if n in field_rules(type(algorithm))})
-        played = {role: algorithm.field_of(role) for role in FIELDS}
-        own = {role: name for role, name in played.items() if name}
+        own = {role: field for role in FIELDS if (field := algorithm.field_of(role))}
     chosen = {role: fixed[name] for role, name in ({n: n for n in fixed} | own).items() if name in fixed}
     fast, slow = _devices(hardware, Roles("P") if algorithm is None else algorithm.roles())
     w_sp, kind = _symmetric_point(fast)
@@ -148,6 +148,8 @@ def _devices(hardware: Crossbar, roles: Roles) -> tuple[Device, Device]:
     by_array = {"": hardware.device} if isinstance(hardware.device, ComposedCell) else hardware.device
     devices = {name: _single(device) for name, device in by_array.items()}
     first, *_, last = [*devices.values()] * 2
+    if roles.chain:  # from the coarsest to the finest
+        return devices.get(roles.chain[-1], last), devices.get(roles.chain[0], first)
     slow = devices.get(roles.weights, last)
     return (devices.get(roles.gradient or "", first) if roles.has_residual else slow), slow
 
@@ -161,9 +163,9 @@ def _single(device: Device | ComposedCell) -> Device:
 
 def _symmetric_point(device: Device) -> tuple[float | None, str]:
     """Return (hidden weight, kind): the attracting point nearest to 0, else any; kind: see `rules.KINDS`."""
-    law, (up, down) = device.response, device.gains
-    points = sorted(law.symmetric_points(up, down), key=lambda p: (not p.attracts, abs(p.w)))
+    cell = Cells.alike(device.response, *device.gains)
+    points = sorted(cell.symmetric_points(), key=lambda p: (not p.attracts, abs(p.w)))
     if not points:
-        return (0.0, "everywhere") if up * law.q_up(0.0) == down * law.q_down(0.0) else (None, "nowhere")
+        return (0.0, "everywhere") if cell.up(0.0) == cell.down(0.0) else (None, "nowhere")
     kind = "attracts" if points[0].attracts else "repels"
     return points[0].w, "flat" if kind == "attracts" and points[0].rate == "algebraic" else kind

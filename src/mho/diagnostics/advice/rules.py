@@ -38,7 +38,7 @@ def rules(device: Device, kind: str, algorithm: Algorithm | None, fixed: Mapping
 
     roles = Roles(buffer="H") if algorithm is None else algorithm.roles()
     fast = " * lr" if setting("scale_fast_lr", False) else ""
-    slow = (" * lr" if setting("scale_transfer_lr", True) else "") + (
+    slow = (" * lr" if setting("scale_transfer_lr", algorithm is None) else "") + (
         " * growth" if setting("growth", 0) else ""
     )
     automatic = setting("auto_granularity", 1000.0)

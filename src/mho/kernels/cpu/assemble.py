@@ -1,6 +1,6 @@
 """The digital side of a matrix of blocks: their scales, the sum of their outputs, the bias, and the way back.
 
-Matrices are given by address (see `kernels.address`). Each of these replaces a few torch operations on some
+Matrices are given by address (see `mho.numerics.address`). Each of these replaces a few torch operations on some
 thousand numbers, which take longer to start than to run.
 """
 
@@ -12,7 +12,7 @@ from mho.numerics.compile import lean_kernel
 
 @lean_kernel
 def add_touched(out, first, second, factor, rows, n, touched, touched_too):
-    """out = first + factor * second, (rows, n) float32, where either is marked; clears the marks.
+    """Set out = first + factor * second, (rows, n) float32, where either is marked; clear the marks.
 
     touched, touched_too: (rows + n,) uint8, the marked rows and columns of first and of second.
     """
@@ -35,7 +35,7 @@ def add_touched(out, first, second, factor, rows, n, touched, touched_too):
 
 @lean_kernel
 def copy_lines(x, stride, samples, n, out):
-    """out (samples, n) = the n numbers at x of each of the rows, which are `stride` numbers apart."""
+    """Set out (samples, n) to the n numbers at x of each of the rows, which are `stride` numbers apart."""
     for r in range(samples):
         line, to = floats_at(x + 4 * stride * r, n), floats_at(out + 4 * n * r, n)
         for j in range(n):
@@ -44,7 +44,7 @@ def copy_lines(x, stride, samples, n, out):
 
 @lean_kernel
 def add_output(y, samples, n, scale, n_scale, bias, first, out, stride):
-    """out = scale * y for the first block of a row, out + scale * y for the others; then out + bias.
+    """Set out = scale * y for the first block of a row, out + scale * y for the others; then add the bias.
 
     Args:
         y: (samples, n) float32; scale: n_scale = 0 (none), 1 or n numbers; bias: n numbers, or address 0.
@@ -74,7 +74,7 @@ def add_output(y, samples, n, scale, n_scale, bias, first, out, stride):
 
 @lean_kernel
 def error_of_block(g, stride, samples, n, scale, n_scale, d, y, gy):
-    """d = -scale * g, what a block has to learn; and gy = g * y, whose sum is the gradient of its scale.
+    """Set d = -scale * g, the error of a block, and gy = g * y, whose sum is the gradient of its scale.
 
     Args:
         g: (samples, n) float32, rows `stride` numbers apart; scale: as in `add_output`.

@@ -1,8 +1,8 @@
 """The periphery as two passes over the data: `encode` before the product, `decode` after it.
 
-Samples are given by the address of a contiguous float32 matrix (see `kernels.address`), everything that is kept
-between calls as an array. Noise: Philox counter (column // 8, 2 * attempt (+ 1 at the output), row of the call,
-0), under the call's key.
+Samples are given by the address of a contiguous float32 matrix (see `mho.numerics.address`). Everything that is
+kept between calls is given as an array. Noise: Philox counter (column // 8, 2 * attempt (+ 1 at the output), row of
+the call, 0), under the call's key.
 """
 
 import numpy as np
@@ -18,13 +18,13 @@ _ZERO = np.uint32(0)
 
 @part
 def _words(key, stream, event):
-    """`call_words` of a 64-bit key that came as a signed integer."""
+    """Return `call_words` of a 64-bit key that comes as a signed integer."""
     return call_words((np.uint32(key & 0xFFFFFFFF), np.uint32((key >> 32) & 0xFFFFFFFF)), stream, event)
 
 
 @lean_kernel
 def encode(x, sign, out, scale, numbers, key, stream, event, rows, attempt, z, words):
-    """DAC: out = clip(round(sign * x / scale)) + noise, for the samples in `rows`.
+    """Convert inputs (DAC): out = clip(round(sign * x / scale)) + noise, for the samples in `rows`.
 
     Args:
         x: address of (samples, in) float32; sign: 1.0 or -1.0.
@@ -65,7 +65,7 @@ def encode(x, sign, out, scale, numbers, key, stream, event, rows, attempt, z, w
 
 @loop
 def _convert(line, size, numbers, key, row, attempt, z, words):
-    """One sample's outputs through the ADC, in place; returns whether one of them reached the bound."""
+    """Send one sample's outputs through the ADC, in place; return whether one of them reached the bound."""
     bound, step, sigma = numbers[0], numbers[1], numbers[2]
     n = len(line)
     if sigma > 0:
@@ -83,7 +83,7 @@ def _convert(line, size, numbers, key, row, attempt, z, words):
 
 @lean_kernel
 def decode(y, n, scale, numbers, key, stream, event, rows, attempt, over, z, words):
-    """ADC, in place: y = scale * clip(round(y + noise)).
+    """Convert outputs (ADC), in place: y = scale * clip(round(y + noise)).
 
     Args:
         y: address of (len(rows), n) float32; scale: (len(rows),) float32 of `encode`.
@@ -104,7 +104,7 @@ def decode(y, n, scale, numbers, key, stream, event, rows, attempt, over, z, wor
 
 @lean_kernel
 def read(source, stride, y, n, numbers, converted, key, stream, event, z, words):
-    """y (n,) = every `stride`-th number from address `source`, through the ADC if `converted`."""
+    """Set y (n,) to every `stride`-th number from address `source`, through the ADC if `converted`."""
     line = floats_at(y, n)
     column = floats_at(source, (n - 1) * stride + 1)
     for j in range(n):
@@ -115,7 +115,7 @@ def read(source, stride, y, n, numbers, converted, key, stream, event, z, words)
 
 @lean_kernel
 def first_bad(x, samples, n):
-    """Index of the first row with NaN or infinity of the (samples, n) float32 at address x, or -1."""
+    """Return the first row with NaN or infinity of the (samples, n) float32 at address x, or -1."""
     for r in range(samples):
         if not np.isfinite(largest32(floats_at(x + 4 * n * r, n))):
             return r
@@ -124,5 +124,5 @@ def first_bad(x, samples, n):
 
 @lean_kernel
 def bad_factors(x, d, samples, n_in, n_out):
-    """`first_bad` of x and of d: (sample of x or -1, sample of d or -1)."""
+    """Return `first_bad` of x and of d: (sample of x or -1, sample of d or -1)."""
     return first_bad(x, samples, n_in), first_bad(d, samples, n_out)

@@ -1,5 +1,6 @@
-"""Given numbers of pulses for all cells, for some rows or for one column. `kernels/law/build.py` joins this text to
-each law's `step_up` and `step_down` and to the parts of `trains.py`; as it stands it is an ordinary module.
+"""Given numbers of pulses for all cells, for some rows or for one column.
+
+`kernels/law/build.py` joins this module to each law, through the law's `trains.py`. As it stands, cells are ideal.
 
 The pulses of a row are numbered in the order in which they are sent: the cells' k-th pulses together, k = 0, 1,
 ..., first those of the columns with n > 0, then those with n < 0. Noise is made from these numbers as there.
@@ -8,22 +9,47 @@ The pulses of a row are numbered in the order in which they are sent: the cells'
 import numpy as np
 
 from mho.kernels.cpu.finish import finish_row
-from mho.kernels.cpu.ideal import NOISY, shared, step_down, step_up  # build.py: the law's own
 from mho.kernels.cpu.memory import arrays_at, scratch_at
-from mho.kernels.cpu.trains import _LANES, _NONE, _ZERO, C2C, noise_for, pulse_columns, pulse_marked
+from mho.kernels.cpu.trains import (  # rewritten: the law's own
+    C2C,
+    NOISY,
+    noise_for,
+    pulse_columns,
+    pulse_marked,
+    shared,
+    step_down,
+    step_up,
+)
 from mho.numerics.address import array_at, floats_at
 from mho.numerics.compile import lean_kernel, loop, part
 from mho.numerics.math32 import select32
 from mho.numerics.normal import normal_pair
 from mho.numerics.philox import call_words, philox
-from mho.numerics.vector import spread, wide
+from mho.numerics.vector import LANES, spread, wide
 
+MOST = 2.0**24  # pulses of a cell: from here on float32 holds no odd numbers
+_ZERO, _NONE, _LANES = np.uint32(0), np.uint64(0), np.uint64(LANES)
 _NEITHER, _UP, _DOWN = np.uint8(0), np.uint8(1), np.uint8(2)
+
+
+@lean_kernel
+def count_pulses(address, n):
+    """Return the sum of |v| of the n float32 at an address, or -1 if one is not finite, not whole, or too large."""
+    wide()
+    values = floats_at(address, n)
+    total, fine = 0, True
+    for q in range(n):
+        size = abs(values[q])
+        ok = size < np.float32(MOST)
+        number = np.int32(size if ok else np.float32(0.0))
+        fine &= ok & (np.float32(number) == size)
+        total += number
+    return total if fine else -1
 
 
 @part
 def pulse_all(arrays, i, down, at, scal, z):
-    """One pulse on every cell of row i, all up or all down; noise z[at + j]."""
+    """Send one pulse to every cell of row i, all up or all down; noise z[at + j]."""
     cells, planes = arrays.cells, arrays.planes
     n = np.uint64(cells.shape[1])
     if down:
@@ -36,7 +62,7 @@ def pulse_all(arrays, i, down, at, scal, z):
 
 @loop
 def take(counts, n_pulses):
-    """n_pulses = counts, as int32; returns the largest |n| and the sum of all."""
+    """Set n_pulses = counts, as int32; return the largest |n| and the sum of all."""
     wide()
     most, due = np.int32(0), 0
     for j in range(len(n_pulses)):
@@ -49,7 +75,7 @@ def take(counts, n_pulses):
 
 @loop
 def mark(n_pulses, k, marks):
-    """marks[j] = 1 where n > k, 2 where n < -k, else 0, unless all are alike; returns how many are 1, and 2."""
+    """Set marks[j] = 1 where n > k, 2 where n < -k, else 0, unless all are alike; return how many are 1, and 2."""
     wide()
     n = np.uint64(len(n_pulses))
     ups, downs = 0, 0
@@ -65,7 +91,7 @@ def mark(n_pulses, k, marks):
 
 @lean_kernel
 def counted_rows(first, last, arrays, numbers, scratch, marks, list_below, counts, row, low, high, event):
-    """Sends |n| pulses to each cell of rows first <= i < last, up where n > 0 and down where n < 0.
+    """Send |n| pulses to each cell of rows first <= i < last, up where n > 0 and down where n < 0.
 
     Args:
         arrays, numbers, scratch: as in `trains.trains_rows`; marks: zeros, (in rounded up to 16,) uint8.
@@ -122,7 +148,7 @@ def counted_rows(first, last, arrays, numbers, scratch, marks, list_below, count
 
 @lean_kernel
 def counted_column(arrays, numbers, scratch, counts, column, low, high, event):
-    """The same for all rows of one column, counts (out,): the noise of many rows is made together."""
+    """Send the pulses of one column to all rows, counts (out,): the noise of many rows is made together."""
     arrays, scal, scratch = arrays_at(arrays), shared(numbers), scratch_at(scratch)
     wide()
     cells, planes, rows, z, words = arrays.cells, arrays.planes, scratch.columns, scratch.z, scratch.words

@@ -1,4 +1,4 @@
-"""What ends every update of a row: the apparent weight brought up to date, NaN and infinity noticed."""
+"""The end of every update of a row: apparent weights brought up to date, NaN and infinity found."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from mho.numerics.math32 import largest32
 
 @part
 def finish_columns(arrays, i, columns, a, b):
-    """For columns[a:b] of row i; returns whether their weights are finite."""
+    """Bring columns[a:b] of row i up to date; return whether their weights are finite."""
     fine = True
     for q in range(a, b):
         j = columns[q]
@@ -20,7 +20,7 @@ def finish_columns(arrays, i, columns, a, b):
 
 @loop
 def finish_row(arrays, i):
-    """For all columns of row i."""
+    """Bring all columns of row i up to date; return whether their weights are finite."""
     if arrays.reference.shape[0] > 0:
         for j in range(arrays.cells.shape[1]):
             arrays.visible[i, j] = arrays.cells[i, j] - arrays.reference[i, j]
@@ -29,7 +29,7 @@ def finish_row(arrays, i):
 
 @part
 def touch_column(arrays, x):
-    """Marks the column that alone gets the pulses of an update, if x (samples, in) is one unit vector."""
+    """Mark the column that alone gets the pulses of an update, if x (samples, in) is one unit vector."""
     if x.shape[0] != 1:
         return False
     live, only = 0, 0

@@ -9,25 +9,25 @@ from mho.numerics.compile import part
 
 @part
 def shared(numbers):
-    """`scal`, from a float32 array."""
+    """Return `scal`, from a float32 array."""
     return (numbers[0],)
 
 
 @part
 def step_up(w, z, par, i, q, scal):
-    """The weight after one up pulse; z is the pulse's standard normal number; scal = (dw_min,)."""
+    """Return the weight after one up pulse; z is the pulse's standard normal number; scal = (dw_min,)."""
     return w + scal[0]
 
 
 @part
 def step_down(w, z, par, i, q, scal):
-    """The weight after one down pulse."""
+    """Return the weight after one down pulse."""
     return w - scal[0]
 
 
 @part
 def flow(w, n_up, n_down, z, par, i, q, scal):
-    """The weight after n_up and n_down pulses that come evenly mixed; z: one normal number for all of them."""
+    """Return the weight after n_up and n_down pulses, evenly mixed; z: one normal number for all of them."""
     return w + scal[0] * (n_up - n_down)
 
 

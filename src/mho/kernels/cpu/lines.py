@@ -1,4 +1,4 @@
-"""Stochastic bit lines: which slots of a pulse train fire on each row and column, sample by sample.
+"""Stochastic bit lines: the slots of a pulse train that fire on each row and column, sample by sample.
 
 A cell gets one pulse in every slot in which its column's line (from x) and its row's line (from d) both
 fire: where a uniform 32-bit number is below the line's threshold. A line is drawn as words of 32 slots. In a
@@ -37,7 +37,7 @@ _FOUR, _FIVE = np.uint64(4), np.uint64(5)
 
 @part
 def train(x_max, d_max, lr, granularity, bl, update_management, bl_management):
-    """Length of the train and the two factors that turn |x| and |d| into firing probabilities (float64).
+    """Return a train's length and the two factors that turn |x| and |d| into firing probabilities (float64).
 
     k = lr max|x| max|d| / dw_min is the largest expected number of pulses of the sample.
     """
@@ -57,13 +57,13 @@ def train(x_max, d_max, lr, granularity, bl, update_management, bl_management):
 
 @part
 def threshold(probability):
-    """The 32-bit threshold whose words lie below it with this probability, as a uint64 (2^32 for p >= 1)."""
+    """Return the threshold below which 32-bit words lie with this probability, as a uint64 (2^32 for p >= 1)."""
     return np.uint64(min(probability * _FULL, _FULL))
 
 
 @loop
 def _by_slot(words, thresholds, first, last, length, key, sample):
-    """words[0, j] = the slots of a short train in which line j fires, for first <= j < last."""
+    """Set words[0, j] to the slots of a short train in which line j fires, for first <= j < last."""
     wide()
     for k in range(np.uint64(length)):
         slot = np.uint32(k)
@@ -78,7 +78,7 @@ def _by_slot(words, thresholds, first, last, length, key, sample):
 
 @loop
 def _sliced(words, word, thresholds, first, last, slots, key, sample, open_slots, drawn):
-    """words[word, j] = those of 32 slots, of which the train has `slots`, in which line j fires.
+    """Set words[word, j] to those of 32 slots, of which the train has `slots`, in which line j fires.
 
     open_slots[j]: slots whose number is still equal to the threshold, as far as it is drawn.
     """
@@ -110,7 +110,7 @@ def _sliced(words, word, thresholds, first, last, slots, key, sample, open_slots
 
 @part
 def _line_words(words, thresholds, first, last, length, key, sample, open_slots, drawn):
-    """words (ceil(bl / 32), n): the slots in which a line fires, 32 a word; none outside first <= j < last."""
+    """Set words (ceil(bl / 32), n) to the slots in which lines fire, 32 a word; none outside first <= j < last."""
     words[:] = 0
     if length < SLICED_FROM:
         _by_slot(words, thresholds, first, last, length, key, sample)
@@ -122,7 +122,7 @@ def _line_words(words, thresholds, first, last, length, key, sample, open_slots,
 
 @part
 def _ends(thresholds, n):
-    """The first line that can fire, and the last one plus one."""
+    """Return the first line that can fire, and the last one plus one."""
     first, last = np.uint64(0), np.uint64(n)
     while first < last and thresholds[first] == 0:
         first += _ONE
@@ -133,7 +133,7 @@ def _ends(thresholds, n):
 
 @part
 def _list(columns, at, marks, first, last, mark):
-    """columns[at], columns[at + 1], ... = the first <= j < last with marks[j] == mark."""
+    """Set columns[at], columns[at + 1], ... to the first <= j < last with marks[j] == mark."""
     for j in range(first, last):
         columns[at] = j
         at += np.uint64(marks[j] == mark)
@@ -141,7 +141,7 @@ def _list(columns, at, marks, first, last, mark):
 
 @loop
 def _slots(ask, out, s, length, first, last):
-    """Sorts the columns first <= j < last of sample s, outside which none fires, by slot: `marks`, `fired`,
+    """Sort the columns first <= j < last of sample s, outside which none fires, by slot: `marks`, `fired`,
     `columns`; and adds up `row_pulses`."""
     wide()
     n_in, n_out = np.uint64(ask.x.shape[1]), np.uint64(ask.d.shape[1])
@@ -176,7 +176,7 @@ def _slots(ask, out, s, length, first, last):
 
 @lean_kernel
 def slots_of(*call):
-    """Slots of the trains of all samples together; call: see `memory.request_at`."""
+    """Return the number of slots of the trains of all samples together; call: see `memory.request_at`."""
     ask = request_at(call)
     total = 0
     for s in range(ask.x.shape[0]):
@@ -190,11 +190,11 @@ def slots_of(*call):
 
 @lean_kernel
 def bit_lines(before, first, last, lines, drawing, *call):
-    """Draws the lines of the samples first <= s < last of a block.
+    """Draw the lines of the samples first <= s < last of a block.
 
     Args:
         before: samples of the whole update that come before the block.
-        lines: table of the block's `Lines`, filled for these samples; of `marks`, `fired` and `columns` only
+        lines: table of the block's `BitLines`, filled for these samples; of `marks`, `fired` and `columns` only
             the slots of a sample's train, and nothing if `marks` is empty.
         drawing: table of the `Drawing` of this thread.
         call: the block, see `memory.request_at`.

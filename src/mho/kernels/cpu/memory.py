@@ -1,4 +1,4 @@
-"""What update kernels are given: a tile's arrays, the update that is asked for, and room for its bit lines.
+"""The memory of update kernels: a tile's arrays, the update that is asked for, and room for its bit lines.
 
 Python passes each group as a table, an int64 array that holds the address and the shape of each of its arrays
 in turn; compiled code makes the arrays again (`*_at`). A named tuple of arrays would cost 0.4 microseconds an
@@ -28,7 +28,7 @@ class Arrays(NamedTuple):
 
 @part
 def arrays_at(t):
-    """`Arrays` from their table."""
+    """Return `Arrays` from their table."""
     return Arrays(
         array_at(t[0], (t[1], t[2]), _F32),
         array_at(t[3], (t[4], t[5], t[6]), _F32),
@@ -56,7 +56,7 @@ class Request(NamedTuple):
 
 @part
 def request_at(call):
-    """`Request` from what is the same for all updates of a tile, and what is not.
+    """Return a `Request` from the part that all updates of a tile share, and from the rest.
 
     Args: call = (plan, granularity, x, d, samples, lr, event)
         plan: int64 [in, out, bl, update_management, bl_management, low word, high word of the key, list_below].
@@ -77,7 +77,7 @@ def request_at(call):
     )
 
 
-class Lines(NamedTuple):
+class BitLines(NamedTuple):
     """The bit lines of a block of samples. Columns come in two groups: those with x > 0, then those with x < 0.
 
     The last three are empty where the pulses are only to be counted.
@@ -99,8 +99,8 @@ class Lines(NamedTuple):
 
 @part
 def lines_at(t):
-    """`Lines` from their table."""
-    return Lines(
+    """Return `BitLines` from their table."""
+    return BitLines(
         array_at(t[0], (t[1], t[2], t[3]), _U32),
         array_at(t[4], (t[5], t[6], t[7]), _U32),
         array_at(t[8], (t[9], t[10]), _U8),
@@ -112,10 +112,10 @@ def lines_at(t):
     )
 
 
-def new_lines(samples: int, bl: int, n_in: int, n_out: int, by_slot: bool = True) -> Lines:
-    """Room for the bit lines of a block; `by_slot`: also for the columns sorted by slot."""
+def new_lines(samples: int, bl: int, n_in: int, n_out: int, by_slot: bool = True) -> BitLines:
+    """Return room for the bit lines of a block; `by_slot`: also for the columns sorted by slot."""
     words, sorted_samples = (bl + 31) // 32, samples if by_slot else 0
-    return Lines(
+    return BitLines(
         words=np.zeros((samples, words, n_in + 3), _U32),
         row_words=np.zeros((samples, words, n_out + 3), _U32),
         row_down=np.empty((samples, n_out), _U8),
@@ -128,12 +128,12 @@ def new_lines(samples: int, bl: int, n_in: int, n_out: int, by_slot: bool = True
 
 
 def _padded(n: int) -> int:
-    """n rounded up to whole vectors of 16."""
+    """Return n rounded up to whole vectors of 16."""
     return (n + 15) // 16 * 16
 
 
 class Drawing(NamedTuple):
-    """What one thread needs while it draws lines; each has room for max(in, out) + 4."""
+    """The room of one thread that draws lines; each array has room for max(in, out) + 4."""
 
     x_threshold: np.ndarray  # uint64, zero beyond `in`: such lines never fire
     d_threshold: np.ndarray  # uint64, zero beyond `out`
@@ -143,7 +143,7 @@ class Drawing(NamedTuple):
 
 @part
 def drawing_at(t):
-    """`Drawing` from its table."""
+    """Return a `Drawing` from its table."""
     return Drawing(
         array_at(t[0], (t[1],), _U64),
         array_at(t[2], (t[3],), _U64),
@@ -153,16 +153,16 @@ def drawing_at(t):
 
 
 def new_drawing(n_in: int, n_out: int) -> Drawing:
-    """Room for `lines.bit_lines` of one thread."""
+    """Return room for `lines.bit_lines` of one thread."""
     width = max(n_in, n_out) + 4
     return Drawing(*(np.zeros(width, kind) for kind in (_U64, _U64, _U32, _U32)))
 
 
 class Scratch(NamedTuple):
-    """What the rows of one thread need while they are pulsed."""
+    """The room of one thread that sends pulses to rows."""
 
     z: np.ndarray  # float32: noise of the next pulses
-    words: np.ndarray  # uint32: what it is made from
+    words: np.ndarray  # uint32: the words that z is made from
     wide: np.ndarray  # (in rounded up to 16,) float32: noise of one slot, column by column
     par: np.ndarray  # (k, 1, in) float32: parameters of the cells at hand
     new: np.ndarray  # (in,) float32: their weights
@@ -173,7 +173,7 @@ class Scratch(NamedTuple):
 
 @part
 def scratch_at(t):
-    """`Scratch` from its table."""
+    """Return a `Scratch` from its table."""
     return Scratch(
         array_at(t[0], (t[1],), _F32),
         array_at(t[2], (t[3],), _U32),
@@ -190,7 +190,7 @@ NOISE = 2048  # normal numbers made at a time: they stay in the first-level cach
 
 
 def new_scratch(n_in: int, n_planes: int) -> Scratch:
-    """Room for the row kernels of one thread."""
+    """Return room for the row kernels of one thread."""
     room = max(n_in, NOISE) + 16
     return Scratch(
         z=np.zeros(room, _F32),
@@ -205,7 +205,7 @@ def new_scratch(n_in: int, n_planes: int) -> Scratch:
 
 
 def table_of(arrays: NamedTuple) -> np.ndarray:
-    """The table of a group of contiguous arrays, which must outlive it."""
+    """Return the table of a group of contiguous arrays, which must outlive it."""
     entries: list[int] = []
     for array in arrays:
         assert array.flags.c_contiguous

@@ -6,7 +6,7 @@ from mho.numerics.compile import kernel
 
 @kernel
 def add_patches(images, first, top, lines, across, shape, stride, dilation, part, begin, end):
-    """Adds the numbers of patches to the images that they come from: samples begin to end - 1 of a piece.
+    """Add the numbers of patches to the images that they come from: samples begin to end - 1 of a piece.
 
     Args:
         images: (samples, channels, height, width); part: (patches, width of one or more), of the whole piece, whose
@@ -33,7 +33,7 @@ def add_patches(images, first, top, lines, across, shape, stride, dilation, part
 
 @kernel
 def cut_patches(images, first, top, lines, across, shape, stride, dilation, part, begin, end):
-    """The inverse, but for adding up: fills `part`, whose other columns behind the patches it leaves as they are.
+    """Cut patches out of images: fill `part`, except its columns behind the patches.
     The arguments are those of `add_patches`."""
     for r in range(begin, end):
         n = first + r

@@ -1,5 +1,5 @@
-"""Zero-shifting: long runs of single pulses on every cell, in float64. `kernels/law/float64.py` joins this text
-to each law's `step_up` and `step_down`; as it stands, with the ideal cell in float32, it is an ordinary module.
+"""Zero-shifting: long runs of single pulses on every cell, in float64. `kernels/law/build.py` joins this module to
+each law. As it stands, cells are ideal and in float32.
 
 Pulse p of cell (i, j) goes up if p is even, or, at random, where bit p % 32 of word p % 128 // 32 of Philox counter
 (j, i, p // 128, 0) is not set. Its cycle-to-cycle noise is number p % 8 of counter (j, i, p // 8, 0): both are pure
@@ -8,7 +8,7 @@ functions of their keys, so a run may be cut anywhere.
 
 import numpy as np
 
-from mho.kernels.cpu.ideal import NOISY, shared, step_down, step_up  # double.py: the law's own
+from mho.kernels.cpu.ideal import NOISY, shared, step_down, step_up  # rewritten: the law's own
 from mho.numerics.compile import kernel
 from mho.numerics.normal import normal_pair
 from mho.numerics.philox import philox
@@ -19,7 +19,7 @@ _ZERO, _ONE = np.uint32(0), np.uint32(1)
 
 @kernel
 def shift_rows(first, last, w, total, ups, par, numbers, n, done, tail, at_random, still, signs, noise):
-    """Sends pulses number done <= p < done + n to each cell of rows first <= i < last.
+    """Send pulses number done <= p < done + n to each cell of rows first <= i < last.
 
     Args:
         w: (out, in) hidden weights, changed; total: (out, in), gets the sum of w after each pulse p >= tail;

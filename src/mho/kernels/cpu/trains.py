@@ -1,5 +1,5 @@
-"""The pulsed update of a range of rows. `kernels/law/build.py` joins this text to each law's `step_up` and
-`step_down`; as it stands, with the ideal cell, it is an ordinary module.
+"""The pulsed update of a range of rows. `kernels/law/build.py` joins this module to each law. As it stands,
+cells are ideal.
 
 Every pulse sees the weight that the one before it left. The pulses of one update on one row are numbered in
 the order in which they are sent (sample by sample, slot by slot; within a slot the columns with x > 0, then
@@ -12,7 +12,7 @@ import numpy as np
 from numba.cpython.unsafe.numbers import trailing_zeros
 
 from mho.kernels.cpu.finish import finish_columns, finish_row, touch_column
-from mho.kernels.cpu.ideal import CHEAP, NOISY, shared, step_down, step_up  # build.py: the law's own
+from mho.kernels.cpu.ideal import CHEAP, NOISY, SHARE, shared, step_down, step_up  # noqa: F401  rewritten
 from mho.kernels.cpu.lines import X_BITS
 from mho.kernels.cpu.memory import NOISE, arrays_at, lines_at, request_at, scratch_at
 from mho.numerics.compile import lean_kernel, part
@@ -31,7 +31,7 @@ _LANES = np.uint64(LANES)
 
 @part
 def pulse_columns(arrays, i, columns, a, b, down, at, scal, scratch):
-    """One pulse on each of the cells columns[a:b] of row i, all up or all down; noise z[at], z[at + 1], ...
+    """Send one pulse to each of the cells columns[a:b] of row i, all up or all down; noise z[at], z[at + 1], ...
 
     All positions are uint64: Numba then spares the test for negative indices. A cheap law is applied cell by
     cell; one with exponentials is worth gathering the cells first, so that it vectorises. Both give the same
@@ -66,7 +66,7 @@ def pulse_columns(arrays, i, columns, a, b, down, at, scal, scratch):
 
 @part
 def pulse_marked(cells, planes, i, marks, mark, down, z, scal):
-    """The same for the cells of row i with marks[j] == mark, noise z[j]: all cells are computed, those kept."""
+    """Send one pulse to the cells of row i with marks[j] == mark, noise z[j]: all are computed, those kept."""
     n = np.uint64(cells.shape[1])
     if down:
         for j in range(n):
@@ -80,7 +80,7 @@ def pulse_marked(cells, planes, i, marks, mark, down, z, scal):
 
 @part
 def spread_noise(scratch, at, lines, s, k, mark):
-    """scratch.wide[j] = the noise, from scratch.z[at] on, of the columns with this mark in slot k of sample s."""
+    """Set scratch.wide[j] to the noise, from scratch.z[at] on, of the marked columns in slot k of sample s."""
     width = np.uint64(lines.marks.shape[2])
     start = (s * np.uint64(lines.marks.shape[1]) + k) * width
     for j in range(_NONE, width, _LANES):
@@ -89,7 +89,7 @@ def spread_noise(scratch, at, lines, s, k, mark):
 
 @part
 def count_columns(arrays, i, columns, a, b, down):
-    """Adds the pulses to the counters of the cells, where there are any."""
+    """Add the pulses to the counters of the cells, where there are any."""
     if arrays.counts.shape[0] > 0:
         for q in range(a, b):
             arrays.counts[down, i, columns[q]] += 1
@@ -97,7 +97,7 @@ def count_columns(arrays, i, columns, a, b, down):
 
 @part
 def count_marked(arrays, i, marks, mark, down):
-    """The same for marked columns."""
+    """Add the pulses of marked columns to the counters of the cells, where there are any."""
     if arrays.counts.shape[0] > 0:
         for j in range(np.uint64(arrays.cells.shape[1])):
             arrays.counts[down, i, j] += marks[j] == mark
@@ -105,7 +105,7 @@ def count_marked(arrays, i, marks, mark, down):
 
 @part
 def noise_for(p, n, limit, start, end, scratch, i, key):
-    """Makes sure that scratch.z holds the noise of pulses p to p + n; returns the range that it holds.
+    """Make sure that scratch.z holds the noise of pulses p to p + n; return the range that it holds.
 
     limit: number of the row's last pulse plus one, beyond which nothing is made.
     """
@@ -120,11 +120,11 @@ def noise_for(p, n, limit, start, end, scratch, i, key):
 
 @lean_kernel
 def trains_rows(first, last, arrays, numbers, lines, sent, scratch, *call):
-    """Applies the pulses of a block of samples to rows first <= i < last.
+    """Apply the pulses of a block of samples to rows first <= i < last.
 
     Args:
         arrays: table of `Arrays`, changed in place; numbers: those that all cells share, float32.
-        lines: table of the block's `Lines`; scratch: table of the `Scratch` of this thread.
+        lines: table of the block's `BitLines`; scratch: table of the `Scratch` of this thread.
         sent: (out,) int64, pulses that each row got from earlier blocks of this update; brought up to date.
         call: the block, see `memory.request_at`.
     Returns: (up pulses, down pulses, a row with a weight that is not finite or -1).
@@ -198,7 +198,7 @@ def trains_rows(first, last, arrays, numbers, lines, sent, scratch, *call):
 
 @lean_kernel
 def rounded_rows(first, last, arrays, numbers, scratch, *call):
-    """Stochastic rounding instead of trains: each cell gets |lr x d| / dw_min pulses, rounded up or down at
+    """Round stochastically instead of sending trains: each cell gets |lr x d| / dw_min pulses, up or down at
     random so that the mean is right, bl at most; the cells' k-th pulses are sent together, k = 0, 1, ...
 
     Rounding uses Philox counter (column // 4, row, sample, 0) of stream X_BITS; noise is numbered as above,

@@ -8,11 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from mho.device.device import Cells, Device
-from mho.device.pulses import Pulses
 from mho.kernels.cpu.lines import bit_lines, slots_of
 from mho.kernels.cpu.memory import Arrays, new_drawing, new_lines, new_scratch, table_of
-from mho.kernels.law.build import Layout, kernels_for
+from mho.kernels.law.build import kernels_of
+from mho.kernels.law.plan import KernelPlan, PulseTrain, Sent
 from mho.numerics.rng import split
 from mho.numerics.threads import over_rows
 from mho.numerics.vector import can_spread
@@ -23,16 +22,6 @@ _WORTH_PULSES = 30_000
 _WORTH_COUNTS = 500_000
 _MOST_ROOMS = 256  # kept by a thread
 _local = threading.local()
-
-
-class Sent(NamedTuple):
-    """What one update did; `bad` is a row that now holds a weight that is not finite, or -1."""
-
-    up: int
-    down: int
-    bad: int
-    clipped: int
-    lines: int
 
 
 class _Room(NamedTuple):
@@ -57,22 +46,22 @@ class _Call(NamedTuple):
 class CpuKernels:
     """The compiled update of one tile: its law's module, its memory, and its key."""
 
-    def __init__(self, device: Device, cells: Cells, arrays: Arrays, key: int) -> None:
-        self.device, self.layout, self.key = device, Layout(device, cells), key
-        self.module = kernels_for(device, self.layout)
+    def __init__(self, plan: KernelPlan, arrays: Arrays, key: int) -> None:
+        self.plan, self.key = plan, key
+        self.module = kernels_of(plan)
         self.flow: ModuleType | None = None
         self.counting: ModuleType | None = None
         self.arrays, self.table = arrays, table_of(arrays)
-        self.scal = self.layout.scal(device)
+        self.scal = plan.scal
         self.numbers = np.array(self.scal, np.float32)
-        self.granularity = float(device.dw_min)
+        self.granularity = float(plan.dw_min)
         self.n_out, self.n_in = arrays.cells.shape
-        self._planned: tuple[Pulses, np.ndarray] | None = None
+        self._planned: tuple[PulseTrain, np.ndarray] | None = None
         self._key = split(key)
         self._below = 0
 
-    def update(self, x: torch.Tensor, d: torch.Tensor, lr: float, pulses: Pulses, event: int) -> Sent:
-        """Adds lr d x^T to the cells by pulses; x (samples, in), d (samples, out) float32, contiguous, finite."""
+    def update(self, x: torch.Tensor, d: torch.Tensor, lr: float, pulses: PulseTrain, event: int) -> Sent:
+        """Add lr d x^T to the cells by pulses; x (samples, in), d (samples, out) float32, contiguous, finite."""
         if self._planned is None or self._planned[0] is not pulses:
             self._planned = pulses, self._plan(pulses)
         samples = x.numel() // self.n_in
@@ -83,19 +72,19 @@ class CpuKernels:
             return self._aggregated(call, pulses.bl, pulses.aggregate)
         return self._trains(call, pulses.bl, pulses.bl_management)
 
-    def _plan(self, pulses: Pulses) -> np.ndarray:
+    def _plan(self, pulses: PulseTrain) -> np.ndarray:
         managed = int(pulses.update_management), int(pulses.bl_management)
         row = self.n_in, self.n_out, pulses.bl, *managed, *split(self.key), self._list_below(self.n_in)
         return np.array(row, np.int64)
 
     def _list_below(self, n_in: int) -> int:
-        """How many columns must fire in a slot before it is quicker to go over all of them."""
+        """Return how many columns must fire in a slot before it is quicker to go over all of them."""
         if self.module.NOISY and not can_spread():
             return n_in + 1
         return max(8, int(n_in * self.module.SHARE * (1 if can_spread() else 2)))
 
     def _trains(self, call: _Call, bl: int, bl_management: bool) -> Sent:
-        """Sends every pulse, and each sees the weight that the one before it left."""
+        """Send every pulse; each sees the weight that the one before it left."""
         trains_rows, sent = self.module.trains_rows, np.zeros(self.n_out, np.int64)
 
         def send(lines: np.ndarray, part: _Call, work: int) -> tuple[int, int, int]:
@@ -121,8 +110,8 @@ class CpuKernels:
         return Sent(*done, clipped, n_lines)
 
     def _aggregated(self, call: _Call, bl: int, together: int) -> Sent:
-        """Counts the pulses of some samples at a time, then lets every cell follow its law's flow."""
-        self.flow = self.flow or kernels_for(self.device, self.layout, "flow.py")
+        """Count the pulses of some samples at a time, then let every cell follow its law's flow."""
+        self.flow = self.flow or kernels_of(self.plan, "aggregated")
         flow_rows, sent = self.flow.flow_rows, np.zeros(self.n_out, np.int64)
 
         def send(lines: np.ndarray, part: _Call, work: int) -> tuple[int, int, int]:
@@ -145,10 +134,10 @@ class CpuKernels:
         return Sent(sum(up), sum(down), max(bad), sum(clipped), work)
 
     def send_counted(self, n: torch.Tensor, row: int, column: int, total: int, event: int) -> Sent:
-        """Sends |n| pulses, `total` in all, down where n < 0, to the rectangle of cells that begins at
+        """Send |n| pulses, `total` in all, down where n < 0, to the rectangle of cells that begins at
         (row, column); n (rows, columns) float32, contiguous, whole numbers."""
         if self.counting is None:
-            self.counting = kernels_for(self.device, self.layout, "counted.py")
+            self.counting = kernels_of(self.plan, "counted")
             self._below = self._list_below(self.n_in)
         name, tables = (*self._key, event), (self.table, self.numbers)
         if n.shape[1] < self.n_in:
@@ -168,7 +157,7 @@ class CpuKernels:
         return Sent(sum(up), sum(down), max(bad), 0, 0)
 
     def _blocks(self, call: _Call, bl: int, send: Callable, together: int = 0) -> Sent:
-        """Many bit lines: drawn by all threads, block by block so that they stay in the cache, then sent."""
+        """Draw many bit lines on all threads, block by block so that they stay in the cache, and send them."""
         up = down = clipped = n_lines = 0
         bad, step = -1, max(together, 1)
         worth_it = call.samples * bl * (self.n_in + self.n_out) > _WORTH_DRAWS
@@ -210,7 +199,7 @@ class CpuKernels:
 
 
 def _kept(make: Callable[..., Any], *shape: int) -> _Room:
-    """make(*shape) and its table, kept by the calling thread: nothing is allocated in a warm step."""
+    """Return make(*shape) and its table, kept by the calling thread: nothing is allocated in a warm step."""
     kept: dict[Any, _Room] = _local.__dict__
     if (make, shape) not in kept:
         if len(kept) > _MOST_ROOMS:
@@ -221,5 +210,5 @@ def _kept(make: Callable[..., Any], *shape: int) -> _Room:
 
 
 def _new_marks(n_in: int) -> tuple[np.ndarray]:
-    """Marks for the columns of one row, in whole vectors of 16."""
+    """Return marks for the columns of one row, in whole vectors of 16."""
     return (np.zeros((n_in + 15) // 16 * 16, np.uint8),)

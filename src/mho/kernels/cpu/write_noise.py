@@ -12,7 +12,7 @@ _ZERO, _NOTHING = np.uint32(0), np.float32(0)
 
 @kernel
 def rewrite_changed(cells, before, top, left, noise, reference, offset, visible, sigma, k0, k1):
-    """For every cell (out, in) that differs from `before`: noise = sigma xi, offset = reference - noise and
+    """Set, for every cell (out, in) that differs from `before`, noise = sigma xi, offset = reference - noise and
     visible = cells - offset. An empty reference is one of zeros. The number of column j comes from counter
     (j // 8, row, 0, 0), as in `normal_plane`. `before` is the part of the cells that may have changed, whose first
     cell is (top, left).
@@ -57,7 +57,7 @@ def _compare(changed, cells, before):
 
 @loop
 def _draw(words, groups, n, k0, k1, row):
-    """Four words for each of the first n groups of eight columns."""
+    """Draw four words for each of the first n groups of eight columns."""
     wide()
     for q in range(n):
         a, b, c, d = philox(k0, k1, groups[q], row, _ZERO, _ZERO)
@@ -69,7 +69,7 @@ def _draw(words, groups, n, k0, k1, row):
 
 @loop
 def _normals(xi, word, odd, n):
-    """xi[m] = the first or the second (where odd) of word m's two normal numbers, for m < n."""
+    """Set xi[m] to the first or the second (where odd) of word m's two normal numbers, for m < n."""
     wide()
     for m in range(n):
         first, second = normal_pair(word[m])

@@ -7,7 +7,7 @@ only some, which then lie one behind the other in `out`, `y`, `scale` and `over`
 import triton
 import triton.language as tl
 
-from mho.kernels.gpu.philox import normal_of
+from mho.kernels.gpu.normal import normal_of
 from mho.kernels.gpu.primitives import div32, rint32
 
 NOT_FINITE, OVER = (tl.constexpr(n) for n in range(2))  # places in a product's status
@@ -15,7 +15,7 @@ NOT_FINITE, OVER = (tl.constexpr(n) for n in range(2))  # places in a product's 
 
 @triton.jit
 def _clip(v, bound):
-    """v, at least -bound and at most bound."""
+    """Return v, at least -bound and at most bound."""
     v = tl.where(v < -bound, -bound, v)
     return tl.where(v > bound, bound, v)
 
@@ -34,7 +34,7 @@ def _find_bad(values, found, n, BLOCK: tl.constexpr):
 
 @triton.jit
 def find_bad(x, d, found, n_in, n_out, BLOCK: tl.constexpr):
-    """One program a sample and side: lowers found[0] (int64) to the sample if its x (in,) holds NaN or infinity,
+    """Lower found[0] (int64) to a sample whose x (in,) holds NaN or infinity, one program a sample and side, and
     found[1] if its d (out,) does."""
     if tl.program_id(1) == 0:
         _find_bad(x, found, n_in, BLOCK)
@@ -45,7 +45,7 @@ def find_bad(x, d, found, n_in, n_out, BLOCK: tl.constexpr):
 @triton.jit(do_not_specialize=["low", "high", "draw"])
 def encode(x, sign, out, scale, numbers, which, status, low, high, draw, factor, n, ALL: tl.constexpr,
            QUANTISE: tl.constexpr, NOISY: tl.constexpr, ABS_MAX: tl.constexpr, BLOCK: tl.constexpr):  # fmt: skip
-    """DAC: out = clip(round(sign * x / scale)) + noise.
+    """Convert inputs (DAC): out = clip(round(sign * x / scale)) + noise.
 
     Args:
         x: (samples, n) float32; sign: 1.0 or -1.0; out: (programs, n) float32; scale: (programs,) float32.
@@ -87,7 +87,7 @@ def encode(x, sign, out, scale, numbers, which, status, low, high, draw, factor,
 @triton.jit(do_not_specialize=["low", "high", "draw"])
 def decode(y, scale, numbers, which, over, status, low, high, draw, n, ALL: tl.constexpr,
            QUANTISE: tl.constexpr, NOISY: tl.constexpr, BLOCK: tl.constexpr):  # fmt: skip
-    """ADC, in place: y = scale * clip(round(y + noise)), y (programs, n) float32.
+    """Convert outputs (ADC), in place: y = scale * clip(round(y + noise)), y (programs, n) float32.
 
     over (programs,) int32 becomes 1 where an output reached the bound, else 0; status counts these samples at
     OVER; draw: 2 * attempt + 1; the rest as in `encode`.

@@ -3,13 +3,14 @@
 import triton
 import triton.language as tl
 
-from mho.kernels.gpu.lines import DOWN, SLOTS, UP, ones
+from mho.kernels.gpu.launch import DOWN, UP
+from mho.kernels.gpu.lines import SLOTS, ones
 
 
 @triton.jit
 def count(x, d, length, x_words, d_words, sent, most, totals, samples, together, n_in, n_out, bl,
           REVERSED: tl.constexpr, BLOCK: tl.constexpr):  # fmt: skip
-    """One program a row, block of columns and group of `together` samples: their pulses on each cell.
+    """Count the pulses on each cell: one program a row, block of columns and group of `together` samples.
 
     sent (groups, 2, out, in) int32 becomes the numbers of up and down pulses; most (groups, out) int32, which
     is zero before, the largest number of a cell's pulses in each row.

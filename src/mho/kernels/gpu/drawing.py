@@ -4,16 +4,16 @@ from collections.abc import Iterator
 
 import torch
 
-from mho.device.pulses import Pulses
+from mho.kernels.gpu.launch import EXACT, block_for, key_words
 from mho.kernels.gpu.lines import columns, measure, words
-from mho.kernels.gpu.primitives import EXACT
-from mho.numerics.rng import Stream, call_key, split
+from mho.kernels.law.plan import PulseTrain
+from mho.numerics.rng import Stream
 
 WIDTH = 128  # lines of one program: one a thread, so that many programs hide each other's waits
 _WIDEST = 1024  # lines that a program which goes over all of them takes at a time
 
 
-class Lines:
+class LinesOnGpu:
     """Room for the lines of some samples: `length`, `x_words`, `d_words`, and for columns in the order of their
     pulses `order` and `fired`; see `mho.kernels.gpu.lines` for their shapes."""
 
@@ -31,8 +31,8 @@ class Lines:
             self.order, self.fired = room(samples, bl, n_in, dtype=short), room(samples, bl, 2)
         self.ordered = ordered
 
-    def draw(self, x, d, first: int, numbers, key: int, event: int, pulses: Pulses, totals) -> None:
-        """Draws the lines of samples x (samples, in), d (samples, out), the first being number `first` of its
+    def draw(self, x, d, first: int, numbers, key: int, event: int, pulses: PulseTrain, totals) -> None:
+        """Draw the lines of samples x (samples, in), d (samples, out), the first being number `first` of its
         update; numbers: (|lr|, dw_min) float64."""
         samples, n_in = x.shape
         n_out, bl = d.shape[1], pulses.bl
@@ -55,17 +55,6 @@ class Lines:
 
 
 def blocks(x: torch.Tensor, d: torch.Tensor, most: int) -> Iterator[tuple[int, torch.Tensor, torch.Tensor]]:
-    """(number of the first sample, x, d) of blocks of at most `most` samples."""
+    """Yield (number of the first sample, x, d) of blocks of at most `most` samples."""
     for first in range(0, len(x), most):
         yield first, x[first : first + most], d[first : first + most]
-
-
-def key_words(key: int, stream: Stream, event: int) -> tuple[int, int]:
-    """The key of one use of randomness as two int32, which is how a kernel takes it."""
-    low, high = (word - (word >> 31 << 32) for word in split(call_key(key, stream, event)))
-    return low, high
-
-
-def block_for(n: int, most: int) -> int:
-    """The smallest power of two that holds n, from 16 to `most`."""
-    return min(max(16, 1 << (n - 1).bit_length()), most)

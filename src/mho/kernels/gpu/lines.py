@@ -9,10 +9,9 @@ import triton
 import triton.language as tl
 
 from mho.kernels.cpu.lines import SLICED_FROM
+from mho.kernels.gpu.launch import CLIPPED, LINES
 from mho.kernels.gpu.philox import word_of
 
-# Places in an update's totals; at BAD is the number of a row, counted from 1, whose law ran away, or 0.
-UP, DOWN, BAD, CLIPPED, LINES = (tl.constexpr(n) for n in range(5))
 FULL = tl.constexpr(4294967296.0)  # a threshold that every 32-bit word is below
 SLOTS = tl.constexpr(32)  # slots in one word of a line's bits
 SLICED = tl.constexpr(SLICED_FROM)
@@ -20,7 +19,7 @@ SLICED = tl.constexpr(SLICED_FROM)
 
 @triton.jit
 def ones(word):
-    """How many of a word's 32 bits are set, as int32: sums over 2, 4, 8 bits, then over all bytes."""
+    """Return how many of a word's 32 bits are set, as int32: sums over 2, 4, 8 bits, then over all bytes."""
     n = word.to(tl.uint32, bitcast=True)
     n = n - ((n >> 1) & 0x55555555)
     n = (n & 0x33333333) + ((n >> 2) & 0x33333333)
@@ -30,7 +29,7 @@ def ones(word):
 
 @triton.jit
 def _largest(values, n, BLOCK: tl.constexpr):
-    """max |v| of n float32 numbers, as float64."""
+    """Return max |v| of n float32 numbers, as float64."""
     top = tl.full((), 0.0, tl.float32)
     for first in range(0, n, BLOCK):
         at = first + tl.arange(0, BLOCK)
@@ -40,7 +39,7 @@ def _largest(values, n, BLOCK: tl.constexpr):
 
 @triton.jit
 def _count(values, n, factor, totals, BLOCK: tl.constexpr):
-    """Adds to the totals how many lines have p > 1 (they are clipped), and how many p > 0."""
+    """Add to the totals how many lines have p > 1 (they are clipped), and how many p > 0."""
     clipped = tl.full((), 0, tl.int64)
     lines = tl.full((), 0, tl.int64)
     for first in range(0, n, BLOCK):
@@ -55,7 +54,7 @@ def _count(values, n, factor, totals, BLOCK: tl.constexpr):
 @triton.jit
 def measure(x, d, numbers, length, factors, totals, n_in, n_out, bl, MANAGED: tl.constexpr,
             BL_MANAGED: tl.constexpr, BLOCK: tl.constexpr):  # fmt: skip
-    """One program a sample: its train, as `mho.kernels.cpu.lines.train`.
+    """Find the train of a sample, one program each, as `mho.kernels.cpu.lines.train`.
 
     numbers: (|lr|, dw_min) float64. Writes length (samples,) int32 and factors (samples, 2) float64, which
     turn |x| and |d| into probabilities; adds to the totals.
@@ -87,7 +86,7 @@ def measure(x, d, numbers, length, factors, totals, n_in, n_out, bl, MANAGED: tl
 
 @triton.jit
 def _by_slot(threshold, line, slots, sample, low, high):
-    """The slots of a short train in which lines fire, each slot having a number of its own."""
+    """Return the slots of a short train in which lines fire, each slot having a number of its own."""
     found = (threshold * 0).to(tl.int32)
     for slot in range(slots):
         fires = word_of(low, high, line, slot, sample, 0).to(tl.int64) < threshold
@@ -97,7 +96,7 @@ def _by_slot(threshold, line, slots, sample, low, high):
 
 @triton.jit
 def _sliced(threshold, line, word, slots, sample, low, high):
-    """Those of 32 slots, of which the train has `slots`, in which lines fire: the slots' numbers are drawn
+    """Return those of 32 slots, of which the train has `slots`, in which lines fire: the slots' numbers are drawn
     together, most significant bits first, until all are told from the threshold."""
     mask = ((threshold * 0 + 1) << slots) - 1
     everything = mask.to(tl.int32)
@@ -134,8 +133,8 @@ def _words(values, length, factors, low, high, first_sample, bits, n, bl, BLOCK:
 @triton.jit(do_not_specialize=["x_low", "x_high", "d_low", "d_high", "first_sample"])
 def words(x, d, length, factors, x_low, x_high, d_low, d_high, first_sample, x_words, d_words, n_in, n_out, bl,
           BLOCK: tl.constexpr):  # fmt: skip
-    """One program a sample, block of lines and side: bits (samples, ceil(bl / 32), n) int32 of x, or of d, bit
-    k % 32 of word k // 32 being set where the line fires in slot k."""
+    """Draw lines, one program a sample, block of lines and side: bits (samples, ceil(bl / 32), n) int32 of x or d,
+    bit k % 32 of word k // 32 being set where the line fires in slot k."""
     if tl.program_id(2) == 0:
         _words(x, length, factors, x_low, x_high, first_sample, x_words, n_in, bl, BLOCK)
     else:
@@ -144,7 +143,7 @@ def words(x, d, length, factors, x_low, x_high, d_low, d_high, first_sample, x_w
 
 @triton.jit
 def columns(x, length, bits, order, fired, n_in, bl, BLOCK: tl.constexpr):
-    """One program a sample and slot: in which order its columns, whose `bits` are given, get their pulses.
+    """Order the pulses of the columns, whose `bits` are given, one program a sample and slot.
 
     order (samples, bl, in) integers: 0, or r + 1 for the r-th firing column with x > 0, or -(r + 1) for the r-th
     with x < 0; fired (samples, bl, 2) int32: how many of each. Slots beyond the train's length only get 0, 0.

@@ -6,17 +6,16 @@ not fire. Here rows get the numbers that they will use, one behind the other, an
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
 import triton
 import triton.language as tl
 
-from mho.kernels.gpu.drawing import Lines, block_for
+from mho.kernels.gpu.launch import EXACT, block_for
 from mho.kernels.gpu.lines import SLOTS
-from mho.kernels.gpu.philox import eight_normals
-from mho.kernels.gpu.primitives import EXACT
+from mho.kernels.gpu.normal import eight_normals
 
 _ROOM = 1 << 28  # numbers of a strip (1 GiB); two strips may be held at a time
 _ROWS, _CALLS = 128, 128  # rows, and calls of Philox, of one program
@@ -32,10 +31,18 @@ class Strip(NamedTuple):
     starts: torch.Tensor  # (out + 1,) int64
 
 
+class DrawnLines(Protocol):
+    """The lines of some samples; see `mho.kernels.gpu.lines` for their shapes."""
+
+    length: torch.Tensor
+    d_words: torch.Tensor
+    fired: torch.Tensor
+
+
 def noise_of(
-    lines: Lines, samples: int, bl: int, before: torch.Tensor, key: tuple[int, int]
+    lines: DrawnLines, samples: int, bl: int, before: torch.Tensor, key: tuple[int, int]
 ) -> Iterator[Strip]:
-    """The noise of all pulses of these samples, some rows at a time; the host waits once, for their numbers.
+    """Yield the noise of all pulses of these samples, some rows at a time; the host waits once, for their numbers.
 
     Args:
         before: (out,) int64, pulses that each row got in this update before them.
@@ -64,7 +71,7 @@ def noise_of(
 
 @triton.jit
 def count_rows(length, row_words, fired, sent, n_out, bl, BLOCK: tl.constexpr):
-    """One program a sample and block of rows: adds the pulses of each row to sent (out,) int64."""
+    """Add the pulses of each row to sent (out,) int64: one program a sample and block of rows."""
     s = tl.program_id(0).to(tl.int64)
     i = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     slots, words = tl.load(length + s), (bl + SLOTS - 1) // SLOTS
@@ -81,8 +88,8 @@ def count_rows(length, row_words, fired, sent, n_out, bl, BLOCK: tl.constexpr):
 
 @triton.jit
 def place_rows(sent, before, starts, n_out, BLOCK: tl.constexpr):
-    """starts (out + 1,) int64: where each row's numbers begin, all that a call of Philox gives being kept together;
-    at the end, how many there are."""
+    """Set starts (out + 1,) int64 to where each row's numbers begin, all that a call of Philox gives being kept
+    together; at the end, how many there are."""
     place = tl.full((), 0, tl.int64)
     for first in range(0, n_out, BLOCK):
         i = first + tl.arange(0, BLOCK)
@@ -95,7 +102,7 @@ def place_rows(sent, before, starts, n_out, BLOCK: tl.constexpr):
 
 @triton.jit(do_not_specialize=["low", "high", "first_row"])
 def draw(noise, starts, before, low, high, first_row, BLOCK: tl.constexpr):
-    """One program a row, from first_row on, and block of calls: the row's numbers."""
+    """Draw the numbers of a row: one program a row, from first_row on, and block of calls."""
     i = tl.program_id(0).to(tl.int64) + first_row
     start = tl.load(starts + i)
     n = tl.load(starts + i + 1) - start

@@ -1,6 +1,6 @@
 """The few operations that Numba and Triton spell differently; everything above them is one text for both.
 
-Every one is rounded once, to nearest, as on the CPU. Kernels must be launched with `EXACT`, which keeps the
+Every one is rounded once, to nearest, as on the CPU. Kernels must be launched with `launch.EXACT`, which keeps the
 compiler from joining a multiplication and an addition into one rounding.
 """
 
@@ -17,90 +17,88 @@ if tuple(map(int, triton.__version__.split(".")[:2])) < (3, 6):
         "install a newer torch",
     )
 
-EXACT = {"enable_fp_fusion": False}
-
 
 @triton.jit
 def f32(value):
-    """A number as float32."""
+    """Return a number as float32."""
     return tl.full((), value, tl.float32)
 
 
 @triton.jit
 def i32(value):
-    """A number as int32."""
+    """Return a number as int32."""
     return tl.full((), value, tl.int32)
 
 
 @triton.jit
 def u32(value):
-    """A number as uint32."""
+    """Return a number as uint32."""
     return tl.full((), value, tl.uint32)
 
 
 @triton.jit
 def to_f32(x):
-    """Integers as float32."""
+    """Return integers as float32."""
     return tl.cast(x, tl.float32)
 
 
 @triton.jit
 def to_i32(x):
-    """Integers as int32: the same 32 bits."""
+    """Return integers as int32: the same 32 bits."""
     return tl.cast(x, tl.int32)
 
 
 @triton.jit
 def float_to_bits(x):
-    """The 32 bits of a float32 as an int32."""
+    """Return the 32 bits of a float32 as an int32."""
     return tl.cast(x, tl.int32, bitcast=True)
 
 
 @triton.jit
 def bits_to_float(n):
-    """The float32 that has the bits of an int32."""
+    """Return the float32 that has the bits of an int32."""
     return tl.cast(n, tl.float32, bitcast=True)
 
 
 @triton.jit
 def select32(condition, yes, no):
-    """`yes` where `condition` holds, else `no`."""
+    """Return `yes` where `condition` holds, else `no`."""
     return tl.where(condition, yes, no)
 
 
 @triton.jit
 def fma32(a, b, c):
-    """a * b + c, rounded once."""
+    """Return a * b + c, rounded once."""
     return tl.fma(a, b, c)
 
 
 @triton.jit
 def div32(a, b):
-    """a / b, rounded to nearest: Triton's own `/` is not."""
+    """Return a / b, rounded to nearest: Triton's own `/` is not."""
     return tl.div_rn(a, b)
 
 
 @triton.jit
 def sqrt32(x):
-    """Square root, correctly rounded."""
+    """Return the square root, correctly rounded."""
     return tl.sqrt_rn(x)
 
 
 @triton.jit
 def neg32(x):
-    """-x, with the sign of zero: Triton's own is 0 - x."""
+    """Return -x, with the sign of zero: Triton's own is 0 - x."""
     return bits_to_float(float_to_bits(x) ^ -2147483648)
 
 
 @triton.jit
 def abs32(x):
-    """|x|, exact."""
+    """Return |x|, exact."""
     return tl.abs(x)
 
 
 @triton.jit
 def rint32(x):
-    """x rounded to an integer, halves to even; x = 0 keeps its sign."""
+    """Return x rounded to an integer, halves to even; x = 0 keeps its sign."""
     size = tl.abs(x)
     whole = tl.where(size < 8388608.0, (size + 8388608.0) - 8388608.0, size)
     return bits_to_float(float_to_bits(whole) | (float_to_bits(x) & -2147483648))

@@ -1,23 +1,40 @@
 """The analog product on the GPU: converters as Triton kernels, torch's matrix product between them."""
 
 import functools
+from collections.abc import Hashable
+from typing import Protocol
 
+import numpy as np
 import torch
 
-from mho.device.io import IO
 from mho.kernels.gpu.converters import decode, encode, find_bad
-from mho.kernels.gpu.drawing import block_for, key_words
-from mho.kernels.gpu.primitives import EXACT
+from mho.kernels.gpu.launch import EXACT, block_for, key_words
 from mho.numerics.rng import Use
 
 _NONE = 1 << 62
 _WIDEST = 1024  # lines of one sample that a program holds at a time
 
 
+class Converters(Hashable, Protocol):
+    """The converters of an array, as far as a product depends on them; see `mho.IO`."""
+
+    inp_res: float
+    out_res: float
+    sigma_inp: float
+    sigma_out: float
+    noise_management: str
+    perfect: bool
+
+    @property
+    def retries(self) -> int: ...
+    @property
+    def numbers(self) -> tuple[np.ndarray, np.ndarray]: ...
+
+
 def multiply(
-    matrix: torch.Tensor, x: torch.Tensor, io: IO, use: Use, sign: float = 1.0
+    matrix: torch.Tensor, x: torch.Tensor, io: Converters, use: Use, sign: float = 1.0
 ) -> torch.Tensor | None:
-    """y = sign * x matrix as the hardware gives it; see `mho.tile.readout.multiply`.
+    """Return y = sign * x matrix as the hardware gives it; see `mho.tile.readout.multiply`.
 
     The noise is the CPU's; the product is torch's, whose order of additions differs from the CPU's. The host
     waits once, and once more for each repetition by bound management.
@@ -41,8 +58,8 @@ def multiply(
     return y
 
 
-def read_line(w: torch.Tensor, dim: int, where: int, io: IO, use: Use) -> torch.Tensor:
-    """Row (dim 0) or column (dim 1) number `where` of w, through the output converters alone."""
+def read_line(w: torch.Tensor, dim: int, where: int, io: Converters, use: Use) -> torch.Tensor:
+    """Return row (dim 0) or column (dim 1) number `where` of w, through the output converters alone."""
     y = w.select(dim, where).clone(memory_format=torch.contiguous_format)
     if not io.perfect:
         over, status = _int32(y, 1), _status(y)
@@ -52,8 +69,8 @@ def read_line(w: torch.Tensor, dim: int, where: int, io: IO, use: Use) -> torch.
 
 
 def bad_factors(x: torch.Tensor, d: torch.Tensor) -> list[int]:
-    """The first samples in which x (samples, in) and d (samples, out), contiguous float32, hold NaN or infinity; -1
-    for none. The host waits once."""
+    """Return the first samples in which x (samples, in) and d (samples, out), contiguous float32, hold NaN or
+    infinity; -1 for none. The host waits once."""
     found = torch.full((2,), _NONE, dtype=torch.int64, device=x.device)
     if len(x):
         width = max(x.shape[1], d.shape[1])
@@ -67,12 +84,12 @@ def bad_factors(x: torch.Tensor, d: torch.Tensor) -> list[int]:
 class _Product:
     """One product and its repetitions."""
 
-    def __init__(self, matrix: torch.Tensor, x: torch.Tensor, io: IO, use: Use, sign: float) -> None:
+    def __init__(self, matrix: torch.Tensor, x: torch.Tensor, io: Converters, use: Use, sign: float) -> None:
         self.matrix, self.x, self.io, self.sign = matrix, x, io, sign
         self.words = _words(use)
 
     def attempt(self, attempt: int, rows: torch.Tensor | None) -> torch.Tensor:
-        """The outputs (len(rows), out) of some samples (of all: None), their inputs halved `attempt` times."""
+        """Return the outputs (len(rows), out) of some samples (None: of all), inputs halved `attempt` times."""
         n = self.x.shape[1]
         samples = len(self.x) if rows is None else len(rows)
         encoded, scale = self.x.new_empty(samples, n), self.x.new_empty(samples)
@@ -90,12 +107,14 @@ class _Product:
         return y
 
     def over_among(self, rows: torch.Tensor | None) -> torch.Tensor:
-        """The samples that reached the bound in the last attempt, which was made with `rows`."""
+        """Return the samples that reached the bound in the last attempt, which was made with `rows`."""
         index = self.over.nonzero()[:, 0]
         return index if rows is None else rows[index]
 
 
-def _decode(y: torch.Tensor, scale: torch.Tensor, io: IO, words, rows, attempt: int, over, status) -> None:
+def _decode(
+    y: torch.Tensor, scale: torch.Tensor, io: Converters, words, rows, attempt: int, over, status
+) -> None:
     n = y.shape[1]
     if len(y):
         decode[(len(y),)](
@@ -105,7 +124,7 @@ def _decode(y: torch.Tensor, scale: torch.Tensor, io: IO, words, rows, attempt: 
 
 
 def _mm(x: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
-    """x matrix, into new float32 memory: without `out`, autocast would have it in another dtype."""
+    """Return x matrix, in new float32 memory: without `out`, autocast would choose another dtype."""
     return torch.mm(x, matrix, out=x.new_empty(len(x), matrix.shape[1]))
 
 
@@ -114,7 +133,7 @@ def _words(use: Use) -> tuple[int, int]:
 
 
 def _status(like: torch.Tensor) -> torch.Tensor:
-    """Room for NOT_FINITE and OVER."""
+    """Return room for NOT_FINITE and OVER."""
     return torch.zeros(2, dtype=torch.int64, device=like.device)
 
 
@@ -123,7 +142,7 @@ def _int32(like: torch.Tensor, n: int) -> torch.Tensor:
 
 
 @functools.lru_cache(maxsize=256)
-def _numbers(io: IO, where: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """`io.numbers` on the device."""
+def _numbers(io: Converters, where: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return `io.numbers` on the device."""
     inward, outward = (torch.from_numpy(numbers).to(where) for numbers in io.numbers)
     return inward, outward

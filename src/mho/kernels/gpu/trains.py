@@ -1,5 +1,5 @@
-"""The pulsed update on the GPU. `kernels/law/triton.py` joins this text to each law's step functions; as it
-stands, with the ideal cell, it is an ordinary module.
+"""The pulsed update on the GPU. `kernels/law/build.py` joins this module to each law. As it stands,
+cells are ideal.
 
 Cells are independent once their pulses are numbered, so a program owns a block of columns of one row and
 keeps its weights in registers through all samples and slots. Numbers, order and noise are those of
@@ -9,21 +9,22 @@ keeps its weights in registers through all samples and slots. Numbers, order and
 import triton
 import triton.language as tl
 
-from mho.kernels.gpu.finish import add, finish
-from mho.kernels.gpu.ideal import NOISY, parameters, step_down, step_up  # build.py: the law's own
-from mho.kernels.gpu.lines import CLIPPED, DOWN, FULL, SLOTS, UP, ones
-from mho.kernels.gpu.philox import normal_of, word_of
+from mho.kernels.gpu.ideal import NOISY, parameters, step_down, step_up  # rewritten: the law's own
+from mho.kernels.gpu.launch import CLIPPED, DOWN, UP, add_counts, write_back
+from mho.kernels.gpu.lines import FULL, SLOTS, ones
+from mho.kernels.gpu.normal import normal_of
+from mho.kernels.gpu.philox import word_of
 
 
 @triton.jit
 def _number(order, above, p):
-    """Which of its row's pulses each column gets, where order != 0 (see `lines.columns`), after p others."""
+    """Return the number of each column's pulse in its row, after p others, where order != 0 (`lines.columns`)."""
     return p + tl.where(order > 0, order - 1, above - order - 1).to(tl.int64)
 
 
 @triton.jit
 def _pulse(w, par, order, z, n_up, n_down, row_down):
-    """One slot: a pulse on every column with order != 0, whose noise is z. Returns: the weights after it."""
+    """Send a pulse to every column with order != 0, whose noise is z; return the weights after this slot."""
     down = (order < 0) != row_down
     if n_up > 0:
         w = tl.where((order != 0) & (down == 0), step_up(w, z, par), w)
@@ -34,7 +35,7 @@ def _pulse(w, par, order, z, n_up, n_down, row_down):
 
 @triton.jit
 def _count(ups, downs, order, row_down):
-    """Pulses of each cell in one slot, added to blocks of counters."""
+    """Add the pulses of one slot to blocks of counters; return the counters."""
     down = (order < 0) != row_down
     return ups + ((order != 0) & (down == 0)).to(tl.int32), downs + ((order != 0) & down).to(tl.int32)
 
@@ -43,7 +44,7 @@ def _count(ups, downs, order, row_down):
 def send_trains(cells, planes, visible, reference, counts, scal, d, length, order, fired, row_words, before, after,
                 totals, noise, starts, first_row, samples, n_in, n_out, bl, REVERSED: tl.constexpr,
                 HAS_REFERENCE: tl.constexpr, COUNTS: tl.constexpr, BLOCK: tl.constexpr):  # fmt: skip
-    """One program a row, from first_row on, and block of columns: all pulses of a block of samples.
+    """Send all pulses of a block of samples: one program a row, from first_row on, and block of columns.
 
     length, order, fired, row_words: the lines, see `mho.kernels.gpu.lines`; before, after: (out,) int64, pulses
     that each row got in this update before and after this block of samples; noise, starts: see
@@ -88,10 +89,10 @@ def send_trains(cells, planes, visible, reference, counts, scal, d, length, orde
                     p += n
                     all_down += n_down
     if p > start:
-        finish(w, cells, visible, reference, totals, at, live, i, HAS_REFERENCE)
+        write_back(w, cells, visible, reference, totals, at, live, i, HAS_REFERENCE)
         if COUNTS:
-            add(counts + at, ups, live)
-            add(counts + size + at, downs, live)
+            add_counts(counts + at, ups, live)
+            add_counts(counts + size + at, downs, live)
     if tl.program_id(1) == 0:
         tl.store(after + i, p)
         tl.atomic_add(totals + UP, p - start - all_down)
@@ -102,7 +103,7 @@ def send_trains(cells, planes, visible, reference, counts, scal, d, length, orde
 def send_rounded(cells, planes, visible, reference, counts, scal, x, d, numbers, totals, round_low, round_high,
                  low, high, samples, n_in, n_out, bl, REVERSED: tl.constexpr, HAS_REFERENCE: tl.constexpr,
                  COUNTS: tl.constexpr, BLOCK: tl.constexpr):  # fmt: skip
-    """Stochastic rounding, one program a row, BLOCK >= n_in: see `mho.kernels.cpu.trains.rounded_rows`.
+    """Round stochastically, one program a row, BLOCK >= n_in: see `mho.kernels.cpu.trains.rounded_rows`.
 
     numbers: (|lr|, dw_min) float64.
     """
@@ -147,9 +148,9 @@ def send_rounded(cells, planes, visible, reference, counts, scal, x, d, numbers,
                 all_down += n_down
     tl.atomic_add(totals + CLIPPED, clipped)
     if p > 0:
-        finish(w, cells, visible, reference, totals, at, live, i, HAS_REFERENCE)
+        write_back(w, cells, visible, reference, totals, at, live, i, HAS_REFERENCE)
         tl.atomic_add(totals + UP, p - all_down)
         tl.atomic_add(totals + DOWN, all_down)
         if COUNTS:
-            add(counts + at, ups, live)
-            add(counts + size + at, downs, live)
+            add_counts(counts + at, ups, live)
+            add_counts(counts + size + at, downs, live)

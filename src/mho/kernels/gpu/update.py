@@ -1,4 +1,4 @@
-"""Pulsed updates on the GPU: the sequence of kernels that one update is."""
+"""Pulsed updates on the GPU: the sequence of kernels of an update."""
 
 from types import ModuleType
 from typing import Any
@@ -6,16 +6,14 @@ from typing import Any
 import torch
 
 from mho.base.errors import complaint
-from mho.device.device import Cells, Device
-from mho.device.pulses import Pulses
 from mho.kernels.cpu.memory import Arrays
-from mho.kernels.cpu.update import Sent
 from mho.kernels.gpu.counts import count
-from mho.kernels.gpu.drawing import WIDTH, Lines, block_for, blocks, key_words
+from mho.kernels.gpu.drawing import WIDTH, LinesOnGpu, blocks
+from mho.kernels.gpu.launch import EXACT, block_for, key_words
 from mho.kernels.gpu.noise import Strip, noise_of
-from mho.kernels.gpu.primitives import EXACT
-from mho.kernels.law.build import Layout
-from mho.kernels.law.triton import kernels_for
+from mho.kernels.law.build import kernels_of
+from mho.kernels.law.dialect import TRITON
+from mho.kernels.law.plan import KernelPlan, PulseTrain, Sent
 from mho.numerics.rng import Stream
 
 _ROOM = 1 << 24  # most numbers in a block's lines (64 MiB): decides how many samples a block has
@@ -29,24 +27,22 @@ class GpuKernels:
     """The update of one tile whose arrays are tensors on a GPU; see `mho.kernels.cpu.update.CpuKernels`.
 
     Args:
-        device, cells: as there; arrays: `Arrays` of contiguous tensors; key: the tile's key.
+        plan: the tile's cells; arrays: `Arrays` of contiguous tensors; key: the tile's key.
     Under TRITON_INTERPRET=1 the tensors are on the CPU, and Triton's interpreter runs the kernels.
     """
 
-    def __init__(self, device: Device, cells: Cells, arrays: Arrays, key: int) -> None:
-        self.device, self.layout = device, Layout(device, cells)
-        self.module = kernels_for(device, self.layout)
+    def __init__(self, plan: KernelPlan, arrays: Arrays, key: int) -> None:
+        self.plan, self.module = plan, kernels_of(plan, dialect=TRITON)
         self.flow: ModuleType | None = None
         self.arrays, self.memory = arrays, arrays[:5]
         self.touched: Any = arrays.touched
         self.key = key
         self.where = torch.device(arrays.cells.device)
-        scal = [float(v) for v in self.layout.scal(device)]
-        self.scal = torch.tensor(scal, dtype=torch.float32, device=self.where)
+        self.scal = torch.tensor([float(v) for v in plan.scal], dtype=torch.float32, device=self.where)
         self._lr = (0.0, torch.empty(0))
 
-    def update(self, x: torch.Tensor, d: torch.Tensor, lr: float, pulses: Pulses, event: int) -> Sent:
-        """Adds lr d x^T to the cells by pulses; x (samples, in), d (samples, out) float32, contiguous, finite,
+    def update(self, x: torch.Tensor, d: torch.Tensor, lr: float, pulses: PulseTrain, event: int) -> Sent:
+        """Add lr d x^T to the cells by pulses; x (samples, in), d (samples, out) float32, contiguous, finite,
         on the tile's device. The host waits for the totals, and if there is noise for how much of it.
 
         Raises: MhoError if a row is too long for stochastic rounding.
@@ -64,18 +60,18 @@ class GpuKernels:
             lines = x.numel() * d.shape[1]
         return Sent(up, down, bad_after - 1, clipped, lines)
 
-    def _trains(self, x, d, lr: float, pulses: Pulses, event: int, totals) -> None:
-        """Block by block of samples: the lines, then the pulses."""
+    def _trains(self, x, d, lr: float, pulses: PulseTrain, event: int, totals) -> None:
+        """Send trains block by block of samples: the lines, then the pulses."""
         n_out, n_in = self.arrays.cells.shape
         block = max(1, min(len(x), _ROOM // (pulses.bl * max(n_in, n_out))))
-        lines = Lines(block, pulses.bl, n_in, n_out, self.where, ordered=True)
+        lines = LinesOnGpu(block, pulses.bl, n_in, n_out, self.where, ordered=True)
         before, after = torch.zeros(2, n_out, dtype=torch.int64, device=self.where)
         numbers, key = self._numbers(lr), key_words(self.key, Stream.C2C, event)
         kind, width = self._kind(lr), block_for(n_in, _COLUMNS)
         for first, part_x, part_d in blocks(x, d, block):
             lines.draw(part_x, part_d, first, numbers, self.key, event, pulses, totals)
             strips = [Strip(0, n_out, self.scal, before)]  # nobody looks for noise there
-            if self.layout.noise != "none":
+            if self.plan.noise != "none":
                 strips = noise_of(lines, len(part_x), pulses.bl, before, key)
             for strip in strips:
                 self.module.send_trains[(strip.rows, -(-n_in // width))](
@@ -85,15 +81,15 @@ class GpuKernels:
                 )  # fmt: skip
             before, after = after, before
 
-    def _aggregated(self, x, d, lr: float, pulses: Pulses, event: int, totals) -> None:
-        """Counts the pulses of some samples at a time, then lets every cell follow its law's flow."""
+    def _aggregated(self, x, d, lr: float, pulses: PulseTrain, event: int, totals) -> None:
+        """Count the pulses of some samples at a time, then let every cell follow its law's flow."""
         if self.flow is None:
-            self.flow = kernels_for(self.device, self.layout, "flow.py")
+            self.flow = kernels_of(self.plan, "aggregated", TRITON)
         n_out, n_in = self.arrays.cells.shape
         n_words, together = -(-pulses.bl // 32), pulses.aggregate
         by_lines = _ROOM // (n_words * max(n_in, n_out) * together)
         groups = max(1, min(-(-len(x) // together), by_lines, _ROOM // (2 * n_in * n_out), _MOST_GROUPS))
-        lines = Lines(groups * together, pulses.bl, n_in, n_out, self.where, ordered=False)
+        lines = LinesOnGpu(groups * together, pulses.bl, n_in, n_out, self.where, ordered=False)
         sent = torch.empty(groups, 2, n_out, n_in, dtype=torch.int32, device=self.where)
         before, after = torch.zeros(2, n_out, dtype=torch.int64, device=self.where)
         numbers, key = self._numbers(lr), key_words(self.key, Stream.C2C, event)
@@ -114,8 +110,8 @@ class GpuKernels:
             )  # fmt: skip
             before, after = after, before
 
-    def _rounded(self, x, d, lr: float, pulses: Pulses, event: int, totals) -> None:
-        """All samples at once, row by row."""
+    def _rounded(self, x, d, lr: float, pulses: PulseTrain, event: int, totals) -> None:
+        """Round all samples at once, row by row."""
         n_in = self.arrays.cells.shape[1]
         if n_in > _WIDEST:
             wrong = f"rounding is stochastic and the tile has {n_in} columns"
@@ -124,7 +120,7 @@ class GpuKernels:
         self._send_rounded(x, d, self._numbers(lr), lr, pulses.bl, event, totals)
 
     def send_counted(self, n: torch.Tensor, row: int, column: int, total: int, event: int) -> Sent:
-        """Sends |n| pulses, down where n < 0, to the rectangle of cells that begins at (row, column): an update
+        """Send |n| pulses, down where n < 0, to the rectangle of cells that begins at (row, column): an update
         by d^T x with dw_min = 1, where d chooses a row for each sample, so that nothing is left to round."""
         n_out, n_in = self.arrays.cells.shape
         if n_in > _WIDEST:
@@ -157,7 +153,7 @@ class GpuKernels:
         )  # fmt: skip
 
     def _mark(self, pulses: int) -> None:
-        """Says that cells have changed: all of them, since here nobody looks which."""
+        """Mark all cells as changed, since no kernel records which of them are."""
         if pulses:
             self.touched.fill_(1)
 
@@ -166,8 +162,8 @@ class GpuKernels:
         return {"REVERSED": lr < 0, "HAS_REFERENCE": has_reference, "COUNTS": counts}
 
     def _numbers(self, lr: float) -> torch.Tensor:
-        """(|lr|, dw_min) float64 on the device, kept while lr stays the same."""
+        """Return (|lr|, dw_min) float64 on the device, kept while lr stays the same."""
         if self._lr[0] != lr or not self._lr[1].numel():
-            numbers = [abs(lr), float(self.device.dw_min)]
+            numbers = [abs(lr), float(self.plan.dw_min)]
             self._lr = lr, torch.tensor(numbers, dtype=torch.float64, device=self.where)
         return self._lr[1]

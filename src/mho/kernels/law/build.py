@@ -1,169 +1,131 @@
-"""From a device to its compiled kernels: one generated module a law, kept on disk by its content.
+"""The compiled kernels of a plan: its law as a generated module, and the loops of a room joined to it.
 
-The module is the law as `emit.lower` prints it, the two pulse functions `step_up` and `step_down` around it,
-and the text of `trains.py`. Its name is a hash of all the source it is made from, so a second process
-finds both the module and Numba's machine code in the cache folder (MHO_CACHE, else the user's cache), and a
-changed law or a changed kernel can never meet stale code.
+The loops stand in ordinary modules, `kernels/cpu/*.py` and `kernels/gpu/*.py`, which import an ideal cell by one
+line. `kernels_of` copies such a module with that line rewritten, so that it imports the law of the plan instead:
+the law as `emit` writes it, the functions for one pulse around it, and the law's cost.
 """
 
 import functools
-import hashlib
-import importlib.util
-import os
 import re
-import sys
-import tempfile
-from pathlib import Path
 from types import ModuleType
 
-import numpy as np
-
 from mho.base.errors import complaint
-from mho.base.files import write_text
-from mho.base.records import float_fields
-from mho.device.device import Cells, Device
-from mho.kernels.law.emit import lower
+from mho.kernels.law.cache import PACKAGE, module_of
+from mho.kernels.law.dialect import FLOAT32, TRITON, Dialect, ScalarCode
+from mho.kernels.law.emit import LoweredLaw, lower
+from mho.kernels.law.plan import KernelPlan
 from mho.kernels.law.trace import inputs_of
 
-_MHO = Path(__file__).parents[2]
-_TEMPLATES = _MHO / "kernels" / "cpu"
-_PARTS = (
-    "numerics/compile.py",
-    "numerics/math32.py",
-    "numerics/lookup.py",
-    "numerics/philox.py",
-    "numerics/normal.py",
-    "kernels/cpu/lines.py",
-    "kernels/cpu/memory.py",
-    "numerics/vector.py",
-    "kernels/cpu/finish.py",
-)
-_IMPORT_OF_LAW = "from mho.kernels.cpu.ideal import"
-_IMPORT_OF_PARTS = "from mho.kernels.cpu.trains import"
-_FIRST_KERNEL = "\n@lean_kernel"
+# The line of a module of loops that leads to the law; "trains": by way of the plan's own `kernels/cpu/trains.py`.
+_LEADS_TO_THE_LAW = re.compile(r"^from mho\.kernels\.[cg]pu\.(ideal|trains) import ", re.MULTILINE)
 
 
-class Layout:
-    """Which parameter of a cell is a plane and which is one number for all cells, in a fixed order; parameters that
-    are one tensor share a plane."""
+def kernels_of(plan: KernelPlan, loops: str = "trains", dialect: Dialect = FLOAT32) -> ModuleType:
+    """Return the compiled kernels of a plan.
 
-    def __init__(self, device: Device, cells: Cells) -> None:
-        values = cells.values()
-        self.fields = float_fields(type(device.response))
-        varying = {n: v for n, v in values.items() if not isinstance(v, (int, float))}
-        first = {id(v): n for n, v in reversed(varying.items())}
-        self.planes = tuple(n for n, v in varying.items() if first[id(v)] == n)
-        self.same = {n: first[id(v)] for n, v in varying.items()}
-        self.scalars = tuple(n for n in values if n not in varying)
-        self.values = values
-        self.noise = device.c2c if device.sigma_c2c > 0 or device.c2c == "law" else "none"
+    Args:
+        loops: name of a module in the dialect's room, such as "trains", "aggregated" or "shift".
 
-    def scal(self, device: Device) -> tuple[np.float32, ...]:
-        """The kernel's tuple of numbers: dw_min, sigma_c2c, then the scalars by name."""
-        numbers = [device.dw_min, device.sigma_c2c, *(float(self.values[n]) for n in self.scalars)]
-        return tuple(np.float32(v) for v in numbers)
-
-    def where(self, name: str) -> str:
-        """The expression by which a kernel reaches a parameter."""
-        if name in self.same:
-            return f"par[{self.planes.index(self.same[name])}, i, q]"
-        return f"scal[{2 + self.scalars.index(name)}]"
-
-    def gain(self, direction: str) -> str:
-        """The same for the gain of one direction."""
-        return self.where("gain" if "gain" in self.values else f"gain_{direction}")
-
-
-def source_of(device: Device, layout: Layout, template: str = "trains.py") -> str:
-    """Source of a kernel module of this device: "trains.py" sends the pulses of an update,
-    "counted.py" given numbers of pulses; "flow.py" applies counted ones together."""
-    law = lower(device.response, device.varying, methods_of(layout, template))
-    cheap = "32(" not in law.source.partition("def ")[2]
-    noisy = layout.noise != "none"
-    flags = f"NOISY = {noisy}\nCHEAP = {cheap}\nSHARE = {_share(law.source, noisy, len(layout.planes))}"
-    if template == "flow.py":
-        functions = [flow_text(layout)]
-    else:
-        functions = [step_text("up", "+", layout), step_text("down", "-", layout)]
-    functions.insert(0, _shared(layout))
-    head, tail = _split(template)
-    imports = "from mho.numerics.compile import part"
-    return "\n\n\n".join((f"{head}\n{imports}\n{law.source}\n\n{flags}", *functions, tail))
-
-
-def methods_of(layout: Layout, template: str) -> tuple[str, str]:
-    """The methods of the law that a kernel is made of.
-
-    Raises: MhoError if pulses are to be aggregated whose noise only the law knows.
+    Raises:
+        MhoError: the law has no compiled form, or a GPU has none of its operations, or pulses are to be aggregated
+            whose noise only the law knows.
     """
-    if layout.noise != "law":
-        return "up", "down"
-    if template == "flow.py":
+    if loops == "aggregated" and plan.noise == "law":
         what = 'the device has c2c="law", whose noise is defined for single pulses'
         raise complaint("Pulses(aggregate=...)", what, fix="use aggregate=0, or another c2c")
-    return "noisy_up", "noisy_down"
+    return _joined(module_of("mho_law", law_source(plan, dialect)), loops, dialect)
 
 
-def _shared(layout: Layout) -> str:
-    """The numbers that all cells share, as a tuple: the compiler keeps it in registers."""
-    numbers = ", ".join(f"numbers[{n}]" for n in range(2 + len(layout.scalars)))
-    return f"@part\ndef shared(numbers):\n    return ({numbers})"
+@functools.cache
+def _joined(law: ModuleType, loops: str, dialect: Dialect) -> ModuleType:
+    """Return the module of these loops whose law is `law`."""
+    text = (PACKAGE / "kernels" / dialect.room / f"{loops}.py").read_text()
+    [by_way_of] = _LEADS_TO_THE_LAW.findall(text)
+    source = law if by_way_of == "ideal" else _joined(law, by_way_of, dialect)
+    return module_of(f"mho_{loops}", _LEADS_TO_THE_LAW.sub(f"from {source.__name__} import ", text))
 
 
-def _share(law: str, noisy: bool, n_planes: int) -> float:
-    """The share of a row's cells from which it is quicker to compute all of them, 16 at a time, than to visit
-    those that get a pulse: measured with AVX-512, see design/006. Cells that are visited bring
-    their planes with them, one by one."""
-    for helpers, share in (
-        (r"linear32\(", 1.01),
-        (r"pow32\(", 0.6),
-        (r"(exp|log|tanh|sigmoid|softplus)\w*\(", 0.4),
-        (r"sqrt32\(", 0.2),
-    ):
-        if re.search(helpers, law.partition("def ")[2]):
-            return share / (1 + 0.15 * max(n_planes - 1, 0)) if share < 1 else share
-    return 0.17 if noisy else 0.07
+def law_source(plan: KernelPlan, dialect: Dialect = FLOAT32) -> str:
+    """Return the module of a plan's law: its methods, the functions for one pulse, and their cost."""
+    methods = ("noisy_up", "noisy_down") if plan.noise == "law" else ("up", "down")
+    law = lower(plan.law, plan.plane_of.keys() & {*plan.fields}, methods)
+    if dialect is TRITON and law.code.tables:
+        where = f"Device(response={law.law}(...))"
+        raise complaint(
+            where, "looks up a table", "A GPU has no such operation yet", "keep the layer on the CPU"
+        )
+    pulses = [_step("up", "+", plan, dialect), _step("down", "-", plan, dialect)]
+    if plan.noise != "law":
+        pulses.append(_flow(plan, dialect))
+    code = ScalarCode(
+        "\n\n\n".join([law.code.text, *pulses]), law.code.functions, law.code.constants, law.code.tables
+    )
+    doc = f"One pulse on a cell with the response law {law.law}, written by mho.kernels.law."
+    flags = {"NOISY": plan.noise != "none", "CHEAP": not law.code.functions, "SHARE": _share(law, plan)}
+    lines = [f"{name} = {dialect.flag.format(value)}" for name, value in flags.items()]
+    access = dialect.access(len(plan.numbers), len(plan.planes))
+    return f"{dialect.module(doc, code)}\n\n{access}\n\n\n{chr(10).join(lines)}\n"
 
 
-def step_text(direction: str, sign: str, layout: Layout) -> str:
-    """One pulse: the law, its noise, and the clip to the cell's bounds."""
-    law = f"noisy_{direction}" if layout.noise == "law" else direction
-    arguments = ", ".join([*inputs_of(law), *(layout.where(name) for name in layout.fields)])
+def _share(law: LoweredLaw, plan: KernelPlan) -> float:
+    """Return the share of a row's cells from which it is quicker to compute all of them, 16 at a time, than to
+    visit those that get a pulse: measured with AVX-512, see design/006. Cells that are visited bring their planes
+    with them, one by one."""
+    if law.share == 0:
+        return 0.07 if plan.noise == "none" else 0.17
+    return law.share / (1 + 0.15 * max(len(plan.planes) - 1, 0)) if law.share < 1 else law.share
+
+
+def _places(plan: KernelPlan, dialect: Dialect) -> dict[str, str]:
+    """Return the expressions by which a kernel reaches the parameters of a cell, by name."""
+    n_shared = len(plan.numbers)
+    places = {name: dialect.shared(n) for n, name in enumerate(plan.scalars, n_shared - len(plan.scalars))}
+    places |= {name: dialect.plane(k, n_shared) for name, k in plan.plane_of.items()}
+    if "gain" in places:
+        places |= {"gain_up": places["gain"], "gain_down": places["gain"]}
+    return places
+
+
+def _step(direction: str, sign: str, plan: KernelPlan, dialect: Dialect) -> str:
+    """Return the function for one pulse: the law, its noise, and the clip to the cell's bounds."""
+    at, dw_min, sigma = _places(plan, dialect), dialect.shared(0), dialect.shared(1)
+    law = f"noisy_{direction}" if plan.noise == "law" else direction
+    arguments = ", ".join([*inputs_of(law), *(at[name] for name in plan.fields)])
     change = {
         "none": "q_w",
         "law": "q_w",
-        "additive": "(q_w + scal[1] * z)",
-        "multiplicative": "(q_w * (np.float32(1.0) + scal[1] * z))",
-    }[layout.noise]
+        "additive": f"(q_w + {sigma} * z)",
+        "multiplicative": f"(q_w * (np.float32(1.0) + {sigma} * z))",
+    }[plan.noise]
     return f"""@part
-def step_{direction}(w, z, par, i, q, scal):
+def step_{direction}(w, z, {dialect.arguments}):
     q_w = {law}({arguments})
-    new = w {sign} scal[0] * {layout.gain(direction)} * {change}
-    low = {layout.where("lower")}
-    high = {layout.where("upper")}
+    new = w {sign} {dw_min} * {at[f"gain_{direction}"]} * {change}
+    low = {at["lower"]}
+    high = {at["upper"]}
     new = low if new < low else new
     return high if new > high else new"""
 
 
-def flow_text(layout: Layout) -> str:
-    """One step of the flow: midpoint rule, then the noise of its pulses."""
-    fields = "".join(f", {layout.where(name)}" for name in layout.fields)
-    shared = "gain" in layout.values
+def _flow(plan: KernelPlan, dialect: Dialect) -> str:
+    """Return the function for one step of the flow: midpoint rule, then the noise of its pulses."""
+    at, dw_min, sigma = _places(plan, dialect), dialect.shared(0), dialect.shared(1)
+    fields = "".join(f", {at[name]}" for name in plan.fields)
+    shared = "gain" in at
+    spread = "n_up + n_down" if shared else "n_up * (g_up * g_up) + n_down * (g_down * g_down)"
     noise = {
         "none": "",
-        "additive": " + size * (scal[1] * np.sqrt(n_up + n_down) * z)",
-        "multiplicative": " + size * (scal[1] * np.sqrt(n_up * (a * a) + n_down * (b * b)) * z)",
-    }[layout.noise]
-    if not shared and layout.noise == "additive":
-        noise = noise.replace("n_up + n_down", "n_up * (g_up * g_up) + n_down * (g_down * g_down)")
-    gains = f"size = scal[0] * {layout.gain('up')}"
+        "additive": f" + size * ({sigma} * np.sqrt({spread}) * z)",
+        "multiplicative": f" + size * ({sigma} * np.sqrt(n_up * (a * a) + n_down * (b * b)) * z)",
+    }[plan.noise]
+    gains = f"size = {dw_min} * {at['gain_up']}"
     if not shared:
-        gains = f"size = scal[0]\n    g_up = {layout.gain('up')}\n    g_down = {layout.gain('down')}"
+        gains = f"size = {dw_min}\n    g_up = {at['gain_up']}\n    g_down = {at['gain_down']}"
     up, down = ("up", "down") if shared else ("g_up * up", "g_down * down")
     return f"""@part
-def flow(w, n_up, n_down, z, par, i, q, scal):
-    low = {layout.where("lower")}
-    high = {layout.where("upper")}
+def flow(w, n_up, n_down, z, {dialect.arguments}):
+    low = {at["lower"]}
+    high = {at["upper"]}
     {gains}
     w_m = w + size * (np.float32(0.5) * (n_up * ({up}(w{fields})) - n_down * ({down}(w{fields}))))
     w_m = low if w_m < low else w_m
@@ -173,62 +135,3 @@ def flow(w, n_up, n_down, z, par, i, q, scal):
     new = w + size * (n_up * a - n_down * b){noise}
     new = low if new < low else new
     return high if new > high else new"""
-
-
-def _split(template: str) -> tuple[str, str]:
-    """The text before the import of the law and after it; parts imported from trains.py are written out."""
-    head, _, tail = (_TEMPLATES / template).read_text().partition(_IMPORT_OF_LAW)
-    tail = tail.partition("\n")[2]
-    before, is_there, after = tail.partition(_IMPORT_OF_PARTS)
-    if is_there:
-        parts_head, parts = _split("trains.py")
-        head = f"{parts_head}\n{head}"
-        tail = f"{before}\n{parts.partition(_FIRST_KERNEL)[0]}\n{after.partition(chr(10))[2]}"
-    return head.rstrip("\n"), tail.rstrip("\n")
-
-
-@functools.cache
-def _kernel_digest() -> str:
-    import numba
-
-    text = "".join((_MHO / name).read_text() for name in _PARTS)  # templates are in the source
-    return hashlib.sha256(f"{numba.__version__}{sys.version_info[:2]}{text}".encode()).hexdigest()
-
-
-def cache_folder() -> Path:
-    """Folder of the generated modules; a temporary one where the user's cache cannot be written."""
-    named = os.environ.get("MHO_CACHE")
-    base = Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "mho"
-    try:
-        base.mkdir(parents=True, exist_ok=True)
-        probe = base / f".write-{os.getpid()}"
-        probe.touch()
-        probe.unlink()
-    except OSError:
-        base = Path(tempfile.gettempdir()) / f"mho-{os.getuid() if hasattr(os, 'getuid') else 'cache'}"
-        base.mkdir(parents=True, exist_ok=True)
-    return base
-
-
-_MODULES: dict[str, ModuleType] = {}
-
-
-def kernels_for(device: Device, layout: Layout, template: str = "trains.py") -> ModuleType:
-    """A compiled module of a device: that template's kernels, and the scalar functions of the law."""
-    return module_of("mho_law", source_of(device, layout, template), _kernel_digest())
-
-
-def module_of(prefix: str, source: str, digest: str = "") -> ModuleType:
-    """Writes source to the cache folder, under a name that its content and `digest` determine; imports it."""
-    name = f"{prefix}_{hashlib.sha256((digest + source).encode()).hexdigest()[:20]}"
-    if name not in _MODULES:
-        path = cache_folder() / f"{name}.py"
-        if not path.exists():
-            write_text(path, source)
-        spec = importlib.util.spec_from_file_location(name, path)
-        assert spec is not None and spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module
-        spec.loader.exec_module(module)
-        _MODULES[name] = module
-    return _MODULES[name]

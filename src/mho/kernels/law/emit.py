@@ -1,4 +1,4 @@
-"""From the graph of a response law to Python source that Numba compiles: scalar arithmetic in float32."""
+"""The emitter: from the graph of a response law to scalar code, which `dialect` prints for each processor."""
 
 import dataclasses
 import re
@@ -8,34 +8,47 @@ import torch
 from torch import fx
 
 from mho.base.errors import complaint, did_you_mean
-from mho.base.records import float_fields
-from mho.kernels.law.lowerings import LOWERINGS, Unsupported, Value, Writer, look_up, operation_name
-from mho.kernels.law.trace import inputs_of, trace
-from mho.responses.base import Response
-
-TABLES = ("linear32", "bilinear32")  # of mho.numerics.lookup; the other functions are in math32
+from mho.base.records import Record, float_fields
+from mho.kernels.law.dialect import FLOAT32, ScalarCode
+from mho.kernels.law.lowerings import Unsupported, Value, Writer, look_up, lowering_of, operations
+from mho.kernels.law.trace import inputs_of, operation_name, trace
+from mho.numerics.compile import ELEMENTARY
 
 
 @dataclasses.dataclass(frozen=True)
 class LoweredLaw:
-    """A response law as source text.
+    """A response law as scalar code.
 
     Args:
         law: name of the law's class.
         fields: the arguments of every function after w (and z): the law's float fields in order of definition.
-        source: a module that defines the functions, `up(w, *fields)` and `down(w, *fields)` as a rule, each
-            from float32 scalars to a float32 scalar, inlined where it is called.
+        code: the functions, `up(w, *fields)` and `down(w, *fields)` as a rule, each from float32 scalars to a
+            float32 scalar, inlined where it is called.
     """
 
     law: str
     fields: tuple[str, ...]
-    source: str
+    code: ScalarCode
+
+    @property
+    def source(self) -> str:
+        """The functions as a module for the CPU."""
+        return FLOAT32.module(
+            f"The response law {self.law} in float32, written by mho.kernels.law.", self.code
+        )
+
+    @property
+    def share(self) -> float:
+        """The cost of the law: the largest `share` of the elementary functions that it calls."""
+        return max(
+            (ELEMENTARY[name].share for name in self.code.functions if name in ELEMENTARY), default=0.0
+        )
 
 
 def lower(
-    response: Response, varying: Set[str] = frozenset(), methods: tuple[str, ...] = ("up", "down")
+    response: Record, varying: Set[str] = frozenset(), methods: tuple[str, ...] = ("up", "down")
 ) -> LoweredLaw:
-    """Writes a law's methods as float32 source.
+    """Write a law's methods as scalar float32 code.
 
     Args:
         response: the law. Its float fields become arguments; a power whose exponent is a float field that
@@ -53,10 +66,13 @@ def lower(
     shared = {name: _shared_value(response, name) for name in fields if name not in varying}
     writer = Writer()
     functions = [_function(writer, response, method, fields, shared) for method in methods]
-    return LoweredLaw(cls.__name__, fields, _module(cls.__name__, writer, functions))
+    constants = {name: number for number, name in writer.constants.items()}
+    tables = {name: table for table, name in writer.tables.items()}
+    code = ScalarCode("\n\n\n".join(functions), writer.functions, constants, tables)
+    return LoweredLaw(cls.__name__, fields, code)
 
 
-def _shared_value(response: Response, name: str) -> float:
+def _shared_value(response: Record, name: str) -> float:
     value = getattr(response, name)
     if isinstance(value, torch.Tensor) and value.numel() > 1:
         wrong = f"{name} differs from cell to cell, as a tensor of shape {tuple(value.shape)}"
@@ -65,9 +81,9 @@ def _shared_value(response: Response, name: str) -> float:
 
 
 def _function(
-    writer: Writer, response: Response, method: str, fields: tuple[str, ...], shared: dict[str, float]
+    writer: Writer, response: Record, method: str, fields: tuple[str, ...], shared: dict[str, float]
 ) -> str:
-    """The source of one method."""
+    """Return the source of one method."""
     writer.start()
     values: dict[fx.Node, Value] = {}
     where = f"{type(response).__name__}.{method}"
@@ -82,25 +98,26 @@ def _function(
             values[node] = _operation(where, writer, node, values)
     assert result is not None
     arguments = ", ".join((*inputs_of(method), *fields))
-    body = "".join(f"    {line}\n" for line in [*writer.lines, f"return {result.text}"])
+    body = "\n".join(f"    {line}" for line in [*writer.lines, f"return {result.text}"])
     return f"@inlined\ndef {method}({arguments}):\n{body}"
 
 
 def _operation(where: str, writer: Writer, node: fx.Node, values: dict[fx.Node, Value]) -> Value:
-    """Writes one operation of the graph."""
+    """Write one operation of the graph."""
     name = operation_name(node)
     if name == "lookup":
         return look_up(writer, node.args[0], *(_argument(where, values, a) for a in node.args[1:]))
-    if name not in LOWERINGS:
+    lowering = lowering_of(name)
+    if lowering is None:
         raise complaint(
-            where, f"the operation {name} has no compiled form", f"These have: {', '.join(sorted(LOWERINGS))}"
+            where, f"the operation {name} has no compiled form", f"These have: {', '.join(operations())}"
         )
     args = [_argument(where, values, a) for a in node.args]
     kwargs = {k: _argument(where, values, a) for k, a in node.kwargs.items()}
     if name == "where" and node.op == "call_method":  # x.where(condition, other)
         args[:2] = args[1::-1]
     try:
-        return LOWERINGS[name](writer, *args, **kwargs)
+        return lowering(writer, *args, **kwargs)
     except TypeError as error:
         reason = re.sub(r"^\S+\(\) ", "", str(error))
         raise complaint(where, f"the operation {name} {reason} in compiled form") from error
@@ -109,7 +126,7 @@ def _operation(where: str, writer: Writer, node: fx.Node, values: dict[fx.Node, 
 
 
 def _argument(where: str, values: dict[fx.Node, Value], argument) -> Value | None:
-    """The value that stands for an argument of an operation."""
+    """Return the value that stands for an argument of an operation."""
     if isinstance(argument, fx.Node):
         return values[argument]
     if argument is None:
@@ -131,16 +148,3 @@ def _result(where: str, writer: Writer, value: Value | None) -> Value:
         return writer.number(value)
     except Unsupported as error:
         raise complaint(where, f"its result {error}") from None
-
-
-def _module(law: str, writer: Writer, functions: list[str]) -> str:
-    """Joins imports, constants, tables and functions into one source text."""
-    text = "\n\n".join(functions)
-    used = {*re.findall(r"\b(\w+32)\(", text)}
-    helpers, tables = sorted({"inlined", *used} - {*TABLES}), sorted(used & {*TABLES})
-    lines = [f'"""The response law {law} in float32, written by mho.kernels.law.emit."""', ""]
-    lines += ["import numpy as np", "", f"from mho.numerics.math32 import {', '.join(helpers)}", ""]
-    lines[-1:] = [f"from mho.numerics.lookup import {', '.join(tables)}", ""] if tables else [""]
-    lines += [f"{name} = np.float32({value})" for value, name in writer.constants.items()]
-    lines += [f"{name} = np.array({[*table]}, np.float32)" for table, name in writer.tables.items()]
-    return "\n".join(lines) + "\n\n\n" + text

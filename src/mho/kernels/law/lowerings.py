@@ -1,16 +1,22 @@
-"""What each torch operation becomes in compiled float32 source: a table, LOWERINGS.
+"""The lowering of each torch operation to float32 source: `lowering_of`.
 
-An entry takes the writer and the operation's arguments under torch's own argument names, writes lines, and
-returns the value. The text uses only operators and the functions of `mho.numerics.math32`.
+A rule takes the writer and the operation's arguments under torch's own argument names, writes lines, and returns
+the value. The text uses operators and the functions of `mho.numerics`. An operation that is one call of a function,
+such as `exp`, needs no rule: `mho.numerics.compile.elementary` registers the function under torch's name.
+`LOWERINGS` holds the rules of all others.
 """
 
 import dataclasses
+import inspect
 import math
 import operator
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
-from torch import fx
+
+from mho.numerics import lookup, math32
+from mho.numerics.compile import ELEMENTARY
 
 
 class Unsupported(Exception):
@@ -29,74 +35,56 @@ class Value:
 
 
 class Writer:
-    """Collects the lines of the function being written, and the constants and tables of all functions."""
+    """The lines of the function being written, and what all functions use: constants, tables, called functions."""
 
     def __init__(self) -> None:
+        self.functions: dict[str, Any] = {}  # name -> compiled function
         self.constants: dict[str, str] = {}  # repr of the number -> name
         self.tables: dict[tuple[float, ...], str] = {}  # flat -> name
         self.start()
 
     def start(self) -> None:
-        """Begins a function."""
+        """Begin a function."""
         self.lines: list[str] = []
 
     def assign(self, expression: str, condition: bool = False) -> Value:
-        """Gives an expression a name."""
+        """Give an expression a name."""
         name = f"_t{len(self.lines)}"
         self.lines.append(f"{name} = {expression}")
         return Value(name, condition)
 
+    def call(self, function: Any, *arguments: str) -> Value:
+        """Give the result of a compiled function a name."""
+        self.functions[function.__name__] = function
+        return self.assign(f"{function.__name__}({', '.join(arguments)})")
+
     def number(self, value: Value) -> Value:
-        """The value as a float32; a truth value counts as 0 or 1."""
+        """Return the value as a float32; a truth value counts as 0 or 1."""
         if value.condition:
-            return self.assign(f"select32({value.text}, {self.constant(1.0)}, {self.constant(0.0)})")
+            return self.call(math32.select32, value.text, self.constant(1.0), self.constant(0.0))
         if value.text:
             return value
         assert value.known is not None
         return Value(self.constant(value.known), known=value.known)
 
     def constant(self, number: float) -> str:
-        """The name of a module-level float32 constant."""
+        """Return the name of a module-level float32 constant."""
         number = float(number)
         if not abs(number) <= float(np.finfo(np.float32).max):
             raise Unsupported(f"uses the constant {number}, which is not a finite float32")
         return self.constants.setdefault(repr(number), f"_C{len(self.constants)}")
 
     def table(self, numbers: tuple[float, ...]) -> str:
-        """The name of a module-level float32 array."""
+        """Return the name of a module-level float32 array."""
         return self.tables.setdefault(numbers, f"_T{len(self.tables)}")
 
     def truth(self, value: Value) -> str:
-        """The text of a value that must be a truth value."""
+        """Return the text of a value that must be a truth value."""
         if value.condition:
             return value.text
         if not value.text and isinstance(value.known, bool):
             return str(value.known)
         raise Unsupported("needs a condition, such as w > 0, and got a number")
-
-
-def operation_name(node: fx.Node) -> str:
-    """One name for the function, torch.* and Tensor-method spellings of an operation."""
-    target = node.target
-    name = target if isinstance(target, str) else getattr(target, "__name__", str(target))
-    if name == "getattr":
-        name = f"attribute {node.args[1]}"
-    if name.startswith("__"):
-        name = name.strip("_")
-    name = name.removeprefix("special_")
-    return _ALIASES.get(name, name)
-
-
-_ALIASES = {
-    "truediv": "div", "true_divide": "div", "divide": "div", "rtruediv": "rdiv",
-    "subtract": "sub", "multiply": "mul", "negative": "neg", "absolute": "abs", "positive": "pos",
-    "clip": "clamp", "expit": "sigmoid", "float_power": "pow",
-    "less": "lt", "less_equal": "le", "greater": "gt", "greater_equal": "ge", "not_equal": "ne",
-    "and_": "logical_and", "and": "logical_and", "bitwise_and": "logical_and",
-    "or_": "logical_or", "or": "logical_or", "bitwise_or": "logical_or",
-    "xor": "logical_xor", "bitwise_xor": "logical_xor",
-    "invert": "logical_not", "bitwise_not": "logical_not",
-}  # fmt: skip
 
 
 def _operator(symbol: str, swapped: bool = False) -> Callable[..., Value]:
@@ -130,18 +118,14 @@ def _logical(symbol: str) -> Callable[..., Value]:
     return write
 
 
-def _call(function: str) -> Callable[..., Value]:
-    def write(writer: Writer, input: Value) -> Value:
-        return writer.assign(f"{function}({writer.number(input).text})")
+def _call(function: Any) -> Callable[..., Value]:
+    if len(inspect.signature(function.py_func).parameters) == 2:
+        return lambda writer, input, other: _called(writer, function, input, other)
+    return lambda writer, input: _called(writer, function, input)
 
-    return write
 
-
-def _call_2(function: str) -> Callable[..., Value]:
-    def write(writer: Writer, input: Value, other: Value) -> Value:
-        return writer.assign(f"{function}({writer.number(input).text}, {writer.number(other).text})")
-
-    return write
+def _called(writer: Writer, function: Any, *arguments: Value) -> Value:
+    return writer.call(function, *[writer.number(argument).text for argument in arguments])
 
 
 def _not(writer: Writer, input: Value) -> Value:
@@ -170,15 +154,15 @@ def _rsqrt(writer: Writer, input: Value) -> Value:
 
 def _where(writer: Writer, condition: Value, input: Value, other: Value) -> Value:
     yes, no = writer.number(input), writer.number(other)
-    return writer.assign(f"select32({writer.truth(condition)}, {yes.text}, {no.text})")
+    return writer.call(math32.select32, writer.truth(condition), yes.text, no.text)
 
 
 def _clamp(writer: Writer, input: Value, min: Value | None = None, max: Value | None = None) -> Value:
     value = writer.number(input)
     if min is not None:
-        value = writer.assign(f"max32({value.text}, {writer.number(min).text})")
+        value = _called(writer, math32.max32, value, min)
     if max is not None:
-        value = writer.assign(f"min32({value.text}, {writer.number(max).text})")
+        value = _called(writer, math32.min32, value, max)
     return value
 
 
@@ -207,47 +191,55 @@ def _zeros_like(writer: Writer, input: Value) -> Value:
 
 
 def _power(writer: Writer, input: Value, exponent: Value) -> Value:
-    """x ** y: products and square roots if y is known and a multiple of 1/2 up to 4, else pow32."""
+    """Write x ** y: products and square roots if y is known and a multiple of 1/2 up to 4, else pow32."""
     y = exponent.known
     if y is None or abs(y) > 4 or 2 * y != int(2 * y):
-        return writer.assign(f"pow32({writer.number(input).text}, {writer.number(exponent).text})")
+        return _called(writer, math32.pow32, input, exponent)
     if y == 0:
         return Value("", known=1.0)
     x = writer.number(input)
     factors = [x.text] * math.floor(abs(y))
     if abs(y) % 1:
-        factors.append(writer.assign(f"sqrt32({x.text})").text)
+        factors.append(writer.call(math32.sqrt32, x.text).text)
     product = writer.assign(" * ".join(factors)) if len(factors) > 1 else Value(factors[0])
     return product if y > 0 else writer.assign(f"{writer.constant(1.0)} / {product.text}")
 
 
 def look_up(writer: Writer, table, x: Value | None, y: Value | None = None) -> Value:
-    """`mho.responses.lookup`; the last row, and column, is stored twice."""
+    """Write `mho.responses.lookup`; the last row, and column, is stored twice."""
     assert x is not None
     at = writer.number(x).text
     if y is None:
         name, last = writer.table((*table, table[-1])), writer.constant(len(table) - 1)
-        return writer.assign(f"linear32({name}, {at}, {last})")
+        return writer.call(lookup.linear32, name, at, last)
     rows = [(*row, row[-1]) for row in (*table, table[-1])]
     name, width = writer.table(tuple(v for row in rows for v in row)), len(rows[0])
-    ends = f"{writer.constant(len(table) - 1)}, {writer.constant(width - 2)}"
-    return writer.assign(f"bilinear32({name}, {at}, {writer.number(y).text}, {ends}, {width})")
+    ends = writer.constant(len(table) - 1), writer.constant(width - 2)
+    return writer.call(lookup.bilinear32, name, at, writer.number(y).text, *ends, str(width))
 
 
 LOWERINGS: dict[str, Callable[..., Value]] = {
     "add": _operator("+"), "sub": _operator("-"), "mul": _operator("*"), "div": _operator("/"),
     "radd": _operator("+", True), "rsub": _operator("-", True),
     "rmul": _operator("*", True), "rdiv": _operator("/", True),
-    "neg": _neg, "pos": _same, "abs": _call("abs32"), "square": _square, "reciprocal": _reciprocal,
-    "pow": _power, "sqrt": _call("sqrt32"), "rsqrt": _rsqrt,
-    "exp": _call("exp32"), "expm1": _call("expm1_32"), "exp2": _call("exp2_32"),
-    "log": _call("log32"), "log2": _call("log2_32"), "log1p": _call("log1p_32"),
-    "tanh": _call("tanh32"), "sigmoid": _call("sigmoid32"), "softplus": _call("softplus32"),
+    "neg": _neg, "pos": _same, "square": _square, "reciprocal": _reciprocal,
+    "pow": _power, "rsqrt": _rsqrt,
     "relu": _relu, "clamp": _clamp, "clamp_min": _clamp_min, "clamp_max": _clamp_max,
-    "minimum": _call_2("min32"), "maximum": _call_2("max32"), "where": _where,
+    "where": _where,
     "lt": _comparison("<"), "le": _comparison("<="), "gt": _comparison(">"), "ge": _comparison(">="),
     "eq": _comparison("=="), "ne": _comparison("!="),
     "logical_and": _logical("&"), "logical_or": _logical("|"), "logical_xor": _logical("^"),
     "logical_not": _not,
     "ones_like": _ones_like, "zeros_like": _zeros_like, "full_like": _full_like,
 }  # fmt: skip
+
+
+def lowering_of(name: str) -> Callable[..., Value] | None:
+    """Return the rule that writes an operation; None if there is none."""
+    calls = (_call(e.function) for e in ELEMENTARY.values() if e.spelling == name)
+    return LOWERINGS.get(name) or next(calls, None)
+
+
+def operations() -> list[str]:
+    """Return the names of all operations that have a compiled form."""
+    return sorted({*LOWERINGS, *(e.spelling for e in ELEMENTARY.values() if e.spelling)})

@@ -33,7 +33,7 @@ class StepMatrix(NamedTuple):
         return product.forward(x, self.bias, self.layout, scales, *self.how)
 
 
-class Plan(NamedTuple):
+class RecurrencePlan(NamedTuple):
     """The plan of a recurrence.
 
     Args:
@@ -88,16 +88,16 @@ def run(
         how = training, training and may_be_repeated()
         matrices.append(StepMatrix(layout, layer.bias, layer.has_column, how))
         trained += [layer.bias, *(p for block in layout.blocks for p in block.trained)]
-    plan = Plan(steps, gates, matrices, torch.is_grad_enabled())
+    plan = RecurrencePlan(steps, gates, matrices, torch.is_grad_enabled())
     y, *last = _Recurrence.apply(a, plan, len(state), *state, *trained)
     return y, tuple(last)
 
 
 class _Recurrence(torch.autograd.Function):
-    """The node; `rest` are the parts of the initial state, and each matrix's parameters, see `Plan.of_matrices`."""
+    """The node; `rest` are the parts of the initial state and the parameters of each matrix (`of_matrices`)."""
 
     @staticmethod
-    def forward(ctx, a: torch.Tensor, plan: Plan, n_states: int, *rest):
+    def forward(ctx, a: torch.Tensor, plan: RecurrencePlan, n_states: int, *rest):
         state = rest[:n_states]
         scales = [trained[2::2] for trained in plan.of_matrices(rest[n_states:])]
         outputs: list[torch.Tensor] = []
@@ -169,7 +169,7 @@ Kept = list[tuple[Tensors, list[Saved]]]
 
 
 def _unpacked(
-    tensors: Tensors, plan: Plan, events: list[list[int]], n_of_gates: int
+    tensors: Tensors, plan: RecurrencePlan, events: list[list[int]], n_of_gates: int
 ) -> tuple[Kept, list[list[torch.Tensor | None]]]:
     """Sort the saved tensors: those of the gates and the products of each step, and the scales of each matrix."""
     rest = iter(tensors)

@@ -20,6 +20,11 @@ spread 30 %, unless the module says otherwise; gamma 0.4; the converters of `mho
 in the paper's later version. Settings that the text does not print are those of the released scripts, and each
 module says which ones.
 
+To run one cell, and to see it beside the paper:
+
+    mho papers run a-table-8 --cells power-1-0.7-residual-learning
+    mho papers plot a-fig-2 --results results/a-fig-2
+
 Places where text and code disagree: docs/errata.md, where this paper is A. Theory: docs/theory/analog-sgd.md.
 
 A new experiment of this paper is a module here and a line in `mho.papers`, which has the recipe.

@@ -20,6 +20,11 @@ Shared by all: "p" is the probability of a flip of the chopper, "eta" the step o
 pulses to each cell. `ERIDER()` is the released code, `ERIDER.printed()` the text. Settings that the text does not
 print are those of the released scripts, and each module says which ones.
 
+To run one cell, and to see it beside the paper:
+
+    mho papers run b-table-2 --cells e-rider-0.4-0.4
+    mho papers plot zero-shifting --results results/zero-shifting
+
 Places where text and code disagree: docs/errata.md, where this paper is B. Theory: docs/theory/rider.md,
 docs/theory/pulse-complexity.md and docs/theory/cyclic-zero-shifting.md.
 

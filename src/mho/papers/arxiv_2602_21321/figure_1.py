@@ -16,7 +16,7 @@ import torch
 
 from mho.base.config import from_dict, to_dict
 from mho.calibration.offset import Offset
-from mho.calibration.run import Course
+from mho.calibration.run import ZeroShiftRun
 from mho.calibration.symmetric_points import symmetric_point
 from mho.calibration.zero_shift import zero_shift
 from mho.device.device import Absolute, Device
@@ -73,10 +73,10 @@ def _smallest(tile: Tile, most: int) -> dict[str, float]:
     """Return "N", the smallest of NUMBERS with a mean error of 1 %, and "exact N", the smallest even number."""
     truth = symmetric_point(tile, DOUBLE)
 
-    def good(course: Course) -> bool:
+    def good(course: ZeroShiftRun) -> bool:
         return abs(float((course.w - truth).mean())) <= 0.01 * abs(float(truth.mean()))
 
-    course = Course(tile)
+    course = ZeroShiftRun(tile)
     found: dict[str, float] = {}
     for n in NUMBERS:
         if n > most:
@@ -89,7 +89,7 @@ def _smallest(tile: Tile, most: int) -> dict[str, float]:
         low, high = 0, int(found["N"]) // 2  # in cycles
         while high - low > 1:
             middle = (low + high) // 2
-            again = Course(tile)
+            again = ZeroShiftRun(tile)
             again.send(2 * middle)
             low, high = (low, middle) if good(again) else (middle, high)
         found |= {"exact N": 2.0 * high, "exact N dw_min": 2.0 * high * tile.granularity}
@@ -104,7 +104,7 @@ def _single(tile: Tile, n: int) -> dict[str, float]:
     """
     n -= n % 2
     truth = symmetric_point(tile, DOUBLE)
-    course = Course(tile)
+    course = ZeroShiftRun(tile)
     course.send(n)
     w = alternate_in_float32(tile, n)
     still = (alternate_in_float32(tile, 2, w) == w).mean()
@@ -125,16 +125,16 @@ def alternate_in_float32(tile: Tile, n: int, start: np.ndarray | None = None) ->
 
     The pulses are those of `Tile.pulse`; the tile stays as it is.
     """
-    from mho.kernels.law.float64 import shift_kernels
+    from mho.kernels.law.build import kernels_of
+    from mho.kernels.law.plan import KernelPlan
 
-    cells = tile.parameters_of_cells
-    module, layout = shift_kernels(tile.device, cells, single=True)
+    plan = KernelPlan.of(tile.device, tile.parameters_of_cells.values())
     w = (tile.cells.numpy() if start is None else start).copy()
     par = tile.planes.numpy()
     words = (np.uint32(0), np.uint32(0))
-    numbers = np.array(layout.scal(tile.device), np.float32)
+    numbers = np.array(plan.scal, np.float32)
     rest = np.zeros(w.shape, np.float32), np.zeros(w.shape, np.int32), par, numbers
-    module.shift_rows(0, len(w), w, *rest, n, 0, n, False, np.float32(0), words, words)
+    kernels_of(plan, "shift").shift_rows(0, len(w), w, *rest, n, 0, n, False, np.float32(0), words, words)
     return w
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from mho.base.config import from_dict, to_dict
-from mho.calibration.run import Course
+from mho.calibration.run import ZeroShiftRun
 from mho.calibration.symmetric_points import symmetric_point
 from mho.device.device import Absolute, Device
 from mho.experiments.experiment import Experiment, Numbers, Pair, Settings, Tick
@@ -85,9 +85,9 @@ def run(settings: Mapping[str, Any], seed: int, tick: Tick) -> dict[str, Pair]:
     return {name: pair for name, pair in means_of(found).items() if not math.isnan(pair[0])}
 
 
-def advance(tile: Tile, schedule: Any, block: int, blocks: int) -> Iterator[Course]:
+def advance(tile: Tile, schedule: Any, block: int, blocks: int) -> Iterator[ZeroShiftRun]:
     """Yield the course of a calibration after each of its blocks of pulses."""
-    course = Course(tile, schedule)
+    course = ZeroShiftRun(tile, schedule)
     for _ in range(blocks):
         course.send(block)
         yield course

@@ -13,7 +13,7 @@ import torch
 
 from mho.base.config import from_dict, to_dict
 from mho.base.errors import complaint
-from mho.calibration.run import Course
+from mho.calibration.run import ZeroShiftRun
 from mho.device.device import Device
 from mho.experiments.experiment import Experiment, Pair, Tick
 from mho.numerics.rng import child_key
@@ -62,7 +62,7 @@ def run(settings: Mapping[str, Any], seed: int, tick: Tick) -> dict[str, Pair]:
     of = constants(law, -REACH, REACH)
     tile = Tile(torch.full(settings["shape"], START), device, key=child_key(seed, "bounds"))
     course, block = (
-        Course(tile, schedule),
+        ZeroShiftRun(tile, schedule),
         max(1, round(0.01 / dw_min) // 2 * 2 + 1),
     )  # odd: both ends of a cycle
     total, weight, before = torch.zeros(tile.shape, dtype=DOUBLE), 0, law.G(course.w).square()

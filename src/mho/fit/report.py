@@ -1,16 +1,15 @@
-"""What a fit says: as data for report.json, and as tables on a terminal."""
+"""The report of a fit: as data, in sentences, and as the files of a folder."""
 
 import math
-from typing import TYPE_CHECKING, Any
+import os
+from pathlib import Path
+from typing import Any
 
 from mho.base.config import to_dict
+from mho.base.files import write_json
 from mho.fit.measured import DOWN, UP, WORDS
 from mho.fit.points import Crossing
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from mho.fit.fitting import Fit
+from mho.fit.result import Fit
 
 WIDE = 1.0  # half an interval of a symmetric point that is no answer: half the range
 SHAPES = {
@@ -23,8 +22,8 @@ SHAPES = {
 }
 
 
-def as_dict(fit: "Fit") -> dict[str, Any]:
-    """The report as JSON data; null stands for what is unknown or infinite."""
+def as_dict(fit: Fit) -> dict[str, Any]:
+    """Return the report as JSON data; None stands for what is unknown or infinite."""
     best, noise = fit.best, fit.best.noise
     kind = "ramps" if fit.measured.ramps else "tables of steps"
     values = dict(zip(best.family.names, best.solution.x.tolist(), strict=True))
@@ -42,7 +41,7 @@ def as_dict(fit: "Fit") -> dict[str, Any]:
             name: {"value": v, "interval": fit.intervals[name], "at_limit": name in at_limit(fit)}
             for name, v in values.items()
         },
-        "fixed": dict(best.family.fixed),
+        "fixed": dict(best.family.how.fixed),
         "noise": {
             "sigma_c2c": fit.device.sigma_c2c,
             "c2c": fit.device.c2c,
@@ -77,7 +76,7 @@ def as_dict(fit: "Fit") -> dict[str, Any]:
     return _finite(plain)
 
 
-def _point(fit: "Fit", p: Crossing) -> dict[str, Any]:
+def _point(fit: Fit, p: Crossing) -> dict[str, Any]:
     middle, half = (fit.span.low + fit.span.high) / 2, (fit.span.high - fit.span.low) / 2
     kind = "attracts" if p.attracts else "repels"
     return {
@@ -96,8 +95,8 @@ def _finite(value: Any) -> Any:
     return value.item() if hasattr(value, "item") else value
 
 
-def at_limit(fit: "Fit") -> list[str]:
-    """Parameters that stand at the limit of their domain: the law wants to be another one."""
+def at_limit(fit: Fit) -> list[str]:
+    """Return the names of the parameters at the limit of their domain: another law would suit better."""
     x = fit.best.solution.x
     low, high = fit.best.family.bounds()
     near = 1e-5 * (high - low)
@@ -105,13 +104,13 @@ def at_limit(fit: "Fit") -> list[str]:
             if (v - a < d and n != "dw_min" and v - a < 1e-3 * abs(v)) or b - v < d]  # fmt: skip
 
 
-def verdict(fit: "Fit") -> str:
-    """The choice of the law in a sentence."""
+def verdict(fit: Fit) -> str:
+    """Say in a sentence which law was chosen, and why."""
     best = fit.best
     chance = f"chi2 = {best.chi2:.3g} of {best.freedom} degrees, p = {best.p:.2g}"
     if fit.law not in ("table", "piecewise"):
         if best.rejected:
-            return f"{best.name} was asked for and does not fit ({chance}): use --law table."
+            return f'{best.name} was asked for and does not fit ({chance}): take the data themselves, law="table".'
         return f"{best.name} fits ({chance})."
     if not best.rejected:
         return f"The data themselves, as asked for; {best.name} would fit too ({chance})."
@@ -120,8 +119,8 @@ def verdict(fit: "Fit") -> str:
     return f"No law fits: the nearest, {best.name}, is rejected ({chance}){why}. The device is the data."
 
 
-def points_in_words(fit: "Fit") -> list[str]:
-    """A sentence for each symmetric point, of the data and of the law; one that says so if there is none."""
+def points_in_words(fit: Fit) -> list[str]:
+    """Return a sentence for each symmetric point of the data and of the law, or one that there is none."""
     lines = []
     of_law = f"{fit.best.name}" + ("" if fit.law == fit.best.name else ", the nearest law")
     for source, points in (("data", fit.crossings), (of_law, fit.points)):
@@ -147,50 +146,14 @@ def points_in_words(fit: "Fit") -> list[str]:
     return lines
 
 
-def show(console: "Console", fit: "Fit") -> None:
-    """Prints the report."""
-    from rich.text import Text
+def write(result: Fit, folder: str | os.PathLike[str]) -> Path:
+    """Write device.json, report.json, fit.png and fit.pdf, and return the folder."""
+    from mho.figures.style import save  # matplotlib takes a second to import
+    from mho.fit.figure import figure
 
-    from mho.base.tables import add_rows, table
-
-    def say(text: str, style: str = "") -> None:
-        console.print(Text(text, style=style))
-
-    best, noise = fit.best, fit.best.noise
-    say(verdict(fit), "bold")
-    say(f"w = -1 is {fit.span.low:.6g}, w = +1 is {fit.span.high:.6g} in the file.")
-    title = best.name if fit.law == best.name else f"{best.name}, the nearest law"
-    rows = []
-    for name, value in zip(best.family.names, best.solution.x.tolist(), strict=True):
-        low, high = fit.intervals[name]
-        mark = "at its limit" if name in at_limit(fit) else ""
-        rows.append((name, f"{value:.5g}", "" if mark else f"{low:.5g} to {high:.5g}", mark))
-    if fit.device.c2c != "law":
-        ends = noise.interval if fit.law == best.name else None
-        inside = f"{ends[0]:.3g} to {ends[1]:.3g}" if ends else ""
-        rows.append(("sigma_c2c", f"{fit.device.sigma_c2c:.4g}", inside, fit.device.c2c))
-    else:
-        rows.append(("pulse noise", "", "", "the table's own distributions"))
-    if fit.measured.ramps:
-        ends = noise.read_interval
-        inside = f"{ends[0]:.3g} to {ends[1]:.3g}" if ends else ""
-        rows.append(("read noise", f"{noise.read:.4g}", inside, "of w"))
-    gain = fit.gain
-    mark = f"{gain.ramps} ramps, p = {gain.p:.2g} for none" if gain else "not identifiable from one device"
-    rows.append(("spread of dw_min", f"{gain.sigma:.3g}" if gain else "", "", mark))
-    console.print(table("parameter", "value", "95 % interval", "", rows=rows, title=title))
-    view = table(
-        *("law", ">parameters", ">BIC", ">AIC", ">held out", ">chi2", ">degrees", ">p"), title="Laws"
-    )
-    for row in as_dict(fit)["ranking"]:
-        add_rows(view, [(
-            row["law"], str(row["parameters"]), f"+{row['delta_bic']:.1f}", f"+{row['delta_aic']:.1f}",
-            f"{row['held_out']:.3g}", f"{row['chi2']:.3g}", str(row["degrees"]), f"{row['p']:.2g}",
-        )])  # fmt: skip
-    console.print(view)
-    for sign, kind in zip((UP, DOWN), fit.shapes, strict=True):
-        say(f"{WORDS[sign]} steps {SHAPES[kind]}")
-    for line in points_in_words(fit):
-        say(f"symmetric point, {line}", "red" if "REPELS" in line else "")
-    for note in fit.notes:
-        say(f"note: {note}")
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, data in (("device", to_dict(result.device)), ("report", as_dict(result))):
+        write_json(folder / f"{name}.json", data)
+    save(figure(result), folder / "fit")
+    return folder

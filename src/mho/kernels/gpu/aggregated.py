@@ -1,13 +1,13 @@
-"""Counted pulses applied together on the GPU. `kernels/law/triton.py` joins this text to each law's `flow`; as it
-stands, with the ideal cell, it is an ordinary module. Steps and noise are those of `mho.kernels.cpu.flow`.
+"""Counted pulses applied together on the GPU. `kernels/law/build.py` joins this module to each law. As it
+stands, cells are ideal. Steps and noise are those of `mho.kernels.cpu.aggregated`.
 """
 
 import triton
 import triton.language as tl
 
-from mho.kernels.gpu.finish import add, finish
-from mho.kernels.gpu.ideal import NOISY, flow, parameters  # build.py: the law's own
-from mho.kernels.gpu.philox import normal_of
+from mho.kernels.gpu.ideal import NOISY, flow, parameters  # rewritten: the law's own
+from mho.kernels.gpu.launch import add_counts, write_back
+from mho.kernels.gpu.normal import normal_of
 from mho.kernels.gpu.primitives import div32
 
 PULSES_A_STEP = tl.constexpr(32)
@@ -16,7 +16,7 @@ PULSES_A_STEP = tl.constexpr(32)
 @triton.jit(do_not_specialize=["low", "high"])
 def apply(cells, planes, visible, reference, counts, scal, sent, most, before, after, totals, low, high,
           groups, n_in, n_out, HAS_REFERENCE: tl.constexpr, COUNTS: tl.constexpr, BLOCK: tl.constexpr):  # fmt: skip
-    """One program a row and block of columns: applies the pulses of some groups of samples to its cells.
+    """Apply the pulses of some groups of samples: one program a row and block of columns.
 
     sent, most: as `counts.count` left them; before, after: (out,) int64, steps that each row took in this
     update before and after these groups.
@@ -46,9 +46,9 @@ def apply(cells, planes, visible, reference, counts, scal, sent, most, before, a
                 w = flow(w, n_up, n_down, z, par)
             done += steps
             if COUNTS:
-                add(counts + at, ups, live)
-                add(counts + size + at, downs, live)
+                add_counts(counts + at, ups, live)
+                add_counts(counts + size + at, downs, live)
     if done > start:
-        finish(w, cells, visible, reference, totals, at, live, i, HAS_REFERENCE)
+        write_back(w, cells, visible, reference, totals, at, live, i, HAS_REFERENCE)
     if tl.program_id(1) == 0:
         tl.store(after + i, done)

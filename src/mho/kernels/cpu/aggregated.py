@@ -1,8 +1,8 @@
-"""Pulses of several samples counted and applied together, by the flow of the law. `kernels/law/build.py` joins this
-text to each law's `flow`; as it stands, with the ideal cell, it is an ordinary module.
+"""Pulses of several samples, counted and applied together by the flow of the law. `kernels/law/build.py` joins this
+module to each law. As it stands, cells are ideal.
 
 The bit lines are those of the exact update. The pulses that a cell gets from `aggregate` successive samples are
-counted, 32 slots at a time; then the cell follows dw/dt = dw_min (n_up q_up(w) - n_down q_down(w)) for
+counted, 32 slots at a time. Then the cell follows dw/dt = dw_min (n_up q_up(w) - n_down q_down(w)) for
 0 < t < 1, as if they had come evenly mixed: midpoint steps of at most PULSES_A_STEP pulses, each with one normal
 number for the cycle-to-cycle noise of its pulses. Step number p of a row takes the noise of column j from Philox
 counter (p * ceil(in / 8) + j // 8, row, 0, 0).
@@ -11,7 +11,7 @@ counter (p * ceil(in / 8) + j // 8, row, 0, 0).
 import numpy as np
 
 from mho.kernels.cpu.finish import finish_row
-from mho.kernels.cpu.ideal import NOISY, flow, shared  # build.py: the law's own
+from mho.kernels.cpu.ideal import NOISY, flow, shared  # rewritten: the law's own
 from mho.kernels.cpu.memory import arrays_at, lines_at, request_at, scratch_at
 from mho.numerics.compile import lean_kernel, loop
 from mho.numerics.normal import fill_normals
@@ -26,7 +26,7 @@ _ZERO, _ONE = np.uint32(0), np.uint64(1)
 
 @loop
 def _count(lines, x, i, first, last, counts):
-    """counts[0] (up) and counts[1] (down), (2, in) int32: pulses on row i from samples first <= s < last."""
+    """Count the pulses on row i from samples first <= s < last: counts[0] up and counts[1] down, (2, in) int32."""
     wide()
     n_in = np.uint64(x.shape[1])
     counts[:] = 0
@@ -49,7 +49,7 @@ def _count(lines, x, i, first, last, counts):
 
 @lean_kernel
 def flow_rows(first, last, together, arrays, numbers, lines, sent, scratch, *call):
-    """Applies the pulses of a block of samples to rows first <= i < last.
+    """Apply the pulses of a block of samples to rows first <= i < last.
 
     Args:
         together: samples that are counted together; the block holds a multiple of it, or the last samples.

@@ -1,0 +1,97 @@
+"""The cache of generated modules: files named by a digest of all source that their machine code depends on.
+
+A second process finds the module and Numba's machine code in the cache folder (MHO_CACHE, else the user's cache).
+The digest covers the text of the module and that of every module of this package that it imports, also by way of
+others, as well as the versions of Python and Numba. A changed law, kernel or helper therefore never meets stale
+code, and nobody keeps a list of helpers.
+"""
+
+import ast
+import functools
+import hashlib
+import importlib.util
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import numba
+
+PACKAGE = Path(__file__).parents[2]
+_MODULES: dict[str, ModuleType] = {}
+
+
+def module_of(prefix: str, source: str) -> ModuleType:
+    """Return the module with this source, imported from the cache folder, where it is written if it is new."""
+    name = f"{prefix}_{digest(source)[:20]}"
+    if name not in _MODULES:
+        path = cache_folder() / f"{name}.py"
+        if not path.exists():
+            draft = path.with_suffix(f".{os.getpid()}.tmp")
+            draft.write_text(source)
+            draft.replace(path)
+        spec = importlib.util.spec_from_file_location(name, path)
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        spec.loader.exec_module(module)
+        _MODULES[name] = module
+    return _MODULES[name]
+
+
+def cache_folder() -> Path:
+    """Return the folder of the generated modules; a temporary one where the user's cache cannot be written."""
+    named = os.environ.get("MHO_CACHE")
+    base = Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "mho"
+    try:
+        base.mkdir(parents=True, exist_ok=True)
+        probe = base / f".write-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError:
+        base = Path(tempfile.gettempdir()) / f"mho-{os.getuid() if hasattr(os, 'getuid') else 'cache'}"
+        base.mkdir(parents=True, exist_ok=True)
+    return base
+
+
+def digest(source: str, package: Path = PACKAGE) -> str:
+    """Return the hexadecimal digest of a module's source and of all that it reaches by imports.
+
+    Args:
+        source: text of the module.
+        package: folder of this package.
+    """
+    parts = [numba.__version__, str(sys.version_info[:2]), source, *_reached(source, package)]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def _reached(source: str, package: Path) -> list[str]:
+    """Return the texts of all modules of the package that a source reaches by imports, in a fixed order."""
+    found: dict[Path, str] = {}
+    waiting = [*_imported(source, package)]
+    while waiting:
+        path = waiting.pop()
+        if path not in found:
+            found[path], ahead = _read(path, package)
+            waiting += ahead
+    return [found[path] for path in sorted(found)]
+
+
+@functools.cache
+def _read(path: Path, package: Path) -> tuple[str, tuple[Path, ...]]:
+    """Return a file's text, and the files that it imports."""
+    text = path.read_text()
+    return text, tuple(_imported(text, package))
+
+
+def _imported(text: str, package: Path) -> Iterator[Path]:
+    """Yield the files of the package that a text imports, wherever the import stands."""
+    for node in ast.walk(ast.parse(text)):
+        names = [alias.name for alias in node.names] if isinstance(node, (ast.Import, ast.ImportFrom)) else []
+        if isinstance(node, ast.ImportFrom):
+            names = [str(node.module), *(f"{node.module}.{name}" for name in names)]
+        for first, *rest in (name.split(".") for name in names):
+            if first == package.name and rest:
+                yield from filter(Path.is_file, [package.joinpath(*rest).with_suffix(".py")])

@@ -18,7 +18,7 @@ print(time.perf_counter() - start)
 """
 FIRST = """
 import time, torch, mho
-from mho import bench
+from mho.testing import bench
 mho.Tile, mho.Device
 case = bench.Case({law!r}, 64, 64, 4)
 start = time.perf_counter()

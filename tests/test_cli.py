@@ -24,7 +24,7 @@ from mho.cli.progress import Bars
 from mho.cli.train import NO_OPTIONS, PANELS, train
 from mho.cli.words import spoken
 from mho.training import RunSpec
-from mho.training.plan import Plan
+from mho.training.plan import RunPlan
 
 QUICK = ["--hidden", "8", "--epochs", "2", "--batch-size", "100"]
 ENVIRONMENT = os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
@@ -107,11 +107,11 @@ def test_shown_defaults_are_those_of_a_run():
 def test_every_field_of_a_run_is_an_option_but_the_hardware():
     options = set(inspect.signature(train).parameters)
     assert {name for name in RunSpec().__dict__ if name not in options} == {*NO_OPTIONS} == {"hardware"}
-    assert [*RunSpec().__dict__] == [*Plan().__dict__]
+    assert [*RunSpec().__dict__] == [*RunPlan().__dict__]
     assert [field.name for field in describe(RunSpec).fields if not field.text] == []
 
 
-class Longer(Plan):
+class Longer(RunPlan):
     """A run with one field more.
 
     Args:
@@ -129,7 +129,7 @@ def test_a_field_that_is_added_is_an_option(monkeypatch):
     got, app = {}, typer.Typer()
 
     @app.command()
-    @with_fields(Longer, PANELS, rest="Training", without=[n for n in Plan().__dict__ if n != "lr"])
+    @with_fields(Longer, PANELS, rest="Training", without=[n for n in RunPlan().__dict__ if n != "lr"])
     def run(context: typer.Context, **fields):
         got.update(values_of(Longer, context, fields))
 

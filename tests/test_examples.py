@@ -1,5 +1,6 @@
 """The examples run from end to end, on made-up data; where the real data are, ResNet-20 scores what it should."""
 
+import ast
 import importlib
 import json
 import os
@@ -10,7 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from mho.base.errors import MhoError
+import mho
+from mho import MhoError
 from mho.training import Interrupted
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -40,6 +42,20 @@ def results(path):
 def options(texts, out, *more):
     small = "--batch", "2", "--length", "5"
     return ["--data", str(texts), "--out", str(out), *small, *more]
+
+
+def test_examples_import_public_names_only():
+    """A name is public if `mho`, or a module that `mho` lists, lists it."""
+    private = []
+    for file in EXAMPLES.glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "mho":
+                room = importlib.import_module(node.module)
+                listed = node.module == "mho" or node.module.removeprefix("mho.") in mho.__all__
+                private += [a.name for a in node.names if not listed or a.name not in room.__all__]
+            elif isinstance(node, ast.Import):
+                private += [a.name for a in node.names if a.name.startswith("mho.")]
+    assert private == []
 
 
 TEXT_EXAMPLES = pytest.mark.parametrize("name", ["lstm_war_and_peace", "char_transformer"])

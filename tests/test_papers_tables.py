@@ -157,7 +157,7 @@ def test_processes_write_the_files_that_one_process_does(tmp_path):
 
 def test_an_error_in_a_process_is_told(tmp_path, monkeypatch):
     monkeypatch.setenv("MHO_DATA", str(tmp_path))
-    with pytest.raises(MhoError, match="mho data get mnist"):
+    with pytest.raises(MhoError, match=r"mho\.data\.get\('mnist'"):
         run_cells(
             EXPERIMENTS["a-table-8"], ["digital"], tmp_path / "r", [0], jobs=2, store=tmp_path / "store"
         )

@@ -20,7 +20,7 @@ from aihwkit.simulator.configs import PowStepDevice, SingleRPUConfig, build_conf
 from torch.nn import functional
 
 from mho.data import Dataset, load
-from mho.experiments.trainings import spec_of
+from mho.experiments.store import spec_of
 from mho.papers.arxiv_2502_06309.tables_7_8 import CONTROLS_8
 from mho.training.networks import network
 from mho.training.spec import RunSpec, order

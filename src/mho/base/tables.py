@@ -3,7 +3,7 @@
 Every table has a line under its head and no frame. Cells are plain text: brackets are not markup.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ def table(
     title: str = "",
     caption: str = "",
     share: Mapping[str, int] | None = None,
+    unbroken: Container[str] = (),
 ) -> "Table":
     """Return a table with these columns and rows.
 
@@ -27,6 +28,7 @@ def table(
         rows: a text for each column.
         title: the line above; caption: the line below.
         share: {head: parts}; these columns divide the width that the others leave.
+        unbroken: heads of columns of text that are never wrapped either.
     """
     from rich.box import SIMPLE_HEAD  # rich takes as long to import as all of `mho --help`
     from rich.table import Table
@@ -38,7 +40,7 @@ def table(
         view.add_column(
             head,
             justify="right" if number else "left",
-            no_wrap=number or i == 0,
+            no_wrap=number or i == 0 or head in unbroken,
             overflow="fold",
             ratio=(share or {}).get(head),
         )

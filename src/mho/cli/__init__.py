@@ -23,7 +23,7 @@ prints numbers has `--json`.
 To add a verb: write a function with typed options and a docstring that ends with examples into a module of
 its own, and add it to `app` below. Name a parameter as the argument of the library that it is handed to; then
 errors name the option by themselves. An option of `mho train` that belongs to the run is a field of
-`mho.training.plan.Plan`, and nothing else.
+`mho.training.plan.RunPlan`, and nothing else.
 """
 
 import os

@@ -64,7 +64,17 @@ def show(
         console.print(f"\n{entry.prose}", markup=False, highlight=False)
     if entry.fields:
         rows = [(f.name, f.default, f.domain, f.text) for f in entry.fields]
-        console.print(table("field", "default", "domain", "meaning", rows=rows, share={"meaning": 1}))
+        console.print(
+            table(
+                "field",
+                "default",
+                "domain",
+                "meaning",
+                rows=rows,
+                share={"meaning": 1},
+                unbroken=("default",),
+            )
+        )
         console.print(f"To set one: --set algorithm.{entry.fields[0].name}=...", highlight=False)
     for title, text in (("Hardware", entry.hardware), ("Source", entry.source)):
         console.print(f"\n{title}: {text}", markup=False, highlight=False)

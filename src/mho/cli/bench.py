@@ -89,7 +89,8 @@ def _table(rows: "list[tuple[Case, Spread, int]]", conditions: str) -> "Table":
     from mho.base.tables import table
 
     numbers = (">ms", ">quartiles", ">pulses", ">ns a\npulse", ">cell-\nsamples\na ns")
-    view = table("out x in,\nsamples", "law", *numbers, title=f"Pulsed updates, {conditions}")
+    title = f"Pulsed updates, {conditions}"
+    view = table("out x in,\nsamples", "law", *numbers, title=title, unbroken=("law",))
     for case, t, pulses in rows:
         view.add_row(
             case.shape,

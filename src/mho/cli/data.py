@@ -59,8 +59,7 @@ def check(
     from mho.base.tables import add_rows, table
     from mho.data.dataset import NAMES, check
 
-    view = table("data set", "file", "contents", "verdict", title="Data sets")
-    view.columns[1].no_wrap = True
+    view = table("data set", "file", "contents", "verdict", title="Data sets", unbroken=("file",))
     bad = False
     for name in names or NAMES:
         files = check(name, data_dir)

@@ -194,4 +194,5 @@ def _table(title: str, found: list[Comparison]) -> Any:
         for one in found
     ]
     numbers = (">ours", ">±", ">paper", ">away")
-    return table("cell", "quantity", *numbers, "verdict", rows=rows, title=title)
+    words = ("quantity", "verdict")
+    return table("cell", words[0], *numbers, words[1], rows=rows, title=title, unbroken=words)

@@ -8,7 +8,7 @@ from typer import Context, Option
 
 from mho.base.errors import complaint
 from mho.cli.options import values_of, with_fields
-from mho.training.plan import Plan
+from mho.training.plan import RunPlan
 
 HARDWARE, RUN = "Hardware", "Run"
 PANELS: dict[str, tuple[str, ...]] = {
@@ -21,7 +21,7 @@ PANELS: dict[str, tuple[str, ...]] = {
 NO_OPTIONS = ("hardware",)  # --algorithm, --device, --response and --set build it
 
 
-@with_fields(Plan, PANELS, rest="Training", without=NO_OPTIONS)
+@with_fields(RunPlan, PANELS, rest="Training", without=NO_OPTIONS)
 def train(
     context: Context,
     algorithm: Annotated[
@@ -132,7 +132,7 @@ def train(
         written = RunFolder(str(folder)).config()
     else:
         written = read(config) if config else {}
-    given = values_of(Plan, context, fields)
+    given = values_of(RunPlan, context, fields)
     if "data" in given:
         given["data"] = given["data"].replace("-", "_")
     base = from_dict(written, kind=RunSpec).replace(**given)

@@ -19,7 +19,7 @@ resumed run gives the bits of one that was never stopped. Whatever the future de
 `Session.state_dict`. A library error speaks Python, such as `train(where='gpu')`; the command line puts its
 own words in their place.
 
-To add a field: write it into `plan.Plan` with its domain and its text, and use it in `session`. It is then an
+To add a field: write it into `plan.RunPlan` with its domain and its text, and use it in `session`. It is then an
 option of `mho train`, and stands in config.json. To add a network: write a function in `networks`, and its
 name into the field `network`. To add a check that joins several fields: `RunSpec.validate`.
 

@@ -7,13 +7,13 @@ from torch import nn
 
 from mho.base.errors import complaint
 from mho.data.dataset import Dataset
-from mho.training.plan import Plan
+from mho.training.plan import RunPlan
 
 ACTIVATIONS = {"sigmoid": nn.Sigmoid, "tanh": nn.Tanh, "relu": nn.ReLU}
 SMALLEST = 16  # sides of an image that LeNet's two 5 x 5 kernels and two poolings leave something of
 
 
-def network(spec: Plan, data: Dataset) -> nn.Sequential:
+def network(spec: RunPlan, data: Dataset) -> nn.Sequential:
     """Return the digital network of a run: (batch, features) in [0, 1] to (batch, classes) log-probabilities.
 
     Raises: MhoError for images that are too small for `lenet`.

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from mho.base.records import NonNegative, OneOrMore, Positive, Probability, Record
 
 
-class Plan(Record, named=False):
+class RunPlan(Record, named=False):
     """The fields of `RunSpec`, which trains a network with log-softmax output on the negative log-likelihood.
 
     A field that is added here is an option of `mho train`: its name, type, default, domain and text are those

@@ -11,14 +11,14 @@ from mho.base.registry import kebab
 from mho.crossbar import Crossbar
 from mho.data.dataset import NAMES
 from mho.training.networks import ACTIVATIONS
-from mho.training.plan import Plan
+from mho.training.plan import RunPlan
 
 DIGITAL = "digital"  # in the place of an algorithm's name: plain torch
 BASELINES = (DIGITAL, "analog-sgd")  # a comparison subtracts their accuracies
 
 
-class RunSpec(Plan):
-    """A training run: a `Plan`, which explains the fields, with a `mho.Crossbar` as its hardware or none.
+class RunSpec(RunPlan):
+    """A training run: a `RunPlan`, which explains the fields, with a `mho.Crossbar` as its hardware or none.
 
     Source: the defaults suit the digits of the package. The networks and loops of arXiv 2502.06309, appendix K
         (MNIST): FCN, hidden (256, 128), sigmoid, 30 epochs, lr 0.05 (digital 0.1), lr_step 15; CNN, lenet,
@@ -47,7 +47,7 @@ def algorithm_name(spec: RunSpec) -> str:
     return DIGITAL if spec.hardware is None else kebab(type(spec.hardware.algorithm).__name__)
 
 
-def order(spec: Plan, epoch: int, n: int) -> torch.Tensor:
+def order(spec: RunPlan, epoch: int, n: int) -> torch.Tensor:
     """Return the order of the n training images in that epoch, (n,) int64: a pure function of its arguments."""
     generator = torch.Generator().manual_seed(spec.seed * 1_000_003 + epoch)
     return torch.randperm(n, generator=generator)

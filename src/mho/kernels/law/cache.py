@@ -20,13 +20,13 @@ from types import ModuleType
 import numba
 
 PACKAGE = Path(__file__).parents[2]
-_MODULES: dict[str, ModuleType] = {}
+_MODULES: dict[tuple[str, str], ModuleType] = {}  # by prefix and source
 
 
 def module_of(prefix: str, source: str) -> ModuleType:
     """Return the module with this source, imported from the cache folder, where it is written if it is new."""
-    name = f"{prefix}_{digest(source)[:20]}"
-    if name not in _MODULES:
+    if (prefix, source) not in _MODULES:
+        name = f"{prefix}_{digest(source)[:20]}"
         path = cache_folder() / f"{name}.py"
         if not path.exists():
             draft = path.with_suffix(f".{os.getpid()}.tmp")
@@ -37,8 +37,8 @@ def module_of(prefix: str, source: str) -> ModuleType:
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module
         spec.loader.exec_module(module)
-        _MODULES[name] = module
-    return _MODULES[name]
+        _MODULES[prefix, source] = module
+    return _MODULES[prefix, source]
 
 
 def cache_folder() -> Path:

@@ -17,9 +17,12 @@ The modules, each of which imports from those above it only:
     cell          `Cells`: one cell, or all cells of a tile, and all that follows from law, gains and bounds
     device        `Device`: the record of a user, and the draw of its cells
 
-The rules: records hold numbers, never tensors, and check them when they are made. A drawn cell is a pure
-function of device, shape and key. G, F, R and symmetric points with gains exist once, in `cell`, on top of
-`Response.F` and `Response.G`; nobody multiplies a gain and a law by hand.
+The rules:
+
+* Records hold numbers, never tensors, and check them when they are made.
+* A drawn cell is a pure function of device, shape and key.
+* G, F, R and symmetric points with gains exist once, in `cell`, on top of `Response.F` and `Response.G`. Nobody
+  multiplies a gain and a law by hand.
 
 To add a kind of spread, write a record in `spread` with `sigma` and `values(nominal, xi)`. To add a property of
 cells, add a field to `Device` with its unit and domain, draw it in `Device.draw` from a stream of its own name, and

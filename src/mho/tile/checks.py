@@ -61,7 +61,7 @@ def _whole(n: torch.Tensor) -> int:
 
 @functools.cache
 def _counter() -> Callable[[int, int], int]:
-    """Numba is loaded with the first pulse."""
+    """Load Numba with the first pulse."""
     from mho.kernels.cpu.whole import count_pulses
 
     return count_pulses

@@ -296,7 +296,7 @@ class Tile(Readable):
         return kernels
 
     def _load(self) -> "CpuKernels | GpuKernels":
-        """The compiled update for the device that the cells' memory is on."""
+        """Load the compiled update for the device that the cells' memory is on."""
         from mho.kernels.attach import kernels_of
 
         reference = self._offset if self._is_noisy else self.reference

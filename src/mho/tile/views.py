@@ -7,13 +7,13 @@ from torch import nn
 
 
 class Viewed(nn.Module):
-    """A module with views of its buffers, made when they are first asked for and forgotten when the memory may
-    have moved: `.to`, `load_state_dict`, copies.
+    """A module with views of its buffers, made on first use.
 
-    What else points into that memory is forgotten in `forget`, which a subclass may extend. Compiled code works
-    on float32 arrays and int64 counters, so numbers keep their dtypes (`.half()` changes nothing here), and
-    counters stay on the CPU. Buffers without an entry are no part of a state_dict: accelerate takes them for one
-    tensor under many names.
+    Views are forgotten when the memory may have moved: after `.to`, `load_state_dict` and copies. A subclass
+    extends `forget` for everything else that points into that memory. Compiled code works on float32 arrays and
+    int64 counters, so numbers keep their dtypes (`.half()` changes nothing here), and counters stay on the CPU.
+    Buffers without an entry are no part of a state_dict, because accelerate takes them for one tensor under
+    many names.
     """
 
     def __init__(self) -> None:
@@ -21,7 +21,7 @@ class Viewed(nn.Module):
         self._views: dict[str, tuple[torch.Tensor, int, memoryview]] = {}
 
     def counters(self, name: str) -> memoryview:
-        """The int64 buffer of this name: the same memory, flat, read and written as Python integers."""
+        """Return the int64 buffer of this name: the same memory, flat, read and written as Python integers."""
         buffer: torch.Tensor = self._buffers[name]  # type: ignore[assignment]
         kept, address = self._views.get(name), buffer.data_ptr()
         # Not the first time, and neither another tensor nor moved, as by sending a state_dict to another process.
@@ -32,7 +32,7 @@ class Viewed(nn.Module):
         return view
 
     def forget(self) -> None:
-        """Drops everything that points into the buffers."""
+        """Drop everything that points into the buffers."""
         self._views = {}
 
     def _apply(self, fn, recurse=True):

@@ -1,11 +1,11 @@
-"""The calls of a layer, whose numbers name the noise of products (`mho.tile.noise`) and order the factors."""
+"""The calls of a layer, whose numbers name the noise of products (`mho.tile.events`) and order the factors."""
 
 import zlib
 from enum import IntEnum
 
 import torch
 
-from mho.tile.noise import EVALUATION, NEXT_CALL
+from mho.tile.events import EVALUATION, NEXT_CALL
 from mho.tile.views import Viewed
 
 

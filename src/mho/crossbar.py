@@ -1,4 +1,4 @@
-"""The hardware that a layer is made of: one frozen object."""
+"""The hardware of a layer: one frozen object."""
 
 from collections.abc import Mapping as Map
 from typing import Annotated, Literal
@@ -14,16 +14,16 @@ from mho.device.pulses import Exact, Expected, Pulses, PulseScheme
 
 
 class Mapping(Record):
-    """How a layer's weight matrix is laid out on crossbars.
+    """The layout of a layer's weight matrix on crossbars.
 
     Args:
         max_in, max_out: largest tile [lines]. A larger layer becomes several sub-tiles, each with its own
             cells, converters, column pointer and output scale; their outputs add up digitally.
         omega: if > 0, initial weights are divided by a digital scale so that the largest |w| is omega.
         columnwise: that scale is one for each output line (else one for each sub-tile).
-        rates: with omega, learning rates are those of the "layer", whose weight is the scale times that of the
-            cells (d is divided by the scale's square: exact updates then train the layer as without omega); or
-            those of the "cells", which take d as it reaches them.
+        rates: which weight a learning rate refers to if omega > 0. With "layer" it is the scale times the weight of
+            the cells: d is divided by the scale's square, and exact updates train the layer as without omega. With
+            "cells" the cells take d as it reaches them.
         out_scale: a learned digital factor behind the converters: "scalar", one a sub-tile; "columnwise",
             one an output line; "none". It starts at 1 and is trained with the digital parameters.
         bias: "digital", added behind the converters; or "analog", one more column of cells, whose input is 1.
@@ -42,7 +42,7 @@ class Mapping(Record):
 
 
 class Crossbar(Record):
-    """Algorithm, device, converters, pulses and layout: all that turns a layer into an analog one.
+    """The hardware of an analog layer: algorithm, device, converters, pulses and layout.
 
     `device`, `pulses` and `io` take one value, or a mapping by role: devices by array ("P", "W"), pulses by
     "update" and "transfer", converters by "forward", "backward" and "transfer".
@@ -83,11 +83,11 @@ class Crossbar(Record):
         by_direction(self.io)
 
     def device_of(self, array: str) -> Device | ComposedCell:
-        """The device of the array with this name."""
+        """Return the device of the array with this name."""
         return _by_role(self.device, array, "device")
 
     def pulses_of(self, role: str) -> PulseScheme:
-        """The pulses for "update" or "transfer"."""
+        """Return the pulses for "update" or "transfer"."""
         return _by_role(self.pulses, role, "pulses")
 
 

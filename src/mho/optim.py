@@ -12,15 +12,15 @@ from mho.nn.core.block import Block
 from mho.nn.core.parameter import AnalogParameter
 
 Exchange = Callable[[list[Block]], None]
-"""What happens to the recorded factors before they are learned, see `mho.parallel`."""
+"""An exchange of the recorded factors before they are learned, see `mho.parallel`."""
 
 
 class AnalogOptimizer(torch.optim.Optimizer):
-    """Steps the analog blocks of a model through their algorithm, and its other parameters digitally.
+    """The optimizer of a model: analog blocks step through their algorithm, other parameters digitally.
 
     It is a torch optimizer: param groups, learning-rate schedulers, hooks, closures, `zero_grad` and `state_dict`
-    work. Calling backward several times before `step` accumulates. Of a group's options, an analog weight knows
-    the learning rate; all others, such as momentum and weight decay, are about the digital parameters in it.
+    work. Calling backward several times before `step` accumulates. Of a group's options, analog weights use the
+    learning rate alone. All others, such as momentum and weight decay, concern the digital parameters of the group.
 
     Args:
         model: holds analog layers and any others; or, as for any torch optimizer, parameters, or groups of them
@@ -54,18 +54,18 @@ class AnalogOptimizer(torch.optim.Optimizer):
         self._find_blocks()
 
     def _find_blocks(self) -> None:
-        """Looks up the analog weights, their blocks, and the number of their group."""
+        """Look up the analog weights, their blocks, and the number of their group."""
         weights = [(p, n) for n, g in enumerate(self.param_groups) for p in g["params"]]
         self._analog = [(p, p.of_block(), n) for p, n in weights if isinstance(p, AnalogParameter)]
 
     @staticmethod
     def _take_over(source: list[dict], target: list[dict]) -> None:
-        """Gives the groups of one optimizer the options that the same groups have in another."""
+        """Give the groups of one optimizer the options that the same groups have in another."""
         for options, group in zip(source, target, strict=True):
             group.update(options, params=group["params"])
 
     def add_param_group(self, param_group: dict) -> None:
-        """Adds a group of parameters, analog ones, digital ones or both.
+        """Add a group of parameters, analog ones, digital ones or both.
 
         Raises: MhoError if its learning rate is not finite or negative.
         """
@@ -83,7 +83,7 @@ class AnalogOptimizer(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """One step of everything; returns what the closure returns.
+        """Take one step of everything; return the value of the closure.
 
         Raises: MhoError, before anything has changed, if a learning rate or a recorded factor is not finite, if an
         analog weight's gradient was changed by more than a factor, or if the loss depends on the weight itself.
@@ -111,8 +111,10 @@ class AnalogOptimizer(torch.optim.Optimizer):
         return loss
 
     def _step_digital(self) -> None:
-        """The digital optimizer's step, without the profiler's record and the hooks around it, which this one's
-        step has itself: 25 us of a small network's iteration."""
+        """Take the digital optimizer's step, without the profiler's record and the hooks around it.
+
+        The step of this optimizer has both itself; they cost 25 us of a small network's iteration.
+        """
         digital = self._digital
         assert digital is not None, "it is made by the constructor"
         if any(group["params"] for group in digital.param_groups):
@@ -121,8 +123,10 @@ class AnalogOptimizer(torch.optim.Optimizer):
             self._take_over(digital.param_groups, self.param_groups)
 
     def observe(self, loss: float) -> None:
-        """Tells the algorithms the training loss, once an epoch; those that go by it are `MultiTileResidual` with
-        its warm start. Raises: MhoError if it is not finite."""
+        """Tell the algorithms the training loss, once an epoch; `MultiTileResidual` uses it for its warm start.
+
+        Raises: MhoError if it is not finite.
+        """
         loss = float(loss)
         if not abs(loss) < float("inf"):
             raise complaint("AnalogOptimizer.observe", f"the loss is {loss}", "It must be finite")
@@ -130,21 +134,21 @@ class AnalogOptimizer(torch.optim.Optimizer):
             block.hardware.algorithm.observe(block.state, loss)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forgets gradients and recorded factors; of digital parameters they become zero if not `set_to_none`."""
+        """Forget gradients and recorded factors; digital gradients become zero if not `set_to_none`."""
         for weight, _, _ in self._analog:
             weight.grad = None
         if self._digital is not None:
             self._digital.zero_grad(set_to_none)
 
     def load_state_dict(self, state_dict: dict) -> None:
-        """Loads what `state_dict()` gave."""
+        """Load a result of `state_dict()`."""
         super().load_state_dict(state_dict)
         if self._digital is not None:
             self._take_over(self.param_groups, self._digital.param_groups)
             self._digital.__setstate__({"state": self.state})  # adds options that an older torch did not have
 
     def __getstate__(self) -> dict[str, Any]:
-        """With blocks in the place of their weights, which change when they are copied."""
+        """Pickle blocks in the place of their weights, which change when they are copied."""
         groups = [
             {**g, "params": [p.of_block() if isinstance(p, AnalogParameter) else p for p in g["params"]]}
             for g in self.param_groups
@@ -160,7 +164,7 @@ class AnalogOptimizer(torch.optim.Optimizer):
 
 
 def _groups(model: Any) -> list[dict[str, Any]]:
-    """The groups of parameters, as dicts of their own."""
+    """Return the groups of parameters, as dicts of their own."""
     if isinstance(model, nn.Module):
         params: list[Any] = [p for p in model.parameters() if p.requires_grad]
     elif isinstance(model, Iterable) and not isinstance(model, torch.Tensor):
@@ -175,7 +179,7 @@ def _groups(model: Any) -> list[dict[str, Any]]:
 
 
 def _digital_part(group: Mapping[str, Any]) -> dict[str, Any]:
-    """A group with its digital parameters only; there may be none."""
+    """Return a group with its digital parameters only; there may be none."""
     return {**group, "params": [p for p in group["params"] if not isinstance(p, AnalogParameter)]}
 
 

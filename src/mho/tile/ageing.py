@@ -30,7 +30,7 @@ class AgeingCells(Protocol):
     def refresh(self) -> None: ...
 
 
-class Arrays(Protocol):
+class AgeingArray(Protocol):
     """A tile, or one of composed cells, which consists of several."""
 
     shape: tuple[int, int]
@@ -49,7 +49,7 @@ class _Own(NamedTuple):
 _kept: WeakKeyDictionary[AgeingCells, tuple[tuple[Retention, int], _Own]] = WeakKeyDictionary()
 
 
-def age(tile: Arrays, steps: int = 1) -> None:
+def age(tile: AgeingArray, steps: int = 1) -> None:
     """Let all cells of a tile decay and diffuse for some steps; cells without a `Retention` keep their weights.
 
     Several steps at once equal as many single steps up to rounding, clips in between, and the noise drawn. Training
@@ -70,7 +70,7 @@ def age(tile: Arrays, steps: int = 1) -> None:
         _write(array, w)
 
 
-def reset(tile: Arrays, column: int | None = None, *, where: torch.Tensor | None = None) -> None:
+def reset(tile: AgeingArray, column: int | None = None, *, where: torch.Tensor | None = None) -> None:
     """Reset cells to their b + reset_noise xi, clipped to their bounds; to 0 exactly without a `Retention`.
 
     Args:
@@ -94,7 +94,7 @@ def reset(tile: Arrays, column: int | None = None, *, where: torch.Tensor | None
         _write(array, torch.where(chosen, w, array.cells))
 
 
-def drift(tile: Arrays, t: float, law: Drift) -> None:
+def drift(tile: AgeingArray, t: float, law: Drift) -> None:
     """Let the hidden weights of all cells, given at time t0, drift to time t: w (t/t0)^-nu.
 
     To go on from t, drift with `law.replace(t0=t)`: both together equal the drift from the first t0.

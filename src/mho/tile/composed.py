@@ -63,7 +63,7 @@ class ComposedTile(Readable):
 
     @property
     def version(self) -> int:
-        """How many writes the parts have seen."""
+        """Number of writes to the parts."""
         return sum(part.version for part in self._modules.values())  # type: ignore[union-attr,misc]
 
     @property

@@ -18,7 +18,7 @@ from mho.tile.tile import Tile
 
 
 class OneSided(ComposedCell):
-    """w = g+ - g-: what raises the weight sends up pulses to g+, what lowers it sends up pulses to g-.
+    """w = g+ - g-: a change that raises the weight sends up pulses to g+, one that lowers it to g-.
 
     Both devices see the same bit lines. Neither ever gets a down pulse, so both fill up; a refresh makes room: a
     pair with the larger above `upper` and the smaller above `lower` is read, both are reset, and the difference
@@ -81,7 +81,7 @@ class OneSidedTile(ComposedTile):
         return self.plus.granularity
 
     def refresh_pairs(self) -> int:
-        """Refreshes the pairs that are full now, as `OneSided` says; returns how many they are."""
+        """Refresh the pairs that are full now, see `OneSided`; return their number."""
         plus, minus = self.plus.read(), self.minus.read()
         larger, smaller = torch.maximum(plus, minus), torch.minimum(plus, minus)
         bound = self._bound
@@ -121,12 +121,12 @@ class OneSidedTile(ComposedTile):
         self.minus.program((-w).clamp(min=0))
 
     def _raise(self, n: torch.Tensor, at: dict[str, int]) -> UpdateInfo:
-        """|n| up pulses, to g+ where n > 0 and to g- where n < 0."""
+        """Send |n| up pulses, to g+ where n > 0 and to g- where n < 0."""
         pairs = (self.plus, n), (self.minus, -n)
         return total(part.pulse(share.clamp(min=0), **at) for part, share in pairs)  # type: ignore[arg-type]
 
     def _count(self, x: torch.Tensor, d: torch.Tensor, lr: float) -> UpdateInfo:
-        """Draws bit lines and sends the coincidences where they belong."""
+        """Draw bit lines, and send the coincidences to the device that each raises."""
         lines, event = self._lines(), next_event(self.counters("events"), Stream.C2C)
         lines.counters("events")[Stream.C2C] = event
         drawn = lines.update(x, d, lr)
@@ -145,7 +145,7 @@ class OneSidedTile(ComposedTile):
         return UpdateInfo(drawn.up + drawn.down, 0, drawn.clipped, drawn.lines)
 
     def _lines(self) -> Tile:
-        """An array of counters, which is no hardware: its cells have no bounds, and hold nothing that matters."""
+        """Return an array of counters, which is no hardware: cells without bounds, whose weights do not matter."""
         if not self._counting:
             device = Device(Constant(tau_max=3e38, tau_min=-3e38), dw_min=self.cell.device.dw_min)
             tile = Tile(torch.zeros(self.shape), device, None, self.pulses, self.key, count_cells=True)
@@ -153,7 +153,7 @@ class OneSidedTile(ComposedTile):
         return self._counting[0]
 
     def _needed(self, change: torch.Tensor) -> torch.Tensor:
-        """Pulses that raise a nominal device from its reset by change (n,): the integral of dw / (dw_min q_up)."""
+        """Integrate dw / (dw_min q_up): the pulses that raise a nominal device from its reset by change (n,)."""
         device = self.cell.device
         start = device.retention.reset if device.retention else 0.0
         places = (torch.arange(_POINTS, device=change.device, dtype=torch.float64) + 0.5) / _POINTS
@@ -173,12 +173,12 @@ class OneSidedTile(ComposedTile):
 
 
 _POINTS = 64  # of the integral, by the midpoint rule
-_LEAST = 1e-3  # q below which a device is full: what is asked beyond is not waited for
+_LEAST = 1e-3  # q below which a device is full
 _MOST = 2.0**24 - 1
 
 
 def _only_line(x: torch.Tensor, d: torch.Tensor) -> dict[str, int]:
-    """The column or row that one sample addresses, if it is just one."""
+    """Return the column or row that one sample addresses, if it addresses just one."""
     if len(x) == 1:
         for name, vector in (("column", x[0]), ("row", d[0])):
             lines = vector.nonzero()

@@ -15,7 +15,7 @@ WORTH = 1 << 15  # numbers from which on a second thread is worth waking
 
 
 class Piece(NamedTuple):
-    """Patches of the images first to last - 1, of whose outputs it is the lines top to bottom - 1."""
+    """Patches of the images first to last - 1: those of the output lines top to bottom - 1."""
 
     first: int
     last: int
@@ -24,7 +24,7 @@ class Piece(NamedTuple):
 
 
 class Geometry(NamedTuple):
-    """Where the kernel of a convolution is placed. All tuples have one number a spatial dimension.
+    """The places of the kernel of a convolution. All tuples have one number a spatial dimension.
 
     Args:
         kernel, stride, dilation: as in torch.nn.Conv2d; padding has been added to the images already.
@@ -37,17 +37,19 @@ class Geometry(NamedTuple):
     ones: bool = False
 
     def outputs(self, spatial: Sequence[int]) -> tuple[int, ...]:
-        """Places of the kernel in an image of this size, by dimension."""
+        """Count the places of the kernel in an image of this size, by dimension."""
         sizes = zip(spatial, self.kernel, self.stride, self.dilation, strict=True)
         return tuple((n - d * (k - 1) - 1) // s + 1 for n, k, s, d in sizes)
 
     def width(self, channels: int) -> int:
-        """Numbers in a patch."""
+        """Count the numbers in a patch."""
         return channels * math.prod(self.kernel) + self.ones
 
     def pieces(self, shape: Sequence[int]) -> list[Piece]:
-        """The patches of images (samples, channels, ...) in order: whole images, or lines of one where an image
-        has more than MOST numbers in its patches."""
+        """Cut the patches of images (samples, channels, ...) into pieces, in order.
+
+        A piece is several images, or lines of one if its patches have more than MOST numbers.
+        """
         samples, channels, *spatial = shape
         lines, *others = self.outputs(spatial)
         of_line = math.prod(others) * self.width(channels)
@@ -60,12 +62,12 @@ class Geometry(NamedTuple):
         return [Piece(sample, sample + 1, *cut) for sample in range(samples) for cut in cuts]
 
     def places(self, piece: Piece, shape: Sequence[int]) -> int:
-        """How many patches a piece of images of this shape has."""
+        """Count the patches in a piece of images of this shape."""
         first, last, top, bottom = piece
         return (last - first) * (bottom - top) * math.prod(self.outputs(shape[2:])[1:])
 
     def rows(self, image: torch.Tensor, piece: Piece) -> torch.Tensor:
-        """(places, width): the patches of one piece of the images, contiguous."""
+        """Return (places, width): the patches of one piece of the images, contiguous."""
         samples, channels, *spatial = image.shape
         first, last, top, bottom = piece
         if self._is_compiled(image):
@@ -80,7 +82,7 @@ class Geometry(NamedTuple):
         return functional.pad(rows, (0, 1), value=1.0) if self.ones else rows
 
     def fold(self, shape: Sequence[int], parts: Iterable[tuple[Piece, torch.Tensor]]) -> torch.Tensor:
-        """The inverse of `rows`, which adds up: images of this shape from pieces and numbers (places, width)."""
+        """Add up pieces of numbers (places, width) to images of this shape: the inverse of `rows`."""
         _, channels, *spatial = shape
         _, *others = self.outputs(spatial)
         n = len(self.kernel)
@@ -108,7 +110,7 @@ class Geometry(NamedTuple):
         return images
 
     def _is_compiled(self, part: torch.Tensor) -> bool:
-        """Whether there is a kernel that adds such patches up; the same bits come out without."""
+        """Return whether a kernel adds such patches up; the same bits come out without."""
         plain = part.is_cpu and part.dtype is torch.float32 and part.is_contiguous()
         return plain and len(self.kernel) == 2
 
@@ -120,7 +122,7 @@ class Geometry(NamedTuple):
         return rows
 
     def _run(self, name: str, images: torch.Tensor, piece: Piece, part: torch.Tensor) -> None:
-        """The kernel of this name in `mho.kernels.cpu.patches`, between the images and the numbers of a piece."""
+        """Run the kernel of this name in `mho.kernels.cpu.patches` on the images and the numbers of a piece."""
         from mho.kernels.cpu import patches  # Numba: loaded on first use
 
         first, last, top, bottom = piece
@@ -130,7 +132,7 @@ class Geometry(NamedTuple):
 
 
 class Patches:
-    """Inputs (samples, in) of a convolution's tile, cut out of the images when they are asked for.
+    """Inputs (samples, in) of a convolution's tile, cut out of the images on request.
 
     It takes the place of a tensor in `Factors` and in `Tile.update`; a sample is one place of the kernel, and they
     come image by image. Multiplying by signs (in,) is remembered.
@@ -159,7 +161,7 @@ class Patches:
         return self.shape[0]
 
     def pieces(self) -> Iterator[torch.Tensor]:
-        """Parts (samples, in) of it, in order."""
+        """Yield parts (samples, in) of the patches, in order."""
         left, right = self.cut
         for image in self.images:
             for piece in self.geometry.pieces(image.shape):
@@ -169,7 +171,7 @@ class Patches:
                 yield rows if self.signs is None else rows * self.signs
 
     def pairs(self, d: torch.Tensor) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Parts (x, d) of the factors of which this is the x."""
+        """Yield parts (x, d) of the factors whose x these patches are."""
         first = 0
         for x in self.pieces():
             yield x, d[first : first + len(x)]
@@ -177,7 +179,7 @@ class Patches:
 
 
 def concatenated(parts: "list[torch.Tensor | Patches]") -> "torch.Tensor | Patches":
-    """The samples of all parts, in order."""
+    """Return the samples of all parts, in order."""
     first = parts[0]
     if isinstance(first, Patches):
         images = [image for part in parts if isinstance(part, Patches) for image in part.images]

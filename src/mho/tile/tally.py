@@ -1,4 +1,4 @@
-"""What a tile counts, and what one update of it sent."""
+"""The counters of a tile, and the counts of one update."""
 
 from collections.abc import Iterable
 from enum import IntEnum
@@ -17,7 +17,7 @@ class Tally(IntEnum):
 
 
 class UpdateInfo(NamedTuple):
-    """What one update sent: pulses up and down, and how many of its bit lines were clipped at p = 1."""
+    """The counts of one update: pulses up and down, its bit lines, and those clipped at p = 1."""
 
     up: int
     down: int
@@ -26,6 +26,6 @@ class UpdateInfo(NamedTuple):
 
 
 def total(infos: Iterable[UpdateInfo]) -> UpdateInfo:
-    """What several updates sent together."""
+    """Add up the counts of several updates."""
     up, down, clipped, lines = (sum(numbers) for numbers in zip(*infos, strict=True))
     return UpdateInfo(up, down, clipped, lines)

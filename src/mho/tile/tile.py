@@ -293,7 +293,7 @@ class Tile(Readable):
         return kernels
 
     def _load(self) -> UpdateKernels:
-        """The compiled update for the device that the cells' memory is on."""
+        """Load the compiled update for the device that the cells' memory is on."""
         reference = self._offset if self._is_noisy else self.reference
         buffers = (self.cells, self.planes, self._apparent, reference, self.counts, self.touched)
         plan = KernelPlan.of(self.device, self.parameters_of_cells.values())

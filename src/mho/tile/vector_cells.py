@@ -27,9 +27,9 @@ class Vector(ComposedCell):
     Args:
         devices: one or more, each a `Device` or another cell.
         gammas: as many numbers; () for 1/n each.
-        policy: which devices an update goes to: "all", the "first", one after the other ("sequential"), or one
+        policy: the devices that an update goes to: "all", the "first", one after the other ("sequential"), or one
             at "random".
-    Source: aihwkit 1.2.0, VectorUnitCell (gamma_vec, update_policy), which does not look at a gamma's sign.
+    Source: aihwkit 1.2.0, VectorUnitCell (gamma_vec, update_policy), which ignores a gamma's sign.
     """
 
     devices: tuple[Device | ComposedCell, ...]
@@ -113,15 +113,17 @@ class VectorTile(ComposedTile):
 
     @property
     def granularity(self) -> float:
-        """Change of the weight by one pulse at q = 1 to each of the devices that get it; the mean, where they
-        take turns [weight units]."""
+        """Change of the weight by one pulse at q = 1 to each device that receives it [weight units].
+
+        The mean over the devices, if they take turns.
+        """
         steps = [abs(gamma) * part.granularity for gamma, part in zip(self.weights, self.parts, strict=True)]
         return {"all": sum(steps), "first": steps[0]}.get(self.policy, sum(steps) / len(steps))
 
     # -- inside
 
     def _chosen(self) -> list[tuple["Tile | ComposedTile", float]]:
-        """The parts whose turn it is, and the direction in which a pulse has to go to raise the weight."""
+        """Return the parts whose turn it is, and the direction of a pulse that raises the weight."""
         parts = [(part, math.copysign(1.0, g)) for g, part in zip(self.weights, self.parts, strict=True)]
         event = next_event(self.counters("events"), Stream.C2C)
         if self.policy == "all":
@@ -136,7 +138,7 @@ class VectorTile(ComposedTile):
         return total(part.pulse(n if sign > 0 else -n, **at) for part, sign in self._chosen())  # type: ignore[arg-type]
 
     def _program(self, w: torch.Tensor) -> None:
-        """All devices to one weight or its opposite; with policy "first" only that one, the others hold theirs."""
+        """Program all devices to one weight or its opposite; with policy "first" the others keep theirs."""
         if self.policy == "first":
             rest = [gamma * part.w for gamma, part in zip(self.weights[1:], self.parts[1:], strict=True)]
             self.parts[0].program((w - sum(rest)) / self.weights[0])

@@ -17,10 +17,10 @@ from mho.nn.core.parameter import AnalogParameter
 from mho.numerics.rng import child_key
 from mho.responses.constant import Constant
 from mho.tile.ageing import age
-from mho.tile.noise import NEXT_TERM, use_of
+from mho.tile.events import NEXT_TERM, use_of
 from mho.tile.patches import Patches
 from mho.tile.plane import Plane
-from mho.tile.readout import Visible
+from mho.tile.readout import Visible, known_finite
 from mho.tile.tile import Tile, new_tile
 
 
@@ -74,7 +74,7 @@ class Block(Visible):
 
     @property
     def version(self) -> int:
-        """How many writes the arrays have seen."""
+        """Number of writes to the arrays."""
         version = 0
         for array in self._arrays:
             version += array._version
@@ -107,11 +107,16 @@ class Block(Visible):
 
     def step(self, lr: float) -> None:
         """Take a step of the algorithm with the recorded factors, if there are any. Then cells age."""
-        g = self.learning.take()
+        self.learning.settle()
+        is_checked, g = self.learning.is_checked, self.learning.take()
         if g is None and not self._ageing:
             return
         if g is not None:
-            self._learn(g, lr)
+            known_finite.pair = (g.x, g.d) if is_checked else (None, None)
+            try:
+                self._learn(g, lr)
+            finally:
+                known_finite.pair = None, None
         for tile in self._ageing:
             age(tile)
         self.refresh()
@@ -154,7 +159,7 @@ class Block(Visible):
     def product(self, x: torch.Tensor, direction: str, event: int, sign: float = 1.0) -> torch.Tensor:
         """Return sign * x (samples, in) W^T forward, sign * x (samples, out) W backward, as the hardware gives it.
 
-        event: of the layer's call; it names the noise, see `mho.tile.noise`.
+        event: of the layer's call; it names the noise, see `mho.tile.events`.
         """
         self.follow()
         where, io = direction + " pass", self.io[direction]

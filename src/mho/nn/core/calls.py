@@ -1,4 +1,4 @@
-"""The calls of a layer, whose numbers name the noise of products (`mho.tile.noise`) and order the factors."""
+"""The calls of a layer, whose numbers name the noise of products (`mho.tile.events`) and order the factors."""
 
 import zlib
 from enum import IntEnum
@@ -6,7 +6,7 @@ from enum import IntEnum
 import torch
 
 from mho.numerics.views import Viewed
-from mho.tile.noise import EVALUATION, NEXT_CALL
+from mho.tile.events import EVALUATION, NEXT_CALL
 
 
 class Count(IntEnum):

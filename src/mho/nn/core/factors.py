@@ -6,12 +6,12 @@ import torch
 
 from mho.algorithms.base import Factors
 from mho.base.errors import complaint
-from mho.tile.noise import order
+from mho.tile.events import order
 from mho.tile.patches import Patches, concatenated
 from mho.tile.readout import is_finite
 
 Place = tuple[int, int]
-"""The place of a call among the others: its pass and its number there, see `mho.tile.noise.order`."""
+"""The place of a call among the others: its pass and its number there, see `mho.tile.events.order`."""
 
 
 class Learning:
@@ -27,6 +27,7 @@ class Learning:
         self._dense: torch.Tensor | None = None  # `weight.grad`, once it was asked for
         self._computed: torch.Tensor | None = None  # its value then
         self.is_shared = False
+        self.is_checked = False  # all factors are known to be finite
 
     def record(self, factors: Factors, event: int) -> None:
         """Add the factors of one call. Raises: MhoError if those of all processes are here already."""
@@ -39,6 +40,7 @@ class Learning:
             )
         if self._dense is not None:
             self.settle()
+        self.is_checked = False
         place = order(event)
         at = bisect.bisect_right(self._order, place) if self._order else 0
         self._order.insert(at, place)
@@ -59,8 +61,7 @@ class Learning:
         self.is_shared = True
 
     def take(self) -> Factors | None:
-        """Return all factors as one, or None; none are left."""
-        self.settle()
+        """Return all factors as one, or None; none are left. `settle` comes before."""
         factors = self.factors
         self.clear()
         if not factors:
@@ -70,7 +71,10 @@ class Learning:
         return Factors(concatenated([f.x for f in factors]), torch.cat([f.d for f in factors]))
 
     def check(self) -> None:
-        """Check that the recorded errors are finite. Raises: MhoError if not."""
+        """Check that the recorded errors are finite; their inputs passed through a product, which checked them.
+
+        Raises: MhoError if an error is not finite.
+        """
         for f in self.factors:
             if not is_finite(f.d):
                 raise complaint(
@@ -79,12 +83,13 @@ class Learning:
                     "Nothing has been changed",
                     "lower the learning rate or the scale of the loss; call zero_grad to go on without this batch",
                 )
+        self.is_checked = True
 
     def clear(self) -> None:
         """Forget everything."""
         self._forget()
         self._dense = self._computed = None
-        self.is_shared = False
+        self.is_shared = self.is_checked = False
 
     def _forget(self) -> None:
         self.factors, self._order, self._versions = [], [], []
@@ -122,6 +127,7 @@ class Learning:
         if factor == 0:
             self._forget()
         elif factor != 1:
+            self.is_checked = False
             self.factors = [Factors(f.x, f.d * factor) for f in self.factors]
         self._dense = self._computed = None
 

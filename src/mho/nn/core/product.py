@@ -11,7 +11,7 @@ from mho.nn.core.assemble import add_output, columns_of, error_of_block
 from mho.nn.core.calls import Calls, may_be_repeated
 from mho.nn.core.parameter import AnalogParameter
 from mho.tile.checks import lines, numbers
-from mho.tile.noise import NEXT_CALL
+from mho.tile.events import NEXT_CALL
 from mho.tile.patches import Geometry, Patches, Piece
 
 

@@ -19,6 +19,8 @@ from types import ModuleType
 
 import numba
 
+from mho.base.files import write_text
+
 PACKAGE = Path(__file__).parents[2]
 _MODULES: dict[tuple[str, str], ModuleType] = {}  # by prefix and source
 
@@ -29,9 +31,7 @@ def module_of(prefix: str, source: str) -> ModuleType:
         name = f"{prefix}_{digest(source)[:20]}"
         path = cache_folder() / f"{name}.py"
         if not path.exists():
-            draft = path.with_suffix(f".{os.getpid()}.tmp")
-            draft.write_text(source)
-            draft.replace(path)
+            write_text(path, source)
         spec = importlib.util.spec_from_file_location(name, path)
         assert spec is not None and spec.loader is not None
         module = importlib.util.module_from_spec(spec)

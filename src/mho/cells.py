@@ -3,7 +3,11 @@
 `Vector` adds up several devices, `Reference` subtracts a second one, `OneSided` pairs two that are only pulsed
 upwards. A cell of your own is a record and a tile: a subclass of `ComposedCell`, whose method `tile` makes a
 subclass of `ComposedTile` that says which device receives which pulses. `new_tile` makes an array of any of
-them, or of a `Device`.
+them, or of a `Device`. Cells nest: a part may be a composed cell itself.
+
+    cell = mho.Vector(devices=(coarse, mho.Reference(fine)), gammas=(1.0, 0.1))
+    tile = mho.cells.new_tile(torch.zeros(4, 3), cell, key=1)
+    tile.parts[0].program(torch.full((4, 3), 0.2))      # `tile.w` shows it at once
 """
 
 from mho.device.composed import ComposedCell
@@ -12,11 +16,7 @@ from mho.tile.one_sided import OneSided, OneSidedTile
 from mho.tile.tile import new_tile
 from mho.tile.vector_cells import Reference, Vector, VectorTile
 
-Cell = ComposedCell
-"""The name under which cells of a user's own know their base class."""
-
 __all__ = [
-    "Cell",
     "ComposedCell",
     "ComposedTile",
     "OneSided",

@@ -7,6 +7,10 @@ Everything above imports from here, and nothing here imports torch.
 `registry`    the records of this package by name, in any spelling and by the aliases of papers
 `config`      records as plain data and back: config.json, `--config` and `--set`
 `roles`       `Roles`, the declaration by which an algorithm says which array and which field is which
+`files`       whole-file writes: a reader finds the old file or the new one
+`signals`     Ctrl-C and SIGTERM as `Interrupted`, between two steps
+`sources`     the digest of the modules that a result depends on
+`tables`      tables for a terminal, in one look
 `provenance`  versions, machine and commit, for the files of results
 
 An error names the call, the wrong value, the rule and the remedy, in this order:

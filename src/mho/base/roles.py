@@ -61,12 +61,12 @@ class Roles(NamedTuple):
 
     @property
     def copes(self) -> bool:
-        """Whether a symmetric point away from the weight zero is tracked or chopped."""
+        """True if a symmetric point away from the weight zero is tracked or chopped."""
         return bool(self.reference or self.chopper)
 
     @property
     def has_residual(self) -> bool:
-        """Whether the gradient goes to an array that starts from zero."""
+        """True if the gradient goes to an array that starts from zero."""
         return self.gradient not in (None, self.weights)
 
     def state(self) -> dict[str, str]:

@@ -38,12 +38,20 @@ def reachable(modules: Sequence[str], apart: Sequence[str] = (), package: Path =
 
 
 def _imports(file: Path, name: str, package: str) -> Iterator[str]:
-    """Yield what a module imports from the package: names of modules, and of what modules define."""
-    for node in ast.walk(ast.parse(file.read_bytes())):
+    """Yield the names that a module imports from the package."""
+    folders = name.split(".")[: None if file.name == "__init__.py" else -1]
+    return imports_of(file.read_text(encoding="utf-8"), package, folders)
+
+
+def imports_of(source: str, package: str, folders: Sequence[str] = ()) -> Iterator[str]:
+    """Yield the names that a source imports from a package: of modules, and of objects that modules define.
+
+    folders: names of the folders that hold the source, from the package on, for relative imports.
+    """
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             yield from (a.name for a in node.names if a.name.partition(".")[0] == package)
         elif isinstance(node, ast.ImportFrom):
-            folders = name.split(".")[: None if file.name == "__init__.py" else -1]
             above = folders[: len(folders) + 1 - node.level] if node.level else []
             base = ".".join([*above, *([node.module] if node.module else [])])
             if base.partition(".")[0] == package:

@@ -41,13 +41,13 @@ class Context(NamedTuple):
 
     @property
     def is_fast(self) -> bool:
-        """Whether the gradient goes to this array as trains of pulses."""
+        """True if the gradient goes to this array as trains of pulses."""
         pulsed = isinstance(self.block.hardware.pulses_of("update"), Pulses)
         return pulsed and self.part == self.roles.gradient
 
     @property
     def holds_weights(self) -> bool:
-        """Whether the array starts from the initial weights; others start from zero and hold a residual."""
+        """True if the array starts from the initial weights; others start from zero and hold a residual."""
         return self.part == self.roles.weights
 
     @property

@@ -27,7 +27,7 @@ def add(
 def send(
     cells: torch.Tensor, n: torch.Tensor, row: int, column: int, dw_min: float, scheme: Expected | Exact, p: Cells
 ) -> None:  # fmt: skip
-    """What |n| pulses do to the rectangle of cells, as large as n, that begins at (row, column)."""
+    """Change the rectangle of cells, as large as n, that begins at (row, column) as |n| pulses would on average."""
     here = slice(row, row + n.shape[0]), slice(column, column + n.shape[1])
     if isinstance(scheme, Exact):
         cells[here].add_(n, alpha=dw_min)

@@ -18,6 +18,11 @@ A step of Tiki-Taka reads so:
         line = next_line(s, self.transfer, s.P.shape, self.transfer_every)  # whose turn it is
         line.write(s.W, line.read(s.P), rate(self.transfer_lr, self.scale_transfer_lr, lr))
 
+A step of Tiki-Taka v2 gathers what it reads, and sends whole pulses:
+
+    line.of(s.H).add_(line.read(s.P), alpha=scale(self, s, lr))             # H, in pulses of W
+    fire(self, s, line)                                                     # its whole part leaves H for W
+
 The rule of this room: numbers that decide, such as flips, come from `Stream.CHOP` under `s.key` and the step, so
 that a resumed training draws the same ones; and arithmetic stays in place, in float32, in the order that the tests
 of exact bits have recorded. A function moves here when a second algorithm needs it, and not before.

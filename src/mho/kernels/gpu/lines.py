@@ -10,7 +10,7 @@ import triton.language as tl
 
 from mho.kernels.cpu.lines import SLICED_FROM
 from mho.kernels.gpu.launch import CLIPPED, LINES
-from mho.kernels.gpu.philox import word_of
+from mho.kernels.gpu.primitives import word_of
 
 FULL = tl.constexpr(4294967296.0)  # a threshold that every 32-bit word is below
 SLOTS = tl.constexpr(32)  # slots in one word of a line's bits

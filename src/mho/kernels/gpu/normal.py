@@ -7,7 +7,7 @@ its text lies in the cache folder.
 import triton
 import triton.language as tl
 
-from mho.kernels.gpu.philox import philox
+from mho.kernels.gpu.primitives import philox
 from mho.kernels.law.cache import module_of
 from mho.kernels.law.dialect import TRITON
 from mho.numerics import normal

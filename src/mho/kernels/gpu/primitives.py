@@ -1,4 +1,4 @@
-"""The few operations that Numba and Triton spell differently; everything above them is one text for both.
+"""Operations that Numba and Triton spell differently, Philox among them; all above them is one text for both.
 
 Every one is rounded once, to nearest, as on the CPU. Kernels must be launched with `launch.EXACT`, which keeps the
 compiler from joining a multiplication and an addition into one rounding.
@@ -102,3 +102,21 @@ def rint32(x):
     size = tl.abs(x)
     whole = tl.where(size < 8388608.0, (size + 8388608.0) - 8388608.0, size)
     return bits_to_float(float_to_bits(whole) | (float_to_bits(x) & -2147483648))
+
+
+@triton.jit
+def philox(low, high, c0, c1, c2, c3):
+    """Return the four words of counter (c0, c1, c2, c3) under key (low, high), all taken modulo 2^32."""
+    zero = (c0 * 0).to(tl.int64)
+    return tl.philox_impl(
+        c0.to(tl.uint32), (zero + c1).to(tl.uint32), (zero + c2).to(tl.uint32), (zero + c3).to(tl.uint32),
+        (zero + low).to(tl.uint32), (zero + high).to(tl.uint32),
+    )  # fmt: skip
+
+
+@triton.jit
+def word_of(low, high, line, c1, c2, c3):
+    """Return word line % 4 of counter (line // 4, c1, c2, c3) under key (low, high), for lanes of int32 lines."""
+    a, b, c, d = philox(low, high, line // 4, c1, c2, c3)
+    lane = line % 4
+    return tl.where(lane < 2, tl.where(lane == 0, a, b), tl.where(lane == 2, c, d))

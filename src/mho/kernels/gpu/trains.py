@@ -13,7 +13,7 @@ from mho.kernels.gpu.ideal import NOISY, parameters, step_down, step_up  # rewri
 from mho.kernels.gpu.launch import CLIPPED, DOWN, UP, add_counts, write_back
 from mho.kernels.gpu.lines import FULL, SLOTS, ones
 from mho.kernels.gpu.normal import normal_of
-from mho.kernels.gpu.philox import word_of
+from mho.kernels.gpu.primitives import word_of
 
 
 @triton.jit

@@ -10,7 +10,8 @@ import re
 from types import ModuleType
 
 from mho.base.errors import complaint
-from mho.kernels.law.cache import PACKAGE, module_of
+from mho.base.sources import PACKAGE
+from mho.kernels.law.cache import module_of
 from mho.kernels.law.dialect import FLOAT32, TRITON, Dialect, ScalarCode
 from mho.kernels.law.emit import LoweredLaw, lower
 from mho.kernels.law.plan import KernelPlan

@@ -6,22 +6,21 @@ others, as well as the versions of Python and Numba. A changed law, kernel or he
 code, and nobody keeps a list of helpers.
 """
 
-import ast
 import functools
 import hashlib
 import importlib.util
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
 import numba
 
+from mho.base import sources
 from mho.base.files import write_text
+from mho.base.sources import PACKAGE, imports_of
 
-PACKAGE = Path(__file__).parents[2]
 _MODULES: dict[tuple[str, str], ModuleType] = {}  # by prefix and source
 
 
@@ -63,35 +62,12 @@ def digest(source: str, package: Path = PACKAGE) -> str:
         source: text of the module.
         package: folder of this package.
     """
-    parts = [numba.__version__, str(sys.version_info[:2]), source, *_reached(source, package)]
+    helpers = _digest_of(tuple(dict.fromkeys(imports_of(source, package.name))), package)
+    parts = numba.__version__, str(sys.version_info[:2]), source, helpers
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
-def _reached(source: str, package: Path) -> list[str]:
-    """Return the texts of all modules of the package that a source reaches by imports, in a fixed order."""
-    found: dict[Path, str] = {}
-    waiting = [*_imported(source, package)]
-    while waiting:
-        path = waiting.pop()
-        if path not in found:
-            found[path], ahead = _read(path, package)
-            waiting += ahead
-    return [found[path] for path in sorted(found)]
-
-
 @functools.cache
-def _read(path: Path, package: Path) -> tuple[str, tuple[Path, ...]]:
-    """Return a file's text, and the files that it imports."""
-    text = path.read_text()
-    return text, tuple(_imported(text, package))
-
-
-def _imported(text: str, package: Path) -> Iterator[Path]:
-    """Yield the files of the package that a text imports, wherever the import stands."""
-    for node in ast.walk(ast.parse(text)):
-        names = [alias.name for alias in node.names] if isinstance(node, (ast.Import, ast.ImportFrom)) else []
-        if isinstance(node, ast.ImportFrom):
-            names = [str(node.module), *(f"{node.module}.{name}" for name in names)]
-        for first, *rest in (name.split(".") for name in names):
-            if first == package.name and rest:
-                yield from filter(Path.is_file, [package.joinpath(*rest).with_suffix(".py")])
+def _digest_of(modules: tuple[str, ...], package: Path) -> str:
+    """Return the digest of the helpers, whose files do not change while a process runs."""
+    return sources.digest(modules, package=package)

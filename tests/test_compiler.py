@@ -11,7 +11,7 @@ import torch
 
 import mho
 import mho.testing
-from mho.calibration.run import Course
+from mho.calibration.run import ZeroShiftRun
 from mho.kernels import oracle
 from mho.kernels.law.build import kernels_of, law_source
 from mho.kernels.law.cache import PACKAGE, digest
@@ -77,7 +77,7 @@ def test_pulses_of_a_law_with_the_new_operation_equal_the_oracle():
 def test_a_calibration_computes_the_new_operation_in_float64():
     law = Rippled()
     tile = mho.Tile(torch.linspace(-0.5, 0.5, 12).reshape(3, 4), mho.Device(law, DW_MIN), key=1)
-    course = Course(tile)
+    course = ZeroShiftRun(tile)
     w = tile.cells.double()
     course.send(200)
     for _ in range(100):

@@ -37,11 +37,12 @@ def table(
     for i, column in enumerate(columns):
         head = column.removeprefix(">")
         number = head != column
+        one_line = number or i == 0 or head in unbroken
         view.add_column(
             head,
             justify="right" if number else "left",
-            no_wrap=number or i == 0 or head in unbroken,
-            overflow="fold",
+            no_wrap=one_line,
+            overflow="ellipsis" if one_line else "fold",  # a number that is cut must show it
             ratio=(share or {}).get(head),
         )
     add_rows(view, rows)

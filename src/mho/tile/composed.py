@@ -151,7 +151,7 @@ class ComposedTile(Readable):
         version = self.version
         if version == self._summed:
             return
-        self._summed = version
+        self.__dict__["_summed"] = version  # not by attribute, see `Visible.wrote`
         parts = self.parts
         marks = parts[0].touched.clone()
         for part in parts[1:]:

@@ -139,7 +139,8 @@ class Block(Visible):
 
     def refresh(self) -> None:
         """Bring `weight` up to date with the arrays."""
-        self._shown, self._wired = self.version, {}
+        self.__dict__["_shown"] = self.version  # not by attribute, see `Visible.wrote`
+        self._wired.clear()
         weight, terms = self.through(None, True), self.hardware.algorithm.visible(self.state)
         if len(terms) == 2 and _is_plain(terms[0]) and _is_unsigned(terms[1]):
             (first, *_), (second, factor, *_) = terms

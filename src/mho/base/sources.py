@@ -20,8 +20,8 @@ def reachable(modules: Sequence[str], apart: Sequence[str] = (), package: Path =
 
     Args:
         modules: full names, such as "mho.training.loop".
-        apart: modules and folders that are left out, with what only they import; "mho.algorithms.__init__" leaves out
-            the `__init__` of a folder alone.
+        apart: modules and folders that are left out, with what only they import; "mho.algorithms.__init__" leaves
+            out the `__init__` of a folder alone.
         package: the folder of the package.
     """
     found: dict[str, Path] = {}

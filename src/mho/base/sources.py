@@ -20,7 +20,8 @@ def reachable(modules: Sequence[str], apart: Sequence[str] = (), package: Path =
 
     Args:
         modules: full names, such as "mho.training.loop".
-        apart: modules and folders that are left out, with what only they import.
+        apart: modules and folders that are left out, with what only they import; "mho.algorithms.__init__" leaves
+            out the `__init__` of a folder alone.
         package: the folder of the package.
     """
     found: dict[str, Path] = {}
@@ -31,7 +32,7 @@ def reachable(modules: Sequence[str], apart: Sequence[str] = (), package: Path =
             continue
         place = package.joinpath(*name.split(".")[1:])
         file = next((f for f in (place / "__init__.py", place.with_suffix(".py")) if f.exists()), None)
-        if file is not None:  # else a name that a module defines
+        if file is not None and not (file.name == "__init__.py" and f"{name}.__init__" in apart):
             found[name] = file
             waiting += _imports(file, name, package.name)
     return found

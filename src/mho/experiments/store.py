@@ -22,7 +22,12 @@ from mho.training.folder import FREE
 from mho.training.spec import RunSpec
 
 TAKE_PART = ("mho.training.loop", "mho.nn")  # and the records of the run; with what all these import
-APART = ("mho.figures", "mho.base.provenance")  # they show a finished run, and say where it was made
+APART = (
+    "mho.figures",  # they show a finished run
+    "mho.base.provenance",  # it says where a run was made
+    "mho.algorithms.__init__",  # the lists of all records, of which a run has some
+    "mho.responses.__init__",
+)
 
 
 def spec_of(settings: Mapping[str, Any], seed: int) -> RunSpec:

@@ -13,7 +13,8 @@ import torch
 import mho
 import ranks
 from mho import parallel
-from mho.nn.core.calls import Calls, order
+from mho.nn.core.calls import Calls
+from mho.tile.events import order
 from ranks.common import EXACT, Network, optimizer_of
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "data_parallel.py"

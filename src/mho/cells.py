@@ -5,6 +5,8 @@ upwards. A cell of your own is a record and a tile: a subclass of `ComposedCell`
 subclass of `ComposedTile` that says which device receives which pulses. `new_tile` makes an array of any of
 them, or of a `Device`. Cells nest: a part may be a composed cell itself.
 
+Each part has a key, converters and counters of its own; the sum has one read-out, behind one converter a line.
+
     cell = mho.Vector(devices=(coarse, mho.Reference(fine)), gammas=(1.0, 0.1))
     tile = mho.cells.new_tile(torch.zeros(4, 3), cell, key=1)
     tile.parts[0].program(torch.full((4, 3), 0.2))      # `tile.w` shows it at once

@@ -33,4 +33,4 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     known = sorted(known)
     close = difflib.get_close_matches(name, known, n=1)
     guess = f"did you mean {close[0]!r}? " if close else ""
-    return f"{guess}known: {', '.join(known)}"
+    return f"{guess}known: {', '.join(known) or 'none'}"

@@ -16,7 +16,7 @@ class MeanTile(nn.Module):
     Args:
         w: apparent weights at the start (out, in) [weight units].
         device: what a cell is; its granularity and noise do not matter, nor does its reference.
-        key: of the drawn cells, as of a `Tile`.
+        key: 64-bit name of the drawn cells, see `Tile`.
         calibrated: the weights are read against the cells' true symmetric points.
     Source: arXiv 2502.06309, eq. (5).
     """

@@ -22,6 +22,10 @@ from mho.training.folder import FREE
 from mho.training.spec import RunSpec
 
 TAKE_PART = ("mho.training.loop", "mho.nn")  # and the records of the run; with what all these import
+LOOPS = (
+    "kernels/cpu",
+    "kernels/gpu",
+)  # folders whose files the law compiler joins to a law, without an import
 APART = (
     "mho.figures",  # they show a finished run
     "mho.base.provenance",  # it says where a run was made
@@ -39,9 +43,15 @@ def spec_of(settings: Mapping[str, Any], seed: int) -> RunSpec:
 def folder_of(spec: RunSpec, store: Path, package: Path = PACKAGE) -> Path:
     """Return the folder of a run below `store`. `package`: the sources of mho."""
     content = {name: value for name, value in to_dict(spec).items() if name not in FREE}
-    sources = _digest(tuple(sorted({*TAKE_PART, *modules_of(spec)})), package)
+    sources = _digest(tuple(sorted({*TAKE_PART, *loops_in(package), *modules_of(spec)})), package)
     content |= {"sources": sources, "torch": torch.__version__}
     return store / hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def loops_in(package: Path) -> list[str]:
+    """Return the modules of compiled loops."""
+    files = [file for folder in LOOPS for file in sorted((package / folder).glob("*.py"))]
+    return [".".join(("mho", *file.relative_to(package).with_suffix("").parts)) for file in files]
 
 
 def modules_of(value: Any) -> Iterator[str]:

@@ -12,7 +12,7 @@ from numba.np.arrayobj import populate_array
 def array_at(typingctx, address, shape, kind):
     """Return the contiguous array of this shape, a tuple of integers, and dtype at a memory address, an int64.
 
-    Whoever calls keeps that memory alive.
+    The caller keeps that memory alive.
     """
     array_type = types.Array(kind.dtype, len(shape), "C")
 

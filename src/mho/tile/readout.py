@@ -40,7 +40,7 @@ class _Wired(NamedTuple):
 class Visible(Viewed):
     """Weights (out, in) that lines can be multiplied with.
 
-    `version` rises with every write. Whoever keeps something that follows from the weights compares it before use.
+    `version` rises with every write. A holder of anything that follows from the weights compares it before use.
     """
 
     shape: tuple[int, int]

@@ -6,6 +6,8 @@
 `dynamic`    the step of `AGAD` and `ERIDER`: a chopped gradient, and a reference that is tracked between flips
 `supplier`   any torch optimizer as a function of weight, gradient and rate, with its memory in buffers
 
+All but `supplier` work on one `TransferLine` at a time.
+
 A part is a few functions of an algorithm `a`, its state `s` and a line; it holds no state of its own. It reads
 fields of `a` by the names that this package gives them (fast_lr, transfer_lr, transfer_every, chop_prob, ...), and
 its docstring lists those names. An algorithm whose fields are called otherwise uses `lines`, `due` and `rate`,

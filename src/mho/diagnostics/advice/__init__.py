@@ -17,6 +17,8 @@ and reasons then speak the algorithm's own names, so that `quick` that plays `fa
 
 The first numbers are of the device alone (n_states, q_0, asymmetry_0); those of the layer and the fields follow.
 
+Advice changes nothing and needs no model: a crossbar and the shape of a layer are enough.
+
 A new number is a line `name [unit] = formula` in a text of `rules.py`, `~` in place of `=` for a rule of thumb,
 with its reason on indented lines below, and a test that has it worked out by hand (tests/test_advice.py). A
 formula may use the numbers before it and those that `advisor` gives: functions of the law (F, G), the device, the

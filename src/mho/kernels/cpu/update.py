@@ -25,7 +25,7 @@ _local = threading.local()
 
 
 class _Room(NamedTuple):
-    """Kept arrays and their table. Whoever uses the table holds the room: the cache may forget it meanwhile."""
+    """Kept arrays and their table. A user of the table holds the room, which the cache may forget meanwhile."""
 
     table: np.ndarray
     arrays: tuple

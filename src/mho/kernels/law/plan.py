@@ -1,6 +1,6 @@
 """The input of the kernels' compiler: a cell's law, the values of its parameters, and the noise of its pulses.
 
-Kernels know neither devices nor responses. Whoever has cells, such as a tile or a calibration, makes a `KernelPlan`
+Kernels know neither devices nor responses. An owner of cells, such as a tile or a calibration, makes a `KernelPlan`
 of them; the protocols say what else kernels read from their callers' records.
 """
 

@@ -23,7 +23,8 @@ Rules of this room:
 * A layer under several names is converted once. It stays one layer, with the key of its first name.
 * `to_digital_` after `convert_` gives the same weights bit for bit, as far as the cells can hold them.
 
-To add a layer that converts, see `mho.nn`.
+To add a layer that converts, see `mho.nn`; tests/test_convert.py then asks of it what it asks of all layers.
+
 To keep one more property of a layer, edit `preserved._pass_on`, and say in tests/test_convert.py which property.
 To choose layers in another way, pass `filter_fn`; to give them other hardware, a mapping of names and patterns.
 """

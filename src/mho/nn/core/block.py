@@ -182,7 +182,8 @@ class Block(Visible):
 
     def _currents(self, wires: Wires, backward: bool) -> torch.Tensor:
         """Add up the terms, each behind the wires of its array."""
-        total = torch.zeros(self.shape if backward else self.shape[::-1], device=self.w.device)
+        shape = self.shape if backward else self.shape[::-1]
+        total = torch.zeros(shape, dtype=torch.float32, device=self.w.device)
         for term in self.hardware.algorithm.visible(self.state):
             inputs, outputs = term.column_signs, term.row_signs
             if backward:

@@ -11,6 +11,7 @@ from mho.base.errors import complaint
 from mho.crossbar import Crossbar
 from mho.nn.core.layer import ANALOG_OF, AnalogLayer, checked
 from mho.nn.core.matrix import Affine
+from mho.nn.core.product import not_floating
 from mho.nn.core.programmed import Programmed
 from mho.numerics.rng import child_key
 from mho.tile.patches import Geometry
@@ -113,6 +114,8 @@ class _Convolution(AnalogLayer):
                 f"x has shape {tuple(x.shape)}",
                 f"It must be (samples, {self.in_channels}, {spatial}) or the same without samples",
             )
+        if not x.is_floating_point():
+            raise not_floating(type(self).__name__, x)
         images = self._padded(x if x.ndim == n + 2 else x[None])
         parts = self._affine()
         outputs = self.geometry.outputs(images.shape[2:])

@@ -21,7 +21,7 @@ from mho.tile.ageing import age
 from mho.tile.events import NEXT_TERM, use_of
 from mho.tile.patches import Patches
 from mho.tile.plane import Plane
-from mho.tile.readout import Visible, known_finite, writes
+from mho.tile.readout import Visible, known_finite, multiply, writes
 from mho.tile.tile import Tile, new_tile
 
 
@@ -242,6 +242,16 @@ class Block(Visible):
             y = part.mul_(term.coefficient) if y is None else y.add_(part, alpha=term.coefficient)
         assert y is not None, "an algorithm shows the network at least one term"
         return y
+
+    def product_of(
+        self, w: torch.Tensor, x: torch.Tensor, direction: str, event: int, sign: float = 1.0
+    ) -> torch.Tensor:
+        """Return `product` with w (out, in) in the place of what the arrays hold, as `functional_call` wants it."""
+        io, w = self.io[direction], w.detach().to(torch.float32).contiguous()
+        matrix = w if direction == "backward" else w.mT
+        matrix = matrix if io.wires is None else io.wires.currents(matrix)
+        use = use_of(self.key, direction, event)
+        return multiply(matrix, x, io, use, direction + " pass", sign)
 
     def _currents(self, wires: Wires, backward: bool) -> torch.Tensor:
         """Add up the terms, each behind the wires of its array."""

@@ -40,7 +40,7 @@ class AnalogLayer(nn.Module):
         raise NotImplementedError
 
     def register_parameter(self, name: str, param: nn.Parameter | None) -> None:
-        """Program the layer where the name is that of a weight which is no parameter: `layer.weight = parameter`."""
+        """Program the layer where the weight of this name is no parameter: `layer.weight = parameter`."""
         place = getattr(type(self), name, None)
         if isinstance(place, property) and place.fset is not None and param is not None:
             place.fset(self, param.detach())

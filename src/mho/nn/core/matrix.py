@@ -13,7 +13,7 @@ from mho.nn.core import checkpoint, compiled
 from mho.nn.core.block import Block
 from mho.nn.core.calls import Calls
 from mho.nn.core.layer import checked, close_fused_inference
-from mho.nn.core.product import MatrixLayout, product
+from mho.nn.core.product import MatrixLayout, not_floating, product
 from mho.nn.core.programmed import Programmed
 from mho.numerics.rng import child_key
 from mho.tile.patches import Geometry
@@ -52,6 +52,8 @@ class AnalogMatrix(checkpoint.Labelled):
         Images (samples, channels, ...) give (places of the kernel, out).
         """
         if torch.compiler.is_compiling():
+            if not x.is_floating_point():
+                raise not_floating("AnalogMatrix", x)
             return compiled.product(x, self.handle, self.training, bias)
         return product(x, self.layout, self.training, bias)
 
@@ -92,7 +94,7 @@ class AnalogMatrix(checkpoint.Labelled):
     def program_(self, weight: torch.Tensor) -> Self:
         """Program the arrays so that the network sees `weight` (out, in), digital scales included.
 
-        The arrays clip it to the bounds of their cells, count a programming, and add write noise where a device has it.
+        The arrays clip it to the bounds of their cells, count a programming, and add write noise, if any.
         Raises: MhoError for another shape, NaN or infinity; nothing is written then.
         """
         w = self._matrix(weight)
@@ -153,7 +155,7 @@ class Affine(nn.Module):
         self.bias = nn.Parameter(bias.detach().clone()) if bias is not None and has_parameter else None
 
     def program_(self, weight: torch.Tensor | None = None, bias: torch.Tensor | None = None) -> Self:
-        """Program the arrays with `weight` (out, in), and write `bias` (out,), if given; see `AnalogMatrix.program_`.
+        """Program the arrays with `weight` (out, in), and write `bias` (out,), if given; see `AnalogMatrix`.
 
         A digital bias is written as torch writes it, an analog one is a column of the arrays.
         Raises: MhoError for other shapes, NaN or infinity, or for a bias that the layer does not have.
@@ -181,6 +183,8 @@ class Affine(nn.Module):
 
     def multiply(self, x: torch.Tensor) -> torch.Tensor:
         """Multiply x (..., in) -> (..., out); or images (samples, channels, ...) -> (places of the kernel, out)."""
+        if x.dtype is not torch.float32 and not x.is_floating_point():
+            raise not_floating(type(self).__name__, x)
         return self.matrix(functional.pad(x, (0, 1), value=1.0) if self._pads else x, self.bias)
 
     def weight_and_bias(self) -> tuple[torch.Tensor, torch.Tensor | None]:

@@ -1,6 +1,6 @@
 """A copy of what a layer computes with, through which torch code writes to the arrays.
 
-`layer.weight` is such a tensor. Reading it costs nothing more than a copy, and arithmetic on it gives plain tensors.
+`layer.weight` is such a tensor. Reading it costs a copy, and arithmetic on it gives plain tensors.
 An in-place operation on it, on a view of it or on its `.data` programs the arrays of the layer, and the copy then
 shows the values that the arrays hold:
 

@@ -136,6 +136,7 @@ def test_writes_are_clipped():
     assert_holds(model, torch.full((16, 8), -BOUND))
 
 
+@pytest.mark.filterwarnings("ignore:.*what the arrays hold:UserWarning")
 def test_writes_have_noise():
     device = mho.Device(SoftBounds(tau_max=BOUND, tau_min=-BOUND), dw_min=1e-3, write_noise=10.0)
     layer = mho.convert_(nn.Linear(8, 16), hardware(device=device))
@@ -191,9 +192,9 @@ def test_copies_of_weight_are_plain():
 @pytest.mark.parametrize("other", [torch.optim.SGD, torch.optim.AdamW, torch.optim.LBFGS])
 def test_other_optimizers_are_refused(other):
     model = network("ResidualLearning")
-    before = copy.deepcopy(model.state_dict())
     optimizer = other(model.parameters(), lr=0.05)
     loss(model).backward()
+    before = copy.deepcopy(model.state_dict())
     with pytest.raises(mho.MhoError, match="AnalogOptimizer"):
         optimizer.step(lambda: loss(model))
     assert all(torch.equal(a, b) for a, b in zip(before.values(), model.state_dict().values(), strict=True))

@@ -1,5 +1,6 @@
 """One optimizer for all algorithms: analog weights by their algorithm, everything else by a torch optimizer."""
 
+import weakref
 from collections.abc import Callable, Iterable, Mapping
 from numbers import Real
 from typing import Any
@@ -20,7 +21,8 @@ class AnalogOptimizer(torch.optim.Optimizer):
 
     It is a torch optimizer: param groups, learning-rate schedulers, hooks, closures, `zero_grad` and `state_dict`
     work. Calling backward several times before `step` accumulates. Of a group's options, analog weights use the
-    learning rate alone. All others, such as momentum and weight decay, concern the digital parameters of the group.
+    learning rate and `maximize`. All others, such as momentum and weight decay, concern its digital parameters.
+    Frozen parameters get no step; they may be frozen and thawed at any time.
 
     Args:
         model: holds analog layers and any others; or, as for any torch optimizer, parameters, or groups of them
@@ -57,6 +59,8 @@ class AnalogOptimizer(torch.optim.Optimizer):
         """Look up the analog weights, their blocks, and the number of their group."""
         weights = [(p, n) for n, g in enumerate(self.param_groups) for p in g["params"]]
         self._analog = [(p, p.of_block(), n) for p, n in weights if isinstance(p, AnalogParameter)]
+        for _, block, _ in self._analog:
+            block.learning.owner = weakref.ref(self)
 
     @staticmethod
     def _take_over(source: list[dict], target: list[dict]) -> None:
@@ -79,7 +83,7 @@ class AnalogOptimizer(torch.optim.Optimizer):
     @property
     def blocks(self) -> list[Block]:
         """The analog blocks that are trained, in the order of their groups."""
-        return [block for _, block, _ in self._analog]
+        return [block for weight, block, _ in self._analog if weight.requires_grad]
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -105,8 +109,10 @@ class AnalogOptimizer(torch.optim.Optimizer):
                     "Pulses are made of the layer's inputs and errors, and a penalty on weights has none",
                     "leave weights of type mho.nn.AnalogParameter out of it, and call zero_grad",
                 )
-        for _, block, group in self._analog:
-            block.step(rates[group])
+        ascends = [bool(group.get("maximize", False)) for group in self.param_groups]
+        for weight, block, group in self._analog:
+            if weight.requires_grad or block.factors:
+                block.step(rates[group], ascends[group])
         self._step_digital()
         return loss
 
@@ -121,6 +127,21 @@ class AnalogOptimizer(torch.optim.Optimizer):
             self._take_over(self.param_groups, digital.param_groups)
             type(digital).step.__wrapped__(digital)  # type: ignore[attr-defined]
             self._take_over(digital.param_groups, self.param_groups)
+
+    def train(self, mode: bool = True) -> None:
+        """Pass `train()` on to a digital optimizer that has it, as those without a schedule do."""
+        self._switch("train" if mode else "eval")
+
+    def eval(self) -> None:
+        """Pass `eval()` on to a digital optimizer that has it: its parameters become the averaged ones."""
+        self._switch("eval")
+
+    def _switch(self, verb: str) -> None:
+        call = getattr(self._digital, verb, None)
+        if call is not None and self._digital is not None:
+            self._take_over(self.param_groups, self._digital.param_groups)
+            call()
+            self._take_over(self._digital.param_groups, self.param_groups)
 
     def observe(self, loss: float) -> None:
         """Tell the algorithms the training loss, once an epoch; `MultiTileResidual` uses it for its warm start.
@@ -163,10 +184,14 @@ class AnalogOptimizer(torch.optim.Optimizer):
         self._find_blocks()
 
 
+AnalogParameter.optimizers.append(AnalogOptimizer)
+
+
 def _groups(model: Any) -> list[dict[str, Any]]:
     """Return the groups of parameters, as dicts of their own."""
     if isinstance(model, nn.Module):
-        params: list[Any] = [p for p in model.parameters() if p.requires_grad]
+        params: list[Any] = list(model.parameters())  # frozen ones may be thawed later
+        params = params if any(p.requires_grad for p in params) else []
     elif isinstance(model, Iterable) and not isinstance(model, torch.Tensor):
         params = list(model)
     else:

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from typing import Self
 
 import torch
 import torch.distributed as dist
@@ -78,6 +79,19 @@ class RowShard(nn.Module):
     @property
     def weight(self) -> torch.Tensor:
         """(out, in): the whole matrix that the network sees; a copy. Every rank has to ask for it."""
+        return self.read()
+
+    def version(self) -> int:
+        """Return the number of writes to the blocks of this rank."""
+        return sum(block.version for block in self.blocks.children() if isinstance(block, Block))
+
+    def program_(self, weight: torch.Tensor) -> Self:
+        """Raise MhoError: no rank has the whole matrix."""
+        what = "the rows of the matrix lie on several ranks"
+        raise complaint("program_", what, fix="write to the model before shard_rows_")
+
+    def read(self) -> torch.Tensor:
+        """Return `weight`."""
         width = len(self.layout.columns)
         parts = [block.scaled_weight() for block in self.blocks.children() if isinstance(block, Block)]
         lines = [torch.cat(parts[n : n + width], dim=1) for n in range(0, len(parts), width)]

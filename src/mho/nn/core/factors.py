@@ -1,6 +1,7 @@
 """The factors that a block has to learn: recorded since the last step, in order, and their sum on request."""
 
 import bisect
+import weakref
 
 import torch
 
@@ -10,6 +11,8 @@ from mho.tile.events import order
 from mho.tile.patches import Patches, concatenated
 from mho.tile.readout import is_finite
 
+_FEW = 2**18
+"""Numbers in factors that are kept in any case."""
 Place = tuple[int, int]
 """The place of a call among the others: its pass and its number there, see `mho.tile.events.order`."""
 
@@ -28,6 +31,9 @@ class Learning:
         self._computed: torch.Tensor | None = None  # its value then
         self.is_shared = False
         self.is_checked = False  # all factors are known to be finite
+        self.owner: weakref.ref | None = None  # the optimizer whose step will take the factors
+        self._size = 0  # numbers in the factors, if nobody owns them
+        self._rest: torch.Tensor | None = None  # the gradient of factors that nobody owned and are gone
 
     def record(self, factors: Factors, event: int) -> None:
         """Add the factors of one call. Raises: MhoError if those of all processes are here already."""
@@ -46,6 +52,17 @@ class Learning:
         self._order.insert(at, place)
         self.factors.insert(at, factors)
         self._versions.insert(at, _versions(factors))
+        if self.owner is None or self.owner() is None:
+            self._fold_large(factors)
+
+    def _fold_large(self, last: Factors) -> None:
+        """Replace the factors by their sum once they take more memory: no optimizer will ask for them."""
+        d = last.d
+        self._size += d.numel() + d.shape[0] * last.x.shape[1]
+        if self._size > max(_FEW, d.shape[1] * last.x.shape[1]):
+            with torch.inference_mode(False):
+                self._rest = self._sum()
+            self._forget()
 
     def calls(self) -> list[tuple[Place, Factors]]:
         """Return the factors of each call and its place among the calls, in order."""
@@ -62,6 +79,7 @@ class Learning:
 
     def take(self) -> Factors | None:
         """Return all factors as one, or None; none are left. `settle` comes before."""
+        self._check_kept()
         factors = self.factors
         self.clear()
         if not factors:
@@ -73,8 +91,9 @@ class Learning:
     def check(self) -> None:
         """Check that the recorded errors are finite; their inputs passed through a product, which checked them.
 
-        Raises: MhoError if an error is not finite.
+        Raises: MhoError if an error is not finite, or if factors were given up because no optimizer owned them.
         """
+        self._check_kept()
         for f in self.factors:
             if not is_finite(f.d):
                 raise complaint(
@@ -85,18 +104,29 @@ class Learning:
                 )
         self.is_checked = True
 
+    def _check_kept(self) -> None:
+        if self._rest is not None:
+            raise complaint(
+                "AnalogOptimizer.step",
+                "gradients of an analog layer were collected before any optimizer had its weight",
+                "Of so many only their sum was kept, and pulses are made of the factors",
+                "make the AnalogOptimizer first, or call zero_grad",
+            )
+
     def clear(self) -> None:
         """Forget everything."""
         self._forget()
+        self._rest = None
         self._dense = self._computed = None
         self.is_shared = self.is_checked = False
 
     def _forget(self) -> None:
         self.factors, self._order, self._versions = [], [], []
+        self._size = 0
 
     def gradient(self) -> torch.Tensor | None:
         """Return dL/dW (out, in), see `AnalogParameter`; None if nothing was recorded."""
-        if self._dense is None and self.factors:
+        if self._dense is None and (self.factors or self._rest is not None):
             with torch.inference_mode(False):
                 self._dense = self._sum()
                 self._computed = self._dense.clone()
@@ -126,16 +156,21 @@ class Learning:
         factor = _factor(now, was)
         if factor == 0:
             self._forget()
+            self._rest = None
         elif factor != 1:
             self.is_checked = False
             self.factors = [Factors(f.x, f.d * factor) for f in self.factors]
+            self._rest = None if self._rest is None else self._rest * factor
         self._dense = self._computed = None
 
     def _sum(self) -> torch.Tensor:
+        if not self.factors:
+            assert self._rest is not None, "there is a gradient"
+            return self._rest.clone()
         total = self.factors[0].outer()
         for f in self.factors[1:]:
             total = total + f.outer()
-        return total.neg_()
+        return total.neg_() if self._rest is None else self._rest - total
 
 
 def _factor(now: torch.Tensor, was: torch.Tensor) -> float:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch.autograd.function import once_differentiable
 
+from mho.algorithms.base import Factors
 from mho.base.errors import MhoError, complaint
 from mho.nn.core.assemble import add_output, columns_of, error_of_block
 from mho.nn.core.calls import Calls, may_be_repeated
@@ -81,11 +82,68 @@ def product(
 
     Images (samples, channels, ...) give (places of the kernel, out).
     """
+    if x.dtype is not torch.float32 and not x.is_floating_point():
+        raise not_floating("AnalogMatrix", x)
     trained = [p for block in layout.blocks for p in block.trained]
+    layout = with_given(layout, trained[::2])
     how = training, training and may_be_repeated()
     if x.dtype is torch.float32:
         return _Product.apply(x, bias, layout, how, *trained)
     return _Product.apply(x.to(torch.float32), bias, layout, how, *trained).to(x.dtype)
+
+
+def not_floating(layer: str, x: torch.Tensor) -> MhoError:
+    """Return the error of an input that is no real number."""
+    fix = "pass x.float()" if not x.is_complex() else "pass its real and imaginary parts, such as x.real"
+    what = f"the input has dtype {x.dtype}"
+    return complaint(f"{layer}.forward", what, "An analog layer multiplies real floating point numbers", fix)
+
+
+class Given(NamedTuple):
+    """A block whose weight is another tensor for one call, as in `torch.func.functional_call`."""
+
+    block: Any
+    w: torch.Tensor
+    found: list[Factors]  # of the way back
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.block.shape
+
+    @property
+    def scale(self) -> torch.Tensor:
+        return self.block.scale
+
+    @property
+    def is_scaled(self) -> bool:
+        return self.block.is_scaled
+
+    @property
+    def trained(self) -> tuple[Any, Any]:
+        return self.w, self.block.trained[1]
+
+    def product(self, x: torch.Tensor, direction: str, event: int, sign: float = 1.0) -> torch.Tensor:
+        """Multiply as the block does, but with the given weight."""
+        return self.block.product_of(self.w, x, direction, event, sign)
+
+    def record(self, x: torch.Tensor | Patches, d: torch.Tensor, event: int = 0) -> None:
+        """Keep the factors for `gradient`: no block learns them."""
+        self.found.append(Factors(x, d))
+
+    def gradient(self) -> torch.Tensor | None:
+        """Return the gradient of the given weight, of the way back that has just ended."""
+        factors = [self.found.pop() for _ in range(len(self.found))]
+        return sum((f.outer() for f in factors[1:]), factors[0].outer()).neg_() if factors else None
+
+
+def with_given(layout: MatrixLayout, weights: Sequence[Any]) -> MatrixLayout:
+    """Return the layout with another tensor wherever a weight is not the block's own."""
+    if all(type(w) is AnalogParameter for w in weights):
+        return layout
+    pairs = zip(layout.blocks, weights, strict=True)
+    return layout._replace(
+        blocks=[b if type(w) is AnalogParameter else Given(b, w.detach(), []) for b, w in pairs]
+    )
 
 
 def forward(
@@ -253,12 +311,17 @@ def _way_back(ctx, g: torch.Tensor):
     x, unscaled, scales = saved[0], saved[1 : n + 1], saved[n + 1 :]
     x_needed, bias_needed, _, _, *trained = ctx.needs_input_grad
     weights = asked_for(ctx, ctx.layout)
+    blocks = ctx.layout.blocks
+    for place, block in enumerate(blocks):
+        if type(block) is Given:
+            weights[place] = trained[2 * place]
     needed = Needed(x_needed, bias_needed, weights, trained[1::2])
     found = backward(g, Saved(x, unscaled, ctx.event), ctx.layout, scales, needed)
     of_x = found.x
     if of_x is not None and of_x.shape != ctx.shape:
         of_x = of_x.reshape(ctx.shape)
-    of_trained = (part for scale in found.scales for part in (None, scale))
+    of_weights = (block.gradient() if type(block) is Given else None for block in blocks)
+    of_trained = (part for pair in zip(of_weights, found.scales, strict=True) for part in pair)
     return of_x, found.bias, None, None, *of_trained
 
 

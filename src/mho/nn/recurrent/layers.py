@@ -11,6 +11,7 @@ from torch.nn.utils.rnn import PackedSequence
 from mho.base.errors import complaint, wrong_type
 from mho.crossbar import Crossbar
 from mho.nn.core.layer import ANALOG_OF, AnalogLayer, checked
+from mho.nn.core.product import not_floating
 from mho.nn.recurrent.direction import Direction
 from mho.nn.recurrent.gates import Tensors
 from mho.nn.recurrent.sequences import Form, of_steps
@@ -84,6 +85,8 @@ class _Recurrent(AnalogLayer):
             hx: initial states, of all directions of all layers, for an LSTM a pair of them; None means zeros.
         """
         x, form = of_steps(input, self.input_size, self.batch_first, f"{type(self).__name__}.forward")
+        if not x.is_floating_point():
+            raise not_floating(type(self).__name__, x)
         y, last = self._run(x.to(torch.float32), form.sizes, self._initial(hx, form, x.device))
         states = tuple(form.state_out(part).to(x.dtype) for part in last)
         return form.outputs(y.to(x.dtype)), (states if len(states) > 1 else states[0])

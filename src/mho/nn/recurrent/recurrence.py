@@ -12,8 +12,10 @@ import torch
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
+from mho.base.errors import complaint
 from mho.nn.core import product
 from mho.nn.core.calls import may_be_repeated
+from mho.nn.core.parameter import AnalogParameter
 from mho.nn.core.product import MatrixLayout, Needed, Saved, Scales
 from mho.nn.linear import AnalogLinear
 from mho.nn.recurrent.gates import Gates, Tensors
@@ -85,6 +87,9 @@ def run(
     trained: list[torch.Tensor | None] = []
     for layer in layers:
         layout, training = layer.matrix.layout, layer.training
+        if not all(isinstance(block.trained[0], AnalogParameter) for block in layout.blocks):
+            what = "the hidden-to-hidden weights of a recurrent layer were replaced for one call"
+            raise complaint("functional_call", what, fix="leave these weights as they are")
         how = training, training and may_be_repeated()
         matrices.append(StepMatrix(layout, layer.bias, layer.has_column, how))
         trained += [layer.bias, *(p for block in layout.blocks for p in block.trained)]

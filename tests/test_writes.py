@@ -160,7 +160,7 @@ def test_old_copy():
     model = network()
     old = model[0].weight
     nn.init.zeros_(model[0].weight)
-    with pytest.raises(mho.MhoError, match="read layer.weight again"):
+    with pytest.raises(mho.MhoError, match=r"read layer\.weight again"):
         old.add_(1)
     assert not model[0].weight.any()
 

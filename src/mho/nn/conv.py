@@ -73,7 +73,7 @@ class _Convolution(AnalogLayer):
 
         A copy; a write to it programs the arrays, and so does an assignment.
         """
-        return Programmed.of(self._read_weight, self.program_, self._version)
+        return Programmed.of(self._read_weight, self.program_, self._writes)
 
     @weight.setter
     def weight(self, value: torch.Tensor) -> None:
@@ -101,7 +101,7 @@ class _Convolution(AnalogLayer):
         weights = [part.read_weight() for part in self._affine()]
         return torch.cat(weights).reshape(self.out_channels, -1, *self.kernel_size)
 
-    def _version(self) -> int:
+    def _writes(self) -> int:
         return sum(part.matrix.version() for part in self._affine())
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

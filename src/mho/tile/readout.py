@@ -60,14 +60,14 @@ class Visible(Viewed):
 
     def __init__(self) -> None:
         super().__init__()
-        self._version = self._own_writes = 0
+        self._writes = self._own_writes = 0
         self._pair: tuple[torch.Tensor, torch.Tensor] | None = None
         self._wired: dict[tuple[int, bool], _Wired] = {}
 
     @property
     def version(self) -> int:
         """Number of writes to the weights."""
-        return self._version
+        return self._writes
 
     @property
     def touched(self) -> torch.Tensor:
@@ -77,7 +77,7 @@ class Visible(Viewed):
     def wrote(self) -> None:
         """Raise the version; every write calls it."""
         own = self.__dict__  # not by attribute, which costs nn.Module a microsecond
-        own["_version"] += 1
+        own["_writes"] += 1
         own["_own_writes"] = writes(own["_buffers"].get(self.stored))
 
     stored = "w"

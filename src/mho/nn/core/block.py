@@ -80,7 +80,7 @@ class Block(Visible):
         """Number of writes to the arrays."""
         version = 0
         for array in self._arrays:
-            version += array._version
+            version += array._writes
         return version
 
     @property
@@ -199,7 +199,7 @@ class Block(Visible):
             if array.is_written:
                 self.settle()
                 return
-            version += array._version
+            version += array._writes
         if writes(self._seen) != self._left:
             self.settle()
         elif self._shown != version:

@@ -15,7 +15,10 @@ class Owner(Protocol):
     """The block that a weight belongs to."""
 
     learning: Any  # its recorded factors, see `mho.nn.core.factors.Learning`
-    is_exact: bool  # an update changes the weight by exactly what was asked for
+
+    @property
+    def is_exact(self) -> bool:
+        """True if an update changes the weight by exactly what was asked for."""
 
 
 class AnalogParameter(nn.Parameter):

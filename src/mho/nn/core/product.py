@@ -141,9 +141,8 @@ def with_given(layout: MatrixLayout, weights: Sequence[Any]) -> MatrixLayout:
     if all(type(w) is AnalogParameter for w in weights):
         return layout
     pairs = zip(layout.blocks, weights, strict=True)
-    return layout._replace(
-        blocks=[b if type(w) is AnalogParameter else Given(b, w.detach(), []) for b, w in pairs]
-    )
+    given: list[Any] = [b if type(w) is AnalogParameter else Given(b, w.detach(), []) for b, w in pairs]
+    return layout._replace(blocks=given)
 
 
 def forward(

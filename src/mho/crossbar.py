@@ -3,6 +3,8 @@
 from collections.abc import Mapping as Map
 from typing import Annotated, Literal
 
+import torch
+
 from mho.algorithms.base import Algorithm
 from mho.algorithms.residual_learning import ResidualLearning
 from mho.base.errors import complaint, wrong_type
@@ -39,6 +41,14 @@ class Mapping(Record):
     rates: Literal["layer", "cells"] = "layer"
     out_scale: Literal["scalar", "columnwise", "none"] = "scalar"
     bias: Literal["digital", "analog"] = "digital"
+
+    def scaled(self, w: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return weights with largest |w| = omega, and the digital scale (out,), (1,) or empty that undoes it."""
+        if self.omega == 0:
+            return w, w.new_empty(0)
+        largest = w.abs().amax(dim=1) if self.columnwise else w.abs().max().reshape(1)
+        scale = torch.where(largest > 0, largest / self.omega, torch.ones_like(largest))
+        return w / scale.reshape(-1, 1), scale
 
 
 class Crossbar(Record):

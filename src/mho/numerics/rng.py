@@ -90,3 +90,8 @@ def child_key(key: int, *names: int | str) -> int:
             )
             key = join(low, high)
     return key
+
+
+def signed(key: int) -> int:
+    """Return a 64-bit key as Numba takes integers: without a second compilation for those beyond 2^63."""
+    return key - (1 << 64) if key >> 63 else key

@@ -6,6 +6,14 @@ import torch
 from torch import nn
 
 
+def writes(t: torch.Tensor | None) -> int:
+    """Return the number of writes to a tensor that torch has counted; 0 if it does not count them."""
+    try:
+        return t._version  # type: ignore[union-attr]
+    except (AttributeError, RuntimeError):  # no tensor; made in inference mode
+        return 0
+
+
 class Viewed(nn.Module):
     """A module with views of its buffers.
 

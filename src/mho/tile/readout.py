@@ -18,8 +18,8 @@ import torch
 
 from mho.base.errors import complaint
 from mho.device.io import IO, Wires
-from mho.numerics.rng import Use, next_event
-from mho.numerics.views import Viewed
+from mho.numerics.rng import Use, next_event, signed
+from mho.numerics.views import Viewed, writes
 from mho.tile import checks
 from mho.tile.events import STREAM_OF, use_of
 from mho.tile.patches import Patches
@@ -35,14 +35,6 @@ class _Wired(NamedTuple):
     wires: Wires
     version: int
     matrix: torch.Tensor
-
-
-def writes(t: torch.Tensor | None) -> int:
-    """Return the number of writes to a tensor that torch has counted; 0 if it does not count them."""
-    try:
-        return t._version  # type: ignore[union-attr]
-    except (AttributeError, RuntimeError):  # no tensor; made in inference mode
-        return 0
 
 
 class Visible(Viewed):
@@ -305,9 +297,7 @@ def patches(x: Patches, d: torch.Tensor, shape: tuple[int, int]) -> None:
     """Check that patches (samples, in) and d (samples, out) fit a tile and are finite."""
     expected = len(x), shape[0]
     if x.shape[1] != shape[1] or tuple(d.shape) != expected:
-        what = (
-            f"x has shape {x.shape} and d {tuple(d.shape)}, but this tile is (out={shape[0]}, in={shape[1]})"
-        )
+        what = f"x has shape {x.shape} and d {tuple(d.shape)}, but the tile is (out={shape[0]}, in={shape[1]})"
         raise complaint("Tile.update", what, "x must be (samples, in) and d (samples, out)")
     if x is known_finite.pair[0] and d is known_finite.pair[1]:
         return
@@ -348,11 +338,6 @@ def _on_cpu() -> ModuleType:
     import mho.kernels.cpu.converters
 
     return mho.kernels.cpu.converters
-
-
-def signed(key: int) -> int:
-    """Return a 64-bit key as Numba takes integers: without a second compilation for those beyond 2^63."""
-    return key - (1 << 64) if key >> 63 else key
 
 
 def _not_finite(where: str, x: torch.Tensor, sign: float):

@@ -8,7 +8,7 @@ from torch import nn
 
 from mho.algorithms.base import Factors, State, Term
 from mho.base.errors import complaint
-from mho.crossbar import Crossbar, Mapping
+from mho.crossbar import Crossbar
 from mho.device.device import Device
 from mho.device.io import Wires, by_direction
 from mho.device.pulses import Exact
@@ -16,12 +16,13 @@ from mho.nn.core.assemble import add_terms
 from mho.nn.core.factors import Learning
 from mho.nn.core.parameter import AnalogParameter
 from mho.numerics.rng import child_key
+from mho.numerics.views import writes
 from mho.responses.constant import Constant
 from mho.tile.ageing import age
 from mho.tile.events import NEXT_TERM, use_of
 from mho.tile.patches import Patches
 from mho.tile.plane import Plane
-from mho.tile.readout import Visible, known_finite, multiply, writes
+from mho.tile.readout import Visible, known_finite, multiply
 from mho.tile.tile import Tile, new_tile
 
 
@@ -49,7 +50,7 @@ class Block(Visible):
         self.key = key
         self.io = by_direction(hardware.io)  # type: ignore[arg-type]
         self.shape = (w0.shape[0], w0.shape[1])
-        w0, scale = _scaled(w0.detach().to(torch.float32), hardware.mapping)
+        w0, scale = hardware.mapping.scaled(w0.detach().to(torch.float32))
         self.register_buffer("scale", scale)
         self.is_scaled = scale.numel() > 0
         kind = hardware.mapping.out_scale
@@ -342,19 +343,8 @@ def _fused(terms: list[Term]) -> torch.Tensor:
     """Return the weight that the network sees; one array's own memory if the network sees that alone."""
     if len(terms) == 1 and _is_plain(terms[0]):
         return terms[0].tile.w
-    fused = terms[0].weight()
-    for term in terms[1:]:
-        fused = fused + term.weight()
-    return fused
-
-
-def _scaled(w: torch.Tensor, mapping: Mapping) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return weights with largest |w| = omega, and the digital scale (out,), (1,) or empty that undoes it."""
-    if mapping.omega == 0:
-        return w, w.new_empty(0)
-    largest = w.abs().amax(dim=1) if mapping.columnwise else w.abs().max().reshape(1)
-    scale = torch.where(largest > 0, largest / mapping.omega, torch.ones_like(largest))
-    return w / scale.reshape(-1, 1), scale
+    first, *others = (term.weight() for term in terms)
+    return sum(others, first)
 
 
 _UNBOUNDED = Device(Constant(tau_max=3e38, tau_min=-3e38))

@@ -297,7 +297,9 @@ def patches(x: Patches, d: torch.Tensor, shape: tuple[int, int]) -> None:
     """Check that patches (samples, in) and d (samples, out) fit a tile and are finite."""
     expected = len(x), shape[0]
     if x.shape[1] != shape[1] or tuple(d.shape) != expected:
-        what = f"x has shape {x.shape} and d {tuple(d.shape)}, but the tile is (out={shape[0]}, in={shape[1]})"
+        what = (
+            f"x has shape {x.shape} and d {tuple(d.shape)}, but the tile is (out={shape[0]}, in={shape[1]})"
+        )
         raise complaint("Tile.update", what, "x must be (samples, in) and d (samples, out)")
     if x is known_finite.pair[0] and d is known_finite.pair[1]:
         return
@@ -316,11 +318,8 @@ def is_finite(x: torch.Tensor) -> bool:
 def converters(x: torch.Tensor) -> ModuleType:
     """Return the compiled converters of the CPU, which take addresses."""
     if not x.is_cpu:
-        raise complaint(
-            "mho",
-            f"a tensor is on the device {x.device}",
-            "Products, reads and updates need the CPU or a CUDA device, and all tensors of one the same",
-        )
+        need = "Products, reads and updates need the CPU or a CUDA device, and all tensors of one the same"
+        raise complaint("mho", f"a tensor is on the device {x.device}", need)
     return _on_cpu()
 
 

@@ -13,6 +13,7 @@ are declared for that: `class Response(Record, named=False)` is no such class bu
 
 import dataclasses
 import math
+import operator
 from collections.abc import Callable
 from types import NoneType
 from typing import (
@@ -31,15 +32,27 @@ from mho.base.errors import complaint
 
 @dataclasses.dataclass(frozen=True)
 class Domain:
-    """A rule for one number: `accepts(value)`, and the words for that rule in an error message."""
+    """A rule for one number: `accepts(value)`, and the words for that rule in an error message.
+
+    remedy: from the field's name and a value outside, the words for what to write instead; None for no advice but
+        the value with the other sign, where that one is accepted.
+    """
 
     words: str
     accepts: Callable[[float], bool]
+    remedy: Callable[[str, float], str] | None = None
+
+    def fix(self, name: str, value: float) -> str:
+        """Return the remedy for a value outside of the domain, "" if there is none."""
+        if self.remedy is not None:
+            return self.remedy(name, value)
+        return f"did you mean {name}={-value!r}?" if value != 0 and self.accepts(-value) else ""
 
 
 Positive = Domain("positive", lambda v: v > 0)
 NonNegative = Domain("zero or positive", lambda v: v >= 0)
 Negative = Domain("negative", lambda v: v < 0)
+NonPositive = Domain("zero or negative", lambda v: v <= 0)
 Probability = Domain("between 0 and 1", lambda v: 0 <= v <= 1)
 OneOrMore = Domain("an integer of at least 1", lambda v: v == int(v) and v >= 1)
 
@@ -50,7 +63,8 @@ class Record:
 
     A field annotated `float` must be a finite number. `Annotated[float, Positive]` must also lie in that domain,
     `float | None` may be None, and a `Literal` must be one of its values. Rules that join several fields go into a
-    method `validate(self)`, which raises.
+    method `validate(self)`, which raises. Numbers of NumPy and torch become Python's, also inside of tuples, lists
+    and dicts: scalars, and arrays and tensors without dimensions.
     """
 
     aliases: ClassVar[tuple[str, ...]] = ()
@@ -67,9 +81,13 @@ class Record:
 
     def __post_init__(self) -> None:
         for name, (kind, domains) in field_rules(type(self)).items():
-            value = getattr(self, name)
+            given = getattr(self, name)
+            value = plain(given)
+            if value is not given:
+                object.__setattr__(self, name, value)
             options = get_args(kind)
-            if get_origin(kind) is Literal and value not in options:
+            fits = isinstance(value, tuple(map(type, options)))
+            if get_origin(kind) is Literal and not (fits and value in options):
                 *others, last = (f'"{o}"' for o in options)
                 known = f"{', '.join(others)} or {last}"
                 raise complaint(f"{type(self).__name__}({name}={value!r})", f"{name} is {known}")
@@ -85,6 +103,21 @@ class Record:
     def replace(self, **changes: Any):
         """Return a copy with some fields changed."""
         return dataclasses.replace(self, **changes)  # type: ignore[type-var]
+
+
+def plain(value: Any) -> Any:
+    """Return Python's number in place of one of NumPy or torch, also inside of a tuple, a list or a dict.
+
+    Anything else comes back as the object that it is.
+    """
+    if type(value) in (tuple, list):
+        inner = [plain(v) for v in value]
+        return value if all(map(operator.is_, inner, value)) else type(value)(inner)
+    if type(value) is dict:
+        changed = {k: plain(v) for k, v in value.items()}
+        return value if all(changed[k] is value[k] for k in value) else changed
+    is_scalar = hasattr(value, "item") and hasattr(value, "dtype") and getattr(value, "shape", None) == ()
+    return value.item() if is_scalar else value
 
 
 _RULES: dict[type, dict[str, tuple[Any, tuple[Domain, ...]]]] = {}
@@ -116,11 +149,10 @@ def _check_number(cls: str, name: str, value: Any, domains: tuple[Domain, ...], 
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise complaint(where, f"{name} is a {type(value).__name__}", "It must be a number")
     if not math.isfinite(value):
-        raise complaint(where, f"{name} is {value}", "It must be finite")
+        fixes = [d.remedy(name, value) for d in domains if d.remedy is not None]
+        raise complaint(where, f"{name} is {value}", "It must be finite", *fixes[:1])
     if whole and value != int(value):
         domains = (Domain("an integer", lambda v: v == int(v)), *domains)
     for domain in domains:
         if not domain.accepts(value):
-            mirrored = value != 0 and domain.accepts(-value)
-            fix = f"did you mean {name}={-value!r}?" if mirrored else ""
-            raise complaint(where, f"{name} must be {domain.words}", fix=fix)
+            raise complaint(where, f"{name} must be {domain.words}", fix=domain.fix(name, value))

@@ -1,6 +1,7 @@
 """The converters around a crossbar: DAC, noise, ADC, and the digital scaling that keeps both in range."""
 
 import functools
+import math
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
@@ -8,7 +9,7 @@ import numpy as np
 import torch
 
 from mho.base.errors import complaint, did_you_mean, wrong_type
-from mho.base.records import NonNegative, Positive, Record
+from mho.base.records import Domain, NonNegative, Positive, Record
 
 
 class Wires(Record, named=False):
@@ -38,17 +39,41 @@ class Wires(Record, named=False):
         raise NotImplementedError
 
 
+def _bounded(name: str, value: float) -> str:
+    """Return the remedy for a bound that is none: `value` is not positive or not finite."""
+    return f"{name}=None for no bound" + ("" if value == math.inf else f"; aihwkit writes {value:g} for that")
+
+
+def _resolved(name: str, value: float) -> str:
+    """Return the remedy for a resolution in aihwkit's words."""
+    if not value > 1:
+        return f"{name}=0 for no steps; aihwkit writes {value:g} for that"
+    if value == math.inf:
+        return f"{name}=0 for no steps"
+    return f"{name}=1/{value:g}; aihwkit writes {value:g} for a range of so many steps"
+
+
+Bound = Domain("positive, or None for no bound", lambda v: v > 0, _bounded)
+Resolution = Domain(
+    "the step as a part of the whole range, from 0 (no steps) to 1 (one step)", lambda v: 0 <= v <= 1, _resolved
+)
+
+
 class IO(Record):
     """One direction of a tile's periphery. The defaults are those of both papers' experiments.
 
     Order: scale by noise management, quantise (DAC), clip, input noise, multiply, output noise, quantise
     (ADC), clip, scale back. With iterative bound management a sample whose output reaches `out_bound` is
-    repeated with half the input until it fits.
+    repeated with half the input until it fits. Without `out_bound` every output fits. Without a bound a converter
+    has no range, so it has no steps either, whatever its resolution.
 
     Args:
-        inp_bound: largest input [normalised], > 0.      inp_res: DAC step over its full range, 0 = none.
-        sigma_inp: input noise [normalised], >= 0.       sigma_out: output noise [output units], >= 0.
-        out_bound: largest output [output units], > 0.   out_res: ADC step over its full range, 0 = none.
+        inp_bound: largest input [normalised], > 0; None for no bound.
+        inp_res: step of the DAC over its full range, in [0, 1]; 0 for no steps, 1/n for n steps.
+        sigma_inp: input noise [normalised], >= 0.
+        out_bound: largest output [output units], > 0; None for no bound.
+        out_res: step of the ADC over its full range, in [0, 1]; 0 for no steps, 1/n for n steps.
+        sigma_out: output noise [output units], >= 0.
         noise_management: "abs_max" divides each sample by its largest |x|; "none" does not.
         bound_management: "iterative" or "none".
         max_bm_factor: largest total reduction by bound management, >= 1.
@@ -57,11 +82,11 @@ class IO(Record):
     Source: arXiv 2602.21321, table 6; arXiv 2502.06309, appendix K, table 4; order of steps as aihwkit 1.2.0.
     """
 
-    inp_bound: Annotated[float, Positive] = 1.0
-    inp_res: Annotated[float, NonNegative] = 1 / 126
+    inp_bound: Annotated[float | None, Bound] = 1.0
+    inp_res: Annotated[float, Resolution] = 1 / 126
     sigma_inp: Annotated[float, NonNegative] = 0.0
-    out_bound: Annotated[float, Positive] = 12.0
-    out_res: Annotated[float, NonNegative] = 1 / 510
+    out_bound: Annotated[float | None, Bound] = 12.0
+    out_res: Annotated[float, Resolution] = 1 / 510
     sigma_out: Annotated[float, NonNegative] = 0.06
     noise_management: Literal["abs_max", "none"] = "abs_max"
     bound_management: Literal["iterative", "none"] = "iterative"
@@ -82,21 +107,30 @@ class IO(Record):
     def retries(self) -> int:
         """The number of times that bound management may halve the input: up to max_bm_factor, while a quarter of
         the DAC's range is still finer than its step (aihwkit's max_bm_res = 0.25)."""
-        if self.bound_management == "none" or self.perfect:
+        if self.bound_management == "none" or self.perfect or self.out_bound is None:
             return 0
-        limit = self.max_bm_factor if self.inp_res == 0 else min(self.max_bm_factor, 0.25 / self.inp_res)
+        limit = self.max_bm_factor if self.inp_step == 0 else min(self.max_bm_factor, 0.25 / self.inp_res)
         return max(int(limit).bit_length() - 1, 0)
 
     @functools.cached_property
+    def inp_step(self) -> float:
+        """The step of the DAC [normalised]; 0 for none."""
+        return 0.0 if self.inp_bound is None else 2 * self.inp_bound * self.inp_res
+
+    @functools.cached_property
+    def out_step(self) -> float:
+        """The step of the ADC [output units]; 0 for none."""
+        return 0.0 if self.out_bound is None else 2 * self.out_bound * self.out_res
+
+    @functools.cached_property
     def numbers(self) -> tuple[np.ndarray, np.ndarray]:
-        """For kernels: (bound, step, sigma, abs_max) of the inputs, (bound, step, sigma) of the outputs."""
-        inward = (
-            self.inp_bound,
-            2 * self.inp_bound * self.inp_res,
-            self.sigma_inp,
-            self.noise_management == "abs_max",
-        )
-        outward = self.out_bound, 2 * self.out_bound * self.out_res, self.sigma_out
+        """For kernels: (bound, step, sigma, abs_max) of the inputs, (bound, step, sigma) of the outputs.
+
+        A bound that is none is infinite there.
+        """
+        inp_bound, out_bound = (math.inf if b is None else b for b in (self.inp_bound, self.out_bound))
+        inward = inp_bound, self.inp_step, self.sigma_inp, self.noise_management == "abs_max"
+        outward = out_bound, self.out_step, self.sigma_out
         return np.array(inward, np.float32), np.array(outward, np.float32)
 
 

@@ -59,8 +59,8 @@ def _converted(block: Block, x: torch.Tensor) -> tuple[Any, Any, Any]:
     scale = x.abs().amax(1, keepdim=True) if io.noise_management == "abs_max" else torch.ones_like(x[:, :1])
     x = x / scale.clamp(min=1e-30)
     y = x @ block.weight.mT
-    inputs = float((x.abs() > io.inp_bound).float().mean())
-    free = io.bound_management == "none"
+    inputs = None if io.inp_bound is None else float((x.abs() > io.inp_bound).float().mean())
+    free = io.bound_management == "none" and io.out_bound is not None
     outputs = float((y.abs() >= io.out_bound).float().mean()) if free else None
     size = float(y.square().mean().sqrt())
     return inputs, outputs, io.sigma_out / size if size > 0 else None

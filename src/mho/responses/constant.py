@@ -5,7 +5,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from mho.base.records import Negative, Positive
+from mho.base.records import NonPositive, Positive
 from mho.responses.base import Response
 from mho.responses.fitting import EDGES, Fitting
 
@@ -20,12 +20,12 @@ class Constant(Response):
 
     Args:
         tau_max: upper bound of w [weight units], > 0.
-        tau_min: lower bound of w [weight units], < 0.
+        tau_min: lower bound of w [weight units], <= 0; 0 for cells that are only raised.
     Source: the ideal device of arXiv 2502.06309, F = 1 and G = 0 in eq. (4). aihwkit: ConstantStepDevice.
     """
 
     tau_max: Annotated[float, Positive] = 1.0
-    tau_min: Annotated[float, Negative] = -1.0
+    tau_min: Annotated[float, NonPositive] = -1.0
 
     fitting = Fitting({}, EDGES, hard=True)
 

@@ -5,12 +5,9 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from mho.base.records import Domain, NonNegative, Positive
+from mho.base.records import NonNegative, NonPositive, Positive
 from mho.responses.base import Response
 from mho.responses.fitting import EDGES, Fitting
-
-NonPositive = Domain("zero or negative", lambda v: v <= 0)
-
 
 class ExpStep(Response):
     r"""Step size is one less an exponential of the state, so pulses weaken towards one end; hard bounds.

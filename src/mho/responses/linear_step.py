@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from mho.base.errors import complaint
-from mho.base.records import Negative, Positive
+from mho.base.records import NonPositive, Positive
 from mho.responses.base import Response
 from mho.responses.fitting import EDGES, Fitting
 
@@ -26,7 +26,7 @@ class LinearStep(Response):
         slope_up, slope_down: relative change of the step by a weight unit [1/weight units]; neither direction may
             reach zero before its bound.
         tau_max: upper bound of w [weight units], > 0.
-        tau_min: lower bound of w [weight units], < 0.
+        tau_min: lower bound of w [weight units], <= 0; 0 for cells that are only raised.
     Source: aihwkit 1.2.0, LinearStepDevice: slope_up = gamma_up / w_max, slope_down = -gamma_down / w_min, with the
         mean bounds (mean_bound_reference=True). Its gamma_up_dtod = s is Absolute(s / w_max, fold=True).
     """
@@ -34,7 +34,7 @@ class LinearStep(Response):
     slope_up: float = 0.5
     slope_down: float = 0.5
     tau_max: Annotated[float, Positive] = 1.0
-    tau_min: Annotated[float, Negative] = -1.0
+    tau_min: Annotated[float, NonPositive] = -1.0
 
     fitting = Fitting(
         {"slope_up": (-0.5, 0.5), "slope_down": (-0.5, 0.5)},

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from mho.base.errors import complaint
-from mho.base.records import Negative, Positive
+from mho.base.records import NonPositive, Positive
 from mho.responses.base import Response
 
 
@@ -25,7 +25,7 @@ class Piecewise(Response):
     Args:
         nodes_up, nodes_down: sizes of a pulse at the nodes [dw_min], >= 0, and > 0 but for the ends.
         tau_max: upper bound of w [weight units], > 0.
-        tau_min: lower bound of w [weight units], < 0.
+        tau_min: lower bound of w [weight units], <= 0; 0 for cells that are only raised.
     Source: aihwkit 1.2.0, PiecewiseStepDevice (piecewise_up, piecewise_down). It converts lr to pulses with dw_min
         times the middle node, this library with dw_min.
     """
@@ -33,7 +33,7 @@ class Piecewise(Response):
     nodes_up: tuple[float, ...] = (1.5, 1.2, 1.0, 0.7, 0.2)
     nodes_down: tuple[float, ...] = (0.2, 0.7, 1.0, 1.2, 1.5)
     tau_max: Annotated[float, Positive] = 1.0
-    tau_min: Annotated[float, Negative] = -1.0
+    tau_min: Annotated[float, NonPositive] = -1.0
 
     def validate(self) -> None:
         for name in ("nodes_up", "nodes_down"):

@@ -5,7 +5,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from mho.base.records import Negative, Positive
+from mho.base.records import NonPositive, Positive
 from mho.responses.base import Response
 from mho.responses.fitting import GAMMA, HIGH, LOW, SHARES, Fitting
 
@@ -22,14 +22,14 @@ class PowStep(Response):
 
     Args:
         tau_max: upper bound of w [weight units], > 0.
-        tau_min: lower bound of w [weight units], < 0.
+        tau_min: lower bound of w [weight units], <= 0; 0 for cells that are only raised.
         gamma_up, gamma_down: exponents, > 0; 1 is linear in w.
     Source: aihwkit 1.2.0, PowStepDevice, whose pow_gamma is both exponents; the max is ours. It converts lr to
         pulses with dw_min 0.5^pow_gamma, this library with dw_min.
     """
 
     tau_max: Annotated[float, Positive] = 1.0
-    tau_min: Annotated[float, Negative] = -1.0
+    tau_min: Annotated[float, NonPositive] = -1.0
     gamma_up: Annotated[float, Positive] = 1.0
     gamma_down: Annotated[float, Positive] = 1.0
 

@@ -122,8 +122,8 @@ def _given(
         numbers = {role: algorithm.setting(role, value) for role, value in numbers.items()}
     return numbers | {
         "sigma_out": noise,
-        "out_bound": io.out_bound,
-        "out_res": 0.0 if io.perfect else io.out_res,
+        "out_bound": io.out_bound or 0.0,
+        "out_res": 0.0 if io.perfect or io.out_bound is None else io.out_res,
         "n_out": layer[0],
         "n_in": layer[1],
         "max_out": hardware.mapping.max_out,

@@ -18,13 +18,15 @@ _WIDEST = 1024  # lines of one sample that a program holds at a time
 class Converters(Hashable, Protocol):
     """The converters of an array, as far as a product depends on them; see `mho.IO`."""
 
-    inp_res: float
-    out_res: float
     sigma_inp: float
     sigma_out: float
     noise_management: str
     perfect: bool
 
+    @property
+    def inp_step(self) -> float: ...
+    @property
+    def out_step(self) -> float: ...
     @property
     def retries(self) -> int: ...
     @property
@@ -98,7 +100,7 @@ class _Product:
         if samples:
             encode[(samples,)](
                 self.x, self.sign, encoded, scale, inward, rows, status, *self.words, 2 * attempt, 2.0**attempt,
-                n, ALL=rows is None, QUANTISE=self.io.inp_res > 0, NOISY=self.io.sigma_inp > 0, ABS_MAX=abs_max,
+                n, ALL=rows is None, QUANTISE=self.io.inp_step > 0, NOISY=self.io.sigma_inp > 0, ABS_MAX=abs_max,
                 BLOCK=block_for(n, _WIDEST), **EXACT,
             )  # fmt: skip
         y = _mm(encoded, self.matrix)
@@ -119,7 +121,7 @@ def _decode(
     if len(y):
         decode[(len(y),)](
             y, scale, _numbers(io, y.device)[1], rows, over, status, *words, 2 * attempt + 1, n,
-            ALL=rows is None, QUANTISE=io.out_res > 0, NOISY=io.sigma_out > 0, BLOCK=block_for(n, _WIDEST), **EXACT,
+            ALL=rows is None, QUANTISE=io.out_step > 0, NOISY=io.sigma_out > 0, BLOCK=block_for(n, _WIDEST), **EXACT,
         )  # fmt: skip
 
 

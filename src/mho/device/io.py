@@ -55,7 +55,9 @@ def _resolved(name: str, value: float) -> str:
 
 Bound = Domain("positive, or None for no bound", lambda v: v > 0, _bounded)
 Resolution = Domain(
-    "the step as a part of the whole range, from 0 (no steps) to 1 (one step)", lambda v: 0 <= v <= 1, _resolved
+    "the step as a part of the whole range, from 0 (no steps) to 1 (one step)",
+    lambda v: 0 <= v <= 1,
+    _resolved,
 )
 
 

@@ -60,7 +60,7 @@ def _converted(block: Block, x: torch.Tensor) -> tuple[Any, Any, Any]:
     x = x / scale.clamp(min=1e-30)
     y = x @ block.weight.mT
     inputs = None if io.inp_bound is None else float((x.abs() > io.inp_bound).float().mean())
-    free = io.bound_management == "none" and io.out_bound is not None
-    outputs = float((y.abs() >= io.out_bound).float().mean()) if free else None
+    bound = io.out_bound if io.bound_management == "none" else None
+    outputs = None if bound is None else float((y.abs() >= bound).float().mean())
     size = float(y.square().mean().sqrt())
     return inputs, outputs, io.sigma_out / size if size > 0 else None

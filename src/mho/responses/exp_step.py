@@ -9,6 +9,7 @@ from mho.base.records import NonNegative, NonPositive, Positive
 from mho.responses.base import Response
 from mho.responses.fitting import EDGES, Fitting
 
+
 class ExpStep(Response):
     r"""Step size is one less an exponential of the state, so pulses weaken towards one end; hard bounds.
 

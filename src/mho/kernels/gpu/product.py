@@ -121,7 +121,8 @@ def _decode(
     if len(y):
         decode[(len(y),)](
             y, scale, _numbers(io, y.device)[1], rows, over, status, *words, 2 * attempt + 1, n,
-            ALL=rows is None, QUANTISE=io.out_step > 0, NOISY=io.sigma_out > 0, BLOCK=block_for(n, _WIDEST), **EXACT,
+            ALL=rows is None, QUANTISE=io.out_step > 0, NOISY=io.sigma_out > 0, BLOCK=block_for(n, _WIDEST),
+            **EXACT,
         )  # fmt: skip
 
 

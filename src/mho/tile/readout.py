@@ -52,14 +52,14 @@ class Visible(Viewed):
 
     def __init__(self) -> None:
         super().__init__()
-        self._version = 0
+        self._writes = 0
         self._pair: tuple[torch.Tensor, torch.Tensor] | None = None
         self._wired: dict[tuple[int, bool], _Wired] = {}
 
     @property
     def version(self) -> int:
         """Number of writes to the weights."""
-        return self._version
+        return self._writes
 
     @property
     def touched(self) -> torch.Tensor:
@@ -68,7 +68,7 @@ class Visible(Viewed):
 
     def wrote(self) -> None:
         """Raise the version; every write calls it."""
-        self.__dict__["_version"] += 1  # not by attribute, which costs nn.Module a microsecond
+        self.__dict__["_writes"] += 1  # not by attribute, which costs nn.Module a microsecond
 
     def through(self, wires: Wires | None, backward: bool) -> torch.Tensor:
         """Return the matrix (driven, sensed) that the array multiplies with: (in, out), or backward (out, in).

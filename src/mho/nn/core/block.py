@@ -77,7 +77,7 @@ class Block(Visible):
         """Number of writes to the arrays."""
         version = 0
         for array in self._arrays:
-            version += array._version
+            version += array._writes
         return version
 
     @property

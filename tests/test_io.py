@@ -332,3 +332,27 @@ def test_evaluation_does_not_advance_the_training_streams():
     assert count_too[Count.EVALUATED] == 8
     count_too[Count.EVALUATED] = 0
     assert torch.equal(count, count_too)
+
+
+# Bounds that are absent, and steps.
+
+
+def test_a_converter_without_a_bound_neither_clips_nor_rounds():
+    tile = mho.Tile(torch.tensor([[1.0, 2.0]]), mho.Device(mho.responses.Constant(tau_max=9.0, tau_min=-9.0)))
+    tile.io["forward"] = mho.IO(
+        inp_bound=None, out_bound=None, inp_res=0.1, out_res=0.1, sigma_out=0.0, noise_management="none"
+    )
+    assert tile.forward(torch.tensor([100.25, 7.125])).tolist() == [114.5]
+
+
+@pytest.mark.parametrize("field", ["inp_res", "out_res"])
+def test_a_number_of_steps_is_no_resolution(field):
+    """aihwkit writes 254 for 254 steps; here that turned the converter off."""
+    with pytest.raises(mho.MhoError, match=rf"Fix: {field}=1/254"):
+        mho.IO(**{field: 254})
+
+
+def test_numbers_of_numpy_and_torch_are_python_numbers_in_a_record():
+    io = mho.IO(inp_res=np.float32(0.25), out_bound=torch.tensor(3.0), perfect=np.bool_(False))
+    assert [type(v) for v in (io.inp_res, io.out_bound, io.perfect)] == [float, float, bool]
+    assert io == mho.IO(inp_res=0.25, out_bound=3.0)

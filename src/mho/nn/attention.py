@@ -5,9 +5,11 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.fx import Proxy
 from torch.nn import functional
 
 from mho.crossbar import Crossbar
+from mho.nn.core.export import leaf
 from mho.nn.core.layer import ANALOG_OF, AnalogLayer, checked
 from mho.nn.linear import AnalogLinear, linear_of
 from mho.nn.masks import Masks, wrong
@@ -23,9 +25,8 @@ class AnalogMultiheadAttention(AnalogLayer):
     Args:
         embed_dim, num_heads, dropout, bias, add_bias_kv, add_zero_attn, kdim, vdim, batch_first: as in
             torch.nn.MultiheadAttention; initial weights too.
-        hardware: of the projections, see `mho.Crossbar`; key: 64-bit name of their randomness; `mho.convert_`
-        gives each
-            layer its own.
+        hardware: of the projections, see `mho.Crossbar`; key: 64-bit name of their randomness; None
+            draws one from torch's generator, see `mho.nn`.
     Raises: MhoError for inputs and masks of other shapes.
     """
 
@@ -53,10 +54,10 @@ class AnalogMultiheadAttention(AnalogLayer):
         batch_first: bool = False,
         *,
         hardware: Crossbar,
-        key: int = 0,
+        key: int | None = None,
     ) -> None:
         options = dropout, bias, add_bias_kv, add_zero_attn, kdim, vdim, batch_first
-        self._begin(nn.MultiheadAttention(embed_dim, num_heads, *options), hardware, key)
+        self._born(nn.MultiheadAttention(embed_dim, num_heads, *options), hardware, key)
 
     def _begin(self, digital: nn.MultiheadAttention, hardware: Crossbar, key: int) -> None:
         super().__init__()
@@ -106,6 +107,9 @@ class AnalogMultiheadAttention(AnalogLayer):
 
         query: (L, N, embed_dim), key (S, N, kdim), value (S, N, vdim), or without N; with `batch_first` N is first.
         """
+        if isinstance(query, Proxy):
+            options = {"average_attn_weights": average_attn_weights, "is_causal": is_causal}
+            return leaf(self, query, key, value, key_padding_mask, need_weights, attn_mask, **options)
         masks = self._masks(query, key, value, key_padding_mask, attn_mask)
         if is_causal and attn_mask is None:
             fix = "make it with torch.nn.Transformer.generate_square_subsequent_mask"

@@ -5,10 +5,12 @@ from typing import Any, cast
 
 import torch
 from torch import nn
+from torch.fx import Proxy
 from torch.nn import functional
 
 from mho.base.errors import complaint
 from mho.crossbar import Crossbar
+from mho.nn.core.export import leaf
 from mho.nn.core.layer import ANALOG_OF, AnalogLayer, checked
 from mho.nn.core.matrix import Affine
 from mho.numerics.rng import child_key
@@ -36,10 +38,10 @@ class _Convolution(AnalogLayer):
         padding_mode: str = "zeros",
         *,
         hardware: Crossbar,
-        key: int = 0,
+        key: int | None = None,
     ) -> None:
         shape = in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode
-        self._begin(cast(Any, self.digital)(*shape), hardware, key)
+        self._born(cast(Any, self.digital)(*shape), hardware, key)
 
     def _begin(self, digital: Any, hardware: Crossbar, key: int) -> None:
         super().__init__()
@@ -73,6 +75,8 @@ class _Convolution(AnalogLayer):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Convolve x (samples, in_channels, *spatial) or (in_channels, *spatial) -> the same with out_channels."""
+        if isinstance(x, Proxy):
+            return leaf(self, x)
         n = len(self.kernel_size)
         if x.ndim not in (n + 1, n + 2) or x.shape[-n - 1] != self.in_channels:
             spatial = ", ".join(("depth", "height", "width")[-n:])
@@ -132,7 +136,7 @@ class AnalogConv2d(_Convolution):
         in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode: as in
             torch.nn.Conv2d; initial weights too.
         hardware: of the layer, see `mho.Crossbar`; with `Mapping(bias="analog")` the bias is a column of cells.
-        key: 64-bit name of its randomness; `mho.convert_` gives each layer its own.
+        key: 64-bit name of its randomness; None draws one from torch's generator, see `mho.nn`.
     Raises: MhoError for an input of another shape.
     Source: the unfolding of images onto a crossbar, Gokmen et al., Front. Neurosci. 11:538 (2017), section 2.
     """

@@ -2,9 +2,11 @@
 
 import torch
 from torch import nn
+from torch.fx import Proxy
 
 from mho.base.errors import complaint
 from mho.crossbar import Crossbar
+from mho.nn.core.export import leaf
 from mho.nn.core.layer import ANALOG_OF, AnalogLayer
 from mho.nn.core.matrix import Affine
 
@@ -15,14 +17,20 @@ class AnalogLinear(AnalogLayer, Affine):
     Args:
         in_features, out_features, bias: as in torch.nn.Linear; initial weights too.
         hardware: of the layer, see `mho.Crossbar`.
-        key: 64-bit name of its randomness; `mho.convert_` gives each layer its own.
+        key: 64-bit name of its randomness; None draws one from torch's generator, see `mho.nn`.
     Raises: MhoError for an input whose last dimension is not in_features.
     """
 
     def __init__(
-        self, in_features: int, out_features: int, bias: bool = True, *, hardware: Crossbar, key: int = 0
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        *,
+        hardware: Crossbar,
+        key: int | None = None,
     ) -> None:
-        self._begin(nn.Linear(in_features, out_features, bias), hardware, key)
+        self._born(nn.Linear(in_features, out_features, bias), hardware, key)
 
     def _begin(self, digital: nn.Linear, hardware: Crossbar, key: int) -> None:
         Affine.__init__(self, digital.weight, digital.bias, hardware, key)
@@ -37,6 +45,8 @@ class AnalogLinear(AnalogLayer, Affine):
         return self.weight_and_bias()[0]
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if isinstance(x, Proxy):
+            return leaf(self, x)
         if x.shape[-1] != self.in_features:
             raise complaint(
                 "AnalogLinear.forward",

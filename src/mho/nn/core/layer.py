@@ -17,6 +17,9 @@ from torch import nn
 
 from mho.base.errors import wrong_type
 from mho.crossbar import Crossbar
+from mho.nn.core import birth
+from mho.nn.core.export import refused
+from mho.nn.core.keys import own_key
 
 ANALOG_OF: dict[type[nn.Module], Callable[..., nn.Module]] = {}
 """{torch layer: function of (layer, hardware, key) that makes its counterpart}; that has a method `to_digital`."""
@@ -25,15 +28,30 @@ ANALOG_OF: dict[type[nn.Module], Callable[..., nn.Module]] = {}
 class AnalogLayer(nn.Module):
     """The base of analog layers: made of a digital one, and turned back into it.
 
-    A subclass builds itself in `_begin`, from the digital layer that has its shape and initial weights.
+    A subclass builds itself in `_begin`, from the digital layer that has its shape and initial weights. Its
+    constructor makes that layer and calls `_born`.
     """
 
+    hardware: Crossbar
+
     @classmethod
-    def from_digital(cls, digital: Any, hardware: Crossbar, key: int = 0) -> Self:
-        """Make the analog layer with the weights and biases of a digital one."""
+    def from_digital(cls, digital: Any, hardware: Crossbar, key: int | None = None) -> Self:
+        """Make the analog layer with the weights and biases of a digital one; key: see the class."""
         layer = cls.__new__(cls)
-        layer._begin(digital, hardware, key)
+        layer._born(digital, hardware, key)
         return layer
+
+    def _born(self, digital: Any, hardware: Crossbar, key: int | None) -> None:
+        """Build the layer with a key of its own, and warn if its arrays do not hold the weights of the digital one."""
+        name, is_part = type(self).__name__, birth.present() is not None
+        with birth.watched() as found:
+            self._begin(digital, hardware, own_key(key, name))
+        if not is_part:
+            birth.warn(name, {repr(name): found}, level=4)
+
+    def __prepare_scriptable__(self):
+        """Refuse torch.jit.script, which asks for it. Raises: MhoError."""
+        raise refused("torch.jit.script")
 
     def _begin(self, digital: Any, hardware: Crossbar, key: int) -> None:
         """Build the layer; digital: a layer of torch."""

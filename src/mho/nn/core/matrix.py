@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional
 
 from mho.crossbar import Crossbar
-from mho.nn.core import checkpoint, compiled
+from mho.nn.core import checkpoint, compiled, export
 from mho.nn.core.block import Block
 from mho.nn.core.calls import Calls
 from mho.nn.core.layer import checked, close_fused_inference
@@ -29,7 +29,7 @@ class AnalogMatrix(checkpoint.Labelled):
     """
 
     def __init__(
-        self, w0: torch.Tensor, hardware: Crossbar, key: int = 0, geometry: Geometry | None = None
+        self, w0: torch.Tensor, hardware: Crossbar, key: int, geometry: Geometry | None = None
     ) -> None:
         super().__init__()
         self.hardware = hardware
@@ -49,7 +49,10 @@ class AnalogMatrix(checkpoint.Labelled):
         Images (samples, channels, ...) give (places of the kernel, out).
         """
         if torch.compiler.is_compiling():
+            if torch.compiler.is_exporting():
+                raise export.refused("torch.export")
             return compiled.product(x, self.handle, self.training, bias)
+        export.check()
         return product(x, self.layout, self.training, bias)
 
     @property
@@ -94,7 +97,7 @@ class Affine(nn.Module):
         weight: torch.Tensor,
         bias: torch.Tensor | None,
         hardware: Crossbar,
-        key: int = 0,
+        key: int,
         geometry: Geometry | None = None,
     ) -> None:
         super().__init__()

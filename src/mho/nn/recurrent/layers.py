@@ -5,11 +5,13 @@ from typing import Any, cast
 
 import torch
 from torch import nn
+from torch.fx import Proxy
 from torch.nn import functional
 from torch.nn.utils.rnn import PackedSequence
 
 from mho.base.errors import complaint, wrong_type
 from mho.crossbar import Crossbar
+from mho.nn.core.export import leaf
 from mho.nn.core.layer import ANALOG_OF, AnalogLayer, checked
 from mho.nn.recurrent.direction import Direction
 from mho.nn.recurrent.gates import Tensors
@@ -83,6 +85,8 @@ class _Recurrent(AnalogLayer):
                 or packed. Outputs come in the same form.
             hx: initial states, of all directions of all layers, for an LSTM a pair of them; None means zeros.
         """
+        if isinstance(input, Proxy):
+            return leaf(self, input, hx)
         x, form = of_steps(input, self.input_size, self.batch_first, f"{type(self).__name__}.forward")
         y, last = self._run(x.to(torch.float32), form.sizes, self._initial(hx, form, x.device))
         states = tuple(form.state_out(part).to(x.dtype) for part in last)
@@ -151,10 +155,10 @@ class AnalogRNN(_Recurrent):
         bidirectional: bool = False,
         *,
         hardware: Crossbar,
-        key: int = 0,
+        key: int | None = None,
     ) -> None:
         shape = input_size, hidden_size, num_layers, nonlinearity, bias, batch_first, dropout, bidirectional
-        self._begin(nn.RNN(*shape), hardware, key)
+        self._born(nn.RNN(*shape), hardware, key)
 
 
 class AnalogLSTM(_Recurrent):
@@ -168,7 +172,7 @@ class AnalogLSTM(_Recurrent):
         input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, proj_size: as in
             torch.nn.LSTM; initial weights too.
         hardware: of the matrices, see `mho.Crossbar`; with `Mapping(bias="analog")` each bias is a column of cells.
-        key: 64-bit name of its randomness; `mho.convert_` gives each layer its own.
+        key: 64-bit name of its randomness; None draws one from torch's generator, see `mho.nn`.
     Raises: MhoError for inputs or states of another shape.
     """
 
@@ -187,10 +191,10 @@ class AnalogLSTM(_Recurrent):
         proj_size: int = 0,
         *,
         hardware: Crossbar,
-        key: int = 0,
+        key: int | None = None,
     ) -> None:
         shape = input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, proj_size
-        self._begin(nn.LSTM(*shape), hardware, key)
+        self._born(nn.LSTM(*shape), hardware, key)
 
 
 class AnalogGRU(_Recurrent):
@@ -209,10 +213,10 @@ class AnalogGRU(_Recurrent):
         bidirectional: bool = False,
         *,
         hardware: Crossbar,
-        key: int = 0,
+        key: int | None = None,
     ) -> None:
         shape = input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional
-        self._begin(nn.GRU(*shape), hardware, key)
+        self._born(nn.GRU(*shape), hardware, key)
 
 
 for _layer in (AnalogRNN, AnalogLSTM, AnalogGRU):

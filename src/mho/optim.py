@@ -177,6 +177,9 @@ class AnalogOptimizer(torch.optim.Optimizer):
         self._find_blocks()
 
 
+AnalogParameter.optimizers.append(AnalogOptimizer)
+
+
 def _groups(model: Any) -> list[dict[str, Any]]:
     """Return the groups of parameters, as dicts of their own."""
     if isinstance(model, nn.Module):

@@ -124,6 +124,16 @@ class Algorithm(Record, named=False):
         """Do one mini-batch, or one sample, see `units`: pulses for arrays, arithmetic for digital state."""
         raise NotImplementedError
 
+    def program(self, s: State, w: torch.Tensor) -> None:
+        """Program arrays so that the network sees w (out, in): the first visible one, around the others."""
+        first, *others = self.visible(s)
+        tile, coefficient, rows, columns = cast(tuple[Any, float, Any, Any], first)
+        if others:
+            w = w - sum(term.weight() for term in others)
+        w = w / coefficient if coefficient != 1.0 else w
+        w = w if rows is None else rows[:, None] * w
+        tile.program(w if columns is None else w * columns)
+
     def observe(self, s: State, loss: float) -> None:
         """Take the training loss of an epoch from `AnalogOptimizer.observe`; most algorithms do not need it."""
 

@@ -1,7 +1,7 @@
 """Analog convolutions in one, two and three dimensions."""
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import torch
 from torch import nn
@@ -13,6 +13,7 @@ from mho.crossbar import Crossbar
 from mho.nn.core.export import leaf
 from mho.nn.core.layer import ANALOG_OF, AnalogLayer, checked
 from mho.nn.core.matrix import Affine
+from mho.nn.core.programmed import Programmed
 from mho.numerics.rng import child_key
 from mho.tile.patches import Geometry
 
@@ -69,9 +70,40 @@ class _Convolution(AnalogLayer):
 
     @property
     def weight(self) -> torch.Tensor:
-        """(out_channels, in_channels / groups, *kernel_size), digital scales included; a copy."""
-        weights = [part.weight_and_bias()[0] for part in self._affine()]
+        """(out_channels, in_channels / groups, *kernel_size), digital scales included.
+
+        A copy; a write to it programs the arrays, and so does an assignment.
+        """
+        return Programmed.of(self._read_weight, self.program_, self._version)
+
+    @weight.setter
+    def weight(self, value: torch.Tensor) -> None:
+        self.program_(value)
+
+    def program_(self, weight: torch.Tensor | None = None, bias: torch.Tensor | None = None) -> Self:
+        """Program the arrays with `weight`, and write `bias` (out_channels,), if given; see `Affine.program_`."""
+        name = f"{type(self).__name__}.program_"
+        shape = self.out_channels, self.in_channels // self.groups, *self.kernel_size
+        if weight is not None and tuple(weight.shape) != shape:
+            raise complaint(name, f"weight has shape {tuple(weight.shape)}", f"It must be {shape}")
+        if bias is not None and tuple(bias.shape) != (self.out_channels,):
+            raise complaint(name, f"bias has shape {tuple(bias.shape)}", f"It must be ({self.out_channels},)")
+        nothing = [None] * self.groups
+        weights = (
+            nothing if weight is None else weight.reshape(self.groups, self.out_channels // self.groups, -1)
+        )
+        for part, w, b in zip(
+            self._affine(), weights, nothing if bias is None else bias.chunk(self.groups), strict=True
+        ):
+            part.program_(w, b)
+        return self
+
+    def _read_weight(self) -> torch.Tensor:
+        weights = [part.read_weight() for part in self._affine()]
         return torch.cat(weights).reshape(self.out_channels, -1, *self.kernel_size)
+
+    def _version(self) -> int:
+        return sum(part.matrix.version() for part in self._affine())
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Convolve x (samples, in_channels, *spatial) or (in_channels, *spatial) -> the same with out_channels."""

@@ -9,6 +9,7 @@ from mho.crossbar import Crossbar
 from mho.nn.core.export import leaf
 from mho.nn.core.layer import ANALOG_OF, AnalogLayer
 from mho.nn.core.matrix import Affine
+from mho.nn.core.programmed import Programmed
 
 
 class AnalogLinear(AnalogLayer, Affine):
@@ -41,8 +42,15 @@ class AnalogLinear(AnalogLayer, Affine):
 
     @property
     def weight(self) -> torch.Tensor:
-        """(out, in): the matrix that the layer multiplies with, digital scales included; a copy."""
-        return self.weight_and_bias()[0]
+        """(out, in): the matrix that the layer multiplies with, digital scales included.
+
+        A copy; a write to it programs the arrays, and so does an assignment.
+        """
+        return Programmed.of(self.read_weight, self.program_, self.matrix.version)
+
+    @weight.setter
+    def weight(self, value: torch.Tensor) -> None:
+        self.program_(value)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if isinstance(x, Proxy):

@@ -18,6 +18,7 @@ class Plane(Visible):
         self._buffers["w"] = w.clone()  # by hand: torch refuses a buffer with the name of a property
         marks = torch.ones(sum(w.shape), dtype=torch.uint8, device=w.device)
         self.register_buffer("_touched", marks, persistent=False)
+        self.adopt()
 
     @property
     def w(self) -> torch.Tensor:
@@ -35,6 +36,11 @@ class Plane(Visible):
         else:
             self.w.copy_(values)
             self.touched.fill_(1)
+        self.wrote()
+
+    def accept(self) -> None:
+        """Take what torch code wrote to `w` for a programming."""
+        self.touched.fill_(1)
         self.wrote()
 
     def _load_from_state_dict(self, *args, **kwargs) -> None:

@@ -37,6 +37,14 @@ class _Wired(NamedTuple):
     matrix: torch.Tensor
 
 
+def writes(t: torch.Tensor | None) -> int:
+    """Return the number of writes to a tensor that torch has counted; 0 if it does not count them."""
+    try:
+        return t._version  # type: ignore[union-attr]
+    except (AttributeError, RuntimeError):  # no tensor; made in inference mode
+        return 0
+
+
 class Visible(Viewed):
     """Weights (out, in) that lines can be multiplied with.
 
@@ -52,7 +60,7 @@ class Visible(Viewed):
 
     def __init__(self) -> None:
         super().__init__()
-        self._version = 0
+        self._version = self._own_writes = 0
         self._pair: tuple[torch.Tensor, torch.Tensor] | None = None
         self._wired: dict[tuple[int, bool], _Wired] = {}
 
@@ -68,7 +76,22 @@ class Visible(Viewed):
 
     def wrote(self) -> None:
         """Raise the version; every write calls it."""
-        self.__dict__["_version"] += 1  # not by attribute, which costs nn.Module a microsecond
+        own = self.__dict__  # not by attribute, which costs nn.Module a microsecond
+        own["_version"] += 1
+        own["_own_writes"] = writes(own["_buffers"].get(self.stored))
+
+    stored = "w"
+    """Name of the buffer that holds the numbers."""
+
+    def adopt(self) -> None:
+        """Take the numbers as they are for the array's own, as after a copy or a move to other memory."""
+        self._own_writes = writes(self._buffers.get(self.stored))
+
+    @property
+    def is_written(self) -> bool:
+        """Whether torch code has written to the numbers of the array past its verbs."""
+        own = self.__dict__
+        return writes(own["_buffers"].get(self.stored)) != own["_own_writes"]
 
     def through(self, wires: Wires | None, backward: bool) -> torch.Tensor:
         """Return the matrix (driven, sensed) that the array multiplies with: (in, out), or backward (out, in).

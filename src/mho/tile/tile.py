@@ -46,6 +46,7 @@ class Tile(Readable):
     _apparent: torch.Tensor
     _offset: torch.Tensor
     _kernels: UpdateKernels | None
+    stored = "cells"
 
     def __init__(
         self,
@@ -204,6 +205,12 @@ class Tile(Readable):
         checks.matrix("program", "w", w, self.shape)
         self.tally[Tally.PROGRAMS] += 1
         self._write(w)
+
+    def accept(self) -> None:
+        """Take what torch code wrote to `cells` for a programming: clipped to the bounds, and counted."""
+        self.tally[Tally.PROGRAMS] += 1
+        self.cells.copy_(arithmetic.clip(self.cells, self.parameters_of_cells))
+        self.refresh()
 
     def subtract(self, reference: torch.Tensor) -> None:
         """Subtract `reference` (out, in) [weight units] from the apparent weight, from now on.

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from mho.algorithms.base import Factors, State, Term
+from mho.base.errors import complaint
 from mho.crossbar import Crossbar, Mapping
 from mho.device.device import Device
 from mho.device.io import Wires, by_direction
@@ -21,16 +22,17 @@ from mho.tile.ageing import age
 from mho.tile.events import NEXT_TERM, use_of
 from mho.tile.patches import Patches
 from mho.tile.plane import Plane
-from mho.tile.readout import Visible, known_finite
+from mho.tile.readout import Visible, known_finite, writes
 from mho.tile.tile import Tile, new_tile
 
 
 class Block(Visible):
     """An (out, in) analog matrix on one set of arrays: y = scale * out_scale * (x W^T).
 
-    `weight` is the matrix that the network sees: the sum of the algorithm's visible terms. After a write to an
-    array it is brought up to date before the next product, or by `refresh`. It shares the array's memory where
-    there is one term. It is a parameter, so that optimizers group it and `requires_grad_(False)` freezes it.
+    `weight` is the matrix that the network sees: the sum of the algorithm's visible terms, in memory of its own.
+    After a write to an array it is brought up to date before the next product, or by `refresh`. A write of torch
+    code to it, or to an array's numbers, is a programming of the arrays, which `settle` does before the next
+    product, step, copy or state_dict. It is a parameter: optimizers group it, `requires_grad_(False)` freezes it.
     Its gradient leaves the backward pass as the factors (x, d), which `learning` keeps, see design/001. As a
     matrix the gradient exists only if it is read, see `AnalogParameter`.
 
@@ -65,14 +67,15 @@ class Block(Visible):
         self.learning = Learning()
         self._factor = 0.0  # of the second term, when `weight` was last brought up to date
         self._shown = self.version  # of the arrays, then
-        self.weight = AnalogParameter.of(self, _fused(hardware.algorithm.visible(self.state)))
+        self.weight = AnalogParameter.of(self, _fused(hardware.algorithm.visible(self.state)).clone())
+        self._adopt()
         self.register_load_state_dict_post_hook(_refresh_after_load)
         self._report(w0)
 
     @property
     def w(self) -> torch.Tensor:
-        """`weight`, the matrix that the network sees."""
-        return self._parameters["weight"]  # type: ignore[return-value]
+        """`weight`, the matrix that the network sees, as a plain tensor that shares its memory and its version."""
+        return self._seen
 
     @property
     def version(self) -> int:
@@ -100,20 +103,74 @@ class Block(Visible):
     def scaled_weight(self) -> torch.Tensor:
         """Return (out, in): `weight` with the digital scales; a copy."""
         self.follow()
-        w = self.weight.detach().clone()
+        w = self._seen.clone()
         if self.is_scaled:
             w *= self.scale.reshape(-1, 1)
         if self.out_scale is not None:
             w *= self.out_scale.detach().reshape(-1, 1)
         return w
 
-    def step(self, lr: float) -> None:
-        """Take a step of the algorithm with the recorded factors, if there are any. Then cells age."""
+    def unscaled(self, w: torch.Tensor) -> torch.Tensor:
+        """Return w (out, in) without the digital scales. Raises: MhoError if a scale is zero."""
+        if self.is_scaled:
+            w = w / self.scale.reshape(-1, 1)
+        if self.out_scale is not None:
+            scale = self.out_scale.detach().reshape(-1, 1)
+            if not scale.all():
+                raise complaint(
+                    "program_(weight)", "an output scale of the layer is zero", fix="set it to 1 first"
+                )
+            w = w / scale
+        return w
+
+    def program(self, w: torch.Tensor) -> None:
+        """Program the arrays so that the network sees w (out, in), without digital scales."""
+        self.hardware.algorithm.program(self.state, w)
+        self.refresh()
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether a step changes the weight by exactly what it is asked for, as digital arithmetic does."""
+        terms = self.hardware.algorithm.visible(self.state)
+        tile: Any = terms[0].tile
+        alone = len(terms) == 1 and isinstance(tile, Tile) and isinstance(tile.pulses, Exact)
+        return self.state.roles.digital or alone
+
+    def settle(self) -> None:
+        """Program the arrays with what torch code has written to `weight`, or to the arrays' own numbers.
+
+        Where it wrote both, as averages of parameters and buffers do, the weight counts if they disagree.
+        Raises: MhoError if it wrote NaN or infinity; the weight is then what the arrays hold, as before.
+        """
+        wanted = self._seen.clone() if writes(self._seen) != self._left else None
+        written = [array for array in self._arrays if array.is_written]
+        for array in written:
+            array.accept()
+        if wanted is not None:
+            for term in self.hardware.algorithm.visible(self.state):
+                term.tile.touched.fill_(1)
+        self.refresh()
+        if wanted is None:
+            return
+        if not torch.isfinite(wanted).all():
+            what = "NaN or infinity was written to the weight of an analog layer"
+            raise complaint("weight", what, "The arrays keep what they held")
+        most = 1e-5 * float(wanted.abs().max()) if written else 0.0
+        if float((wanted - self._seen).abs().max()) > most:
+            self.program(wanted)
+
+    def step(self, lr: float, maximize: bool = False) -> None:
+        """Take a step of the algorithm with the recorded factors, if there are any. Then cells age.
+
+        maximize: up the gradient.
+        """
+        self.follow()
         self.learning.settle()
         is_checked, g = self.learning.is_checked, self.learning.take()
         if g is None and not self._ageing:
             return
         if g is not None:
+            g = g._replace(d=-g.d) if maximize else g
             known_finite.pair = (g.x, g.d) if is_checked else (None, None)
             try:
                 self._learn(g, lr)
@@ -158,28 +215,35 @@ class Block(Visible):
         record.add(given, missed, noise)
 
     def follow(self) -> None:
-        """Bring `weight` up to date if an array was written since; costs some 100 ns if none was."""
-        if self._shown != self.version:
+        """Bring `weight` up to date if an array was written since, and the arrays if torch code wrote to it.
+
+        It costs some 500 ns if nothing was written.
+        """
+        version = 0
+        for array in self._arrays:
+            if array.is_written:
+                self.settle()
+                return
+            version += array._version
+        if writes(self._seen) != self._left:
+            self.settle()
+        elif self._shown != version:
             self.refresh()
 
     def refresh(self) -> None:
         """Bring `weight` up to date with the arrays."""
         self._shown, self._wired = self.version, {}
-        weight, terms = self.through(None, True), self.hardware.algorithm.visible(self.state)
-        if len(terms) == 2 and _is_plain(terms[0]) and _is_unsigned(terms[1]):
-            (first, *_), (second, factor, *_) = terms
+        weight, terms = self._seen, self.hardware.algorithm.visible(self.state)
+        if len(terms) <= 2 and _is_plain(terms[0]) and _is_unsigned(terms[-1]):
+            first, second = terms[0].tile, terms[-1].tile
+            factor = terms[1].coefficient if len(terms) == 2 else 0.0
             if factor != self._factor:
                 first.touched.fill_(1)
                 self._factor = factor
             add_terms(weight, first, second, factor)
-            return
-        fused = _fused(terms)
-        if fused.data_ptr() == weight.data_ptr():
-            return
-        if len(terms) == 1 and _is_plain(terms[0]):
-            self._adopt()  # the array has other memory now, as after its first `subtract`
         else:
-            weight.copy_(fused)
+            weight.copy_(_fused(terms))
+        self._left = writes(weight)
 
     def product(self, x: torch.Tensor, direction: str, event: int, sign: float = 1.0) -> torch.Tensor:
         """Return sign * x (samples, in) W^T forward, sign * x (samples, out) W backward, as the hardware gives it.
@@ -231,43 +295,51 @@ class Block(Visible):
         )
 
     def _apply(self, fn, recurse=True):
+        self.follow()
         super()._apply(fn, recurse)
         self._adopt()
         return self
 
     def _adopt(self) -> None:
-        """Make `weight` this block's, and its array's memory, again where a copy or a move has left others."""
+        """Make `weight` this block's again where a copy or a move has left another, and take arrays as they are."""
         weight: nn.Parameter = self._parameters["weight"]  # type: ignore[assignment]
-        terms = self.hardware.algorithm.visible(self.state)
-        array = terms[0].tile.w
-        data = array if len(terms) == 1 and _is_plain(terms[0]) else weight.data
-        if data.device != array.device:  # arrays alone were loaded, with `assign=True`
-            data = torch.empty_like(array)
-        if isinstance(weight, AnalogParameter) and weight.device == data.device:
+        array = self.hardware.algorithm.visible(self.state)[0].tile
+        if isinstance(weight, AnalogParameter) and weight.device == array.w.device:
             weight.block = weakref.ref(self)
-            if weight.data_ptr() != data.data_ptr():
-                weight.data = data
-        else:
-            self._parameters["weight"] = AnalogParameter.of(self, data, weight.requires_grad)
+        else:  # also where arrays alone were loaded, with `assign=True`
+            data = weight.data if weight.device == array.w.device else torch.empty_like(array.w)
+            weight = AnalogParameter.of(self, data, weight.requires_grad)
+            self._parameters["weight"] = weight
+            array.touched.fill_(1)
+        self._seen = weight.detach()
+        self._left = writes(self._seen)
+        for part in self._arrays:
+            part.adopt()
 
     def __getstate__(self) -> dict:
-        return super().__getstate__() | {"learning": Learning()}
+        self.follow()
+        return super().__getstate__() | {"learning": Learning(), "_seen": None}
 
     def __setstate__(self, state: dict) -> None:
         super().__setstate__(state)
         self._adopt()
 
     def _save_to_state_dict(self, destination, prefix, keep_vars) -> None:
+        self.follow()
         super()._save_to_state_dict(destination, prefix, keep_vars)
         del destination[prefix + "weight"]  # it follows from the arrays
 
     def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
+        if not self._seen.is_meta:
+            self.follow()
         super()._load_from_state_dict({**state_dict, prefix + "weight": self.weight}, prefix, *args)
 
 
 def _refresh_after_load(block: Block, keys: object) -> None:
     """Compute the block's weight from its tiles, which are loaded after the block's own buffers."""
     block._adopt()
+    for term in block.hardware.algorithm.visible(block.state):
+        term.tile.touched.fill_(1)
     block.refresh()
 
 

@@ -57,6 +57,14 @@ class AnalogLayer(nn.Module):
         """Build the layer; digital: a layer of torch."""
         raise NotImplementedError
 
+    def register_parameter(self, name: str, param: nn.Parameter | None) -> None:
+        """Program the layer where the name is that of a weight which is no parameter: `layer.weight = parameter`."""
+        place = getattr(type(self), name, None)
+        if isinstance(place, property) and place.fset is not None and param is not None:
+            place.fset(self, param.detach())
+            return
+        super().register_parameter(name, param)
+
     def to_digital(self) -> nn.Module:
         """Make the torch layer with the weights and biases that this one computes with."""
         raise NotImplementedError

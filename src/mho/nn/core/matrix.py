@@ -1,17 +1,20 @@
 """A weight matrix of any size on sub-tiles; a matrix with a bias, the base of layers that have one matrix."""
 
 import itertools
+from typing import Any, Self
 
 import torch
 from torch import nn
 from torch.nn import functional
 
+from mho.base.errors import complaint, wrong_type
 from mho.crossbar import Crossbar
 from mho.nn.core import checkpoint, compiled, export
 from mho.nn.core.block import Block
 from mho.nn.core.calls import Calls
 from mho.nn.core.layer import checked, close_fused_inference
 from mho.nn.core.product import MatrixLayout, product
+from mho.nn.core.programmed import Programmed
 from mho.numerics.rng import child_key
 from mho.tile.patches import Geometry
 from mho.tile.tile import Tile
@@ -70,11 +73,51 @@ class AnalogMatrix(checkpoint.Labelled):
         self.handle = compiled.Handle(self.layout)
 
     @property
-    def weight(self) -> torch.Tensor:
-        """(out, in): the matrix that the network sees, digital scales included; a copy."""
+    def weight(self) -> Programmed:
+        """(out, in): the matrix that the network sees, digital scales included.
+
+        A copy; a write to it programs the arrays, see `mho.nn.core.programmed`.
+        """
+        return Programmed.of(self.read, self.program_, self.version)
+
+    def read(self) -> torch.Tensor:
+        """Return `weight` as a plain tensor."""
         width = len(self.columns)
-        parts = [block.scaled_weight() for block in self.blocks if isinstance(block, Block)]
+        parts = [block.scaled_weight() for block in self.layout.blocks]  # type: ignore[attr-defined]
         return torch.cat([torch.cat(parts[n : n + width], dim=1) for n in range(0, len(parts), width)])
+
+    def version(self) -> int:
+        """Return the number of writes to the arrays."""
+        for block in self.blocks:
+            block.follow()  # type: ignore[operator]
+        return sum(block.version for block in self.layout.blocks)  # type: ignore[attr-defined]
+
+    def program_(self, weight: torch.Tensor) -> Self:
+        """Program the arrays so that the network sees `weight` (out, in), digital scales included.
+
+        The arrays clip it to the bounds of their cells, count a programming, and add write noise where a device has it.
+        Raises: MhoError for another shape, NaN or infinity; nothing is written then.
+        """
+        w = self._matrix(weight)
+        blocks: list[Block] = list(self.blocks)  # type: ignore[arg-type]
+        places = itertools.product(self.rows, self.columns)
+        parts = [b.unscaled(w[slice(*r), slice(*c)]) for b, (r, c) in zip(blocks, places, strict=True)]
+        for block, part in zip(blocks, parts, strict=True):
+            block.program(part)
+        return self
+
+    def _matrix(self, weight: Any) -> torch.Tensor:
+        if not isinstance(weight, torch.Tensor):
+            raise wrong_type("program_(weight)", "it", weight, "a tensor")
+        shape = self.rows[-1][1], self.columns[-1][1]
+        if tuple(weight.shape) != shape:
+            raise complaint("program_(weight)", f"it has shape {tuple(weight.shape)}", f"It must be {shape}")
+        if weight.is_complex() or not torch.isfinite(weight).all():
+            raise complaint(
+                "program_(weight)", "it holds NaN, infinity or complex numbers", "Weights must be finite"
+            )
+        first: Block = self.layout.blocks[0]  # type: ignore[assignment]
+        return weight.detach().to(first.w.device, torch.float32)
 
 
 class Affine(nn.Module):
@@ -112,13 +155,40 @@ class Affine(nn.Module):
         has_parameter = bias is not None and not self.has_column
         self.bias = nn.Parameter(bias.detach().clone()) if bias is not None and has_parameter else None
 
+    def program_(self, weight: torch.Tensor | None = None, bias: torch.Tensor | None = None) -> Self:
+        """Program the arrays with `weight` (out, in), and write `bias` (out,), if given; see `AnalogMatrix.program_`.
+
+        A digital bias is written as torch writes it, an analog one is a column of the arrays.
+        Raises: MhoError for other shapes, NaN or infinity, or for a bias that the layer does not have.
+        """
+        if bias is not None and not (self.has_column or self.bias is not None):
+            raise complaint("program_(bias)", "the layer has no bias", fix="make it with bias=True")
+        if bias is not None and tuple(bias.shape) != (out := self.matrix.rows[-1][1],):
+            raise complaint("program_(bias)", f"it has shape {tuple(bias.shape)}", f"It must be ({out},)")
+        if self.has_column:
+            before = self.matrix.read()
+            weight = before[:, :-1] if weight is None else weight.detach().to(before)
+            bias = before[:, -1] if bias is None else bias.detach().to(before)
+            self.matrix.program_(torch.cat([weight, bias[:, None]], dim=1))
+            return self
+        if weight is not None:
+            self.matrix.program_(weight)
+        if bias is not None and self.bias is not None:
+            with torch.no_grad():
+                self.bias.copy_(bias)
+        return self
+
+    def read_weight(self) -> torch.Tensor:
+        """Return (out, in) as a plain tensor, without the column of an analog bias."""
+        return self.weight_and_bias()[0]
+
     def multiply(self, x: torch.Tensor) -> torch.Tensor:
         """Multiply x (..., in) -> (..., out); or images (samples, channels, ...) -> (places of the kernel, out)."""
         return self.matrix(functional.pad(x, (0, 1), value=1.0) if self._pads else x, self.bias)
 
     def weight_and_bias(self) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Return (out, in) and (out,) or None: what the layer computes with, digital scales included; copies."""
-        w = self.matrix.weight
+        w = self.matrix.read()
         if self.has_column:
             return w[:, :-1].contiguous(), w[:, -1].clone()
         return w, None if self.bias is None else self.bias.detach().clone()

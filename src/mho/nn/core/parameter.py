@@ -1,10 +1,12 @@
 """The gradient of an analog weight as a matrix, for code that reads or changes `weight.grad`."""
 
+import functools
 import weakref
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import nn
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from mho.base.errors import complaint, wrong_type
 
@@ -13,6 +15,7 @@ class Owner(Protocol):
     """The block that a weight belongs to."""
 
     learning: Any  # its recorded factors, see `mho.nn.core.factors.Learning`
+    is_exact: bool  # an update changes the weight by exactly what was asked for
 
 
 class AnalogParameter(nn.Parameter):
@@ -29,12 +32,15 @@ class AnalogParameter(nn.Parameter):
     """
 
     block: "weakref.ref[Any] | None"
+    optimizers: ClassVar[list[type]] = []
+    """Classes of optimizers that step analog weights through their algorithm."""
 
     @staticmethod
     def of(block: Owner, data: torch.Tensor, requires_grad: bool = True) -> "AnalogParameter":
         """Make the weight of a block; data (out, in) is shared."""
         weight = AnalogParameter(data, requires_grad)
         weight.block = weakref.ref(block)
+        _watch_optimizers()
         return weight
 
     def of_block(self) -> Any:
@@ -44,6 +50,22 @@ class AnalogParameter(nn.Parameter):
             fix = "keep the model as long as its optimizer, and make the optimizer after copying the model"
             raise complaint("AnalogOptimizer", "an analog weight belongs to no layer any more", fix=fix)
         return block
+
+    @property
+    def data(self) -> torch.Tensor:  # type: ignore[override]
+        """The numbers, whose writes torch counts with those of the weight itself."""
+        return self.detach()
+
+    @data.setter
+    def data(self, value: torch.Tensor) -> None:
+        if self._of() is None or value.device != self.device:
+            _DATA.__set__(self, value)
+        elif value.shape != self.shape:
+            what = f"it has shape {tuple(value.shape)}"
+            raise complaint("weight.data = ...", what, f"The weight has shape {tuple(self.shape)}")
+        elif value.data_ptr() != self.data_ptr() or value.stride() != self.stride():
+            with torch.no_grad():
+                self.detach().copy_(value)
 
     @property
     def grad(self) -> torch.Tensor | None:  # type: ignore[override]
@@ -82,5 +104,34 @@ class AnalogParameter(nn.Parameter):
         return nn.Parameter(self.data, self.requires_grad).__reduce_ex__(protocol)
 
 
+@functools.cache
+def _watch_optimizers() -> None:
+    """Have every step of every torch optimizer checked from now on."""
+    register_optimizer_step_pre_hook(_refuse)
+
+
+def _refuse(optimizer: torch.optim.Optimizer, *_: Any) -> None:
+    """Check that the optimizer has no analog weight that takes pulses.
+
+    Raises: MhoError if it has, before anything has changed.
+    """
+    if isinstance(optimizer, tuple(AnalogParameter.optimizers)):
+        return
+    for group in optimizer.param_groups:
+        for p in group["params"]:
+            block = p._of() if isinstance(p, AnalogParameter) else None
+            if block is not None and not block.is_exact:
+                raise complaint(
+                    f"{type(optimizer).__name__}.step",
+                    f"it was given the weight {tuple(p.shape)} of an analog layer, whose algorithm is "
+                    f"{type(block.hardware.algorithm).__name__}",
+                    "A crossbar learns by pulses, which no digital optimizer sends; nothing has been changed",
+                    "make mho.AnalogOptimizer(model, lr=..., "
+                    f"digital=torch.optim.{type(optimizer).__name__}), with the Trainer too: optimizers=(...)",
+                )
+
+
+_DATA: Any = torch.Tensor.data
+"""Torch's own attribute, which `AnalogParameter.data` hides."""
 _GRAD: Any = torch.Tensor.grad
 """Torch's own attribute, which `AnalogParameter.grad` hides."""

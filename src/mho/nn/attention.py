@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from mho.crossbar import Crossbar
 from mho.nn.core.export import leaf
-from mho.nn.core.layer import ANALOG_OF, AnalogLayer, checked
+from mho.nn.core.layer import ANALOG_OF, AnalogLayer, checked, words_of
 from mho.nn.linear import AnalogLinear, linear_of
 from mho.nn.masks import Masks, wrong
 from mho.numerics.rng import child_key
@@ -190,8 +190,11 @@ class AnalogMultiheadAttention(AnalogLayer):
         return masks
 
     def extra_repr(self) -> str:
-        algorithm = type(self.hardware.algorithm).__name__
-        return f"{self.embed_dim}, num_heads={self.num_heads}, algorithm={algorithm}"
+        return f"{self.embed_dim}, num_heads={self.num_heads}, {words_of(self.hardware)}"
+
+    def _matrices(self) -> dict[str, list[Any]]:
+        names = "q_proj", "k_proj", "v_proj", "out_proj"
+        return {f"{name}.": [getattr(self, name).matrix] for name in names}
 
 
 ANALOG_OF[nn.MultiheadAttention] = AnalogMultiheadAttention.from_digital

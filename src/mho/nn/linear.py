@@ -1,5 +1,7 @@
 """The analog fully connected layer."""
 
+from typing import Any
+
 import torch
 from torch import nn
 from torch.fx import Proxy
@@ -7,7 +9,7 @@ from torch.fx import Proxy
 from mho.base.errors import complaint
 from mho.crossbar import Crossbar
 from mho.nn.core.export import leaf
-from mho.nn.core.layer import ANALOG_OF, AnalogLayer
+from mho.nn.core.layer import ANALOG_OF, AnalogLayer, words_of
 from mho.nn.core.matrix import Affine
 from mho.nn.core.programmed import Programmed
 
@@ -64,8 +66,12 @@ class AnalogLinear(AnalogLayer, Affine):
         return self.multiply(x)
 
     def extra_repr(self) -> str:
-        algorithm = type(self.hardware.algorithm).__name__
-        return f"in_features={self.in_features}, out_features={self.out_features}, algorithm={algorithm}"
+        bias = "" if self.has_column or self.bias is not None else ", bias=False"
+        shape = f"in_features={self.in_features}, out_features={self.out_features}{bias}"
+        return f"{shape}, {words_of(self.hardware)}"
+
+    def _matrices(self) -> dict[str, list[Any]]:
+        return {"": [self.matrix]}
 
 
 ANALOG_OF[nn.Linear] = AnalogLinear.from_digital

@@ -191,6 +191,22 @@ class Block(Visible):
             for x, d in zip(*(samples.split(1) for samples in part), strict=True):
                 algorithm.step(self.state, Factors(x, d), lr)
 
+    def renew(self, new: "Block") -> None:
+        """Program the arrays with the weights of a new block, and begin its digital state; counters go on."""
+        self.learning.clear()
+        self.scale.copy_(new.scale)
+        if self.out_scale is not None and new.out_scale is not None:
+            self.out_scale.data.copy_(new.out_scale)
+        for own, part in zip(self.state.modules(), new.state.modules(), strict=True):
+            if isinstance(own, (Tile, Plane)):
+                own.program(part.w.to(own.w.device))  # type: ignore[union-attr,operator]
+            elif not isinstance(own, Visible):
+                for name, buffer in own.named_buffers(recurse=False):
+                    buffer.copy_(part.get_buffer(name))
+        for own in self.state.tiles().values():
+            own.refresh()
+        self.refresh()
+
     def _report(self, w0: torch.Tensor) -> None:
         """Report how far the arrays are from the weights (out, in) they were just given, see `birth`."""
         record = birth.present()

@@ -13,7 +13,6 @@ from torch.fx import Proxy
 
 from mho.base.errors import MhoError, complaint
 
-
 _PROXY = torch._C._TorchDispatchModeKey.PROXY  # the mode of make_fx
 
 

@@ -12,7 +12,8 @@ from torch.nn.utils.rnn import PackedSequence
 from mho.base.errors import complaint, wrong_type
 from mho.crossbar import Crossbar
 from mho.nn.core.export import leaf
-from mho.nn.core.layer import ANALOG_OF, AnalogLayer, checked
+from mho.nn.core.layer import ANALOG_OF, AnalogLayer, checked, words_of
+from mho.nn.linear import AnalogLinear
 from mho.nn.recurrent.direction import Direction
 from mho.nn.recurrent.gates import Tensors
 from mho.nn.recurrent.sequences import Form, of_steps
@@ -131,7 +132,37 @@ class _Recurrent(AnalogLayer):
             f"{self.input_size}, {self.hidden_size}",
             *(f"{name}={value}" for name, value in given.items()),
         ]
-        return ", ".join([*words, f"algorithm={type(self.hardware.algorithm).__name__}"])
+        return ", ".join([*words, words_of(self.hardware)])
+
+    def _directions(self) -> dict[str, Direction]:
+        """Return the directions by the ends of their weights' names in torch, such as "l0_reverse"."""
+        return {d.place: d for d in self.modules() if isinstance(d, Direction)}
+
+    def _matrices(self) -> dict[str, list[Any]]:
+        parts = ((d.place, *pair) for d in self._directions().values() for pair in d.named_children())
+        return {f"weight_{name}_{place}.": [cast(Any, part).matrix] for place, name, part in parts}
+
+    def _named(self, name: str) -> tuple[AnalogLinear, str] | None:
+        """Return the linear layer that has a weight or bias of torch's name, and which it is; or None."""
+        kind, _, rest = name.partition("_")
+        matrix, _, place = rest.partition("_")
+        if kind not in ("weight", "bias") or "_modules" not in self.__dict__ or "layers" not in self._modules:
+            return None
+        direction = self._directions().get(place)
+        part = None if direction is None else direction._modules.get(matrix)
+        return (part, kind) if isinstance(part, AnalogLinear) else None
+
+    def __getattr__(self, name: str) -> Any:
+        """Return also `weight_ih_l0` and the like: weights of one matrix, writes to which program it."""
+        if name.startswith(("weight_", "bias_")) and (found := self._named(name)):
+            return getattr(*found)
+        return super().__getattr__(name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name.startswith(("weight_", "bias_")) and (found := self._named(name)):
+            setattr(*found, value)
+        else:
+            super().__setattr__(name, value)
 
 
 class AnalogRNN(_Recurrent):

@@ -86,8 +86,9 @@ def run(
     for layer in layers:
         layout, training = layer.matrix.layout, layer.training
         how = training, training and may_be_repeated()
-        matrices.append(StepMatrix(layout, layer.bias, layer.has_column, how))
-        trained += [layer.bias, *(p for block in layout.blocks for p in block.trained)]
+        bias = None if layer.has_column else layer.bias
+        matrices.append(StepMatrix(layout, bias, layer.has_column, how))
+        trained += [bias, *(p for block in layout.blocks for p in block.trained)]
     plan = RecurrencePlan(steps, gates, matrices, torch.is_grad_enabled())
     y, *last = _Recurrence.apply(a, plan, len(state), *state, *trained)
     return y, tuple(last)

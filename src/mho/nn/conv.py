@@ -108,10 +108,13 @@ class _Convolution(AnalogLayer):
     @bias.setter
     def bias(self, value: torch.Tensor | None) -> None:
         parts = self._affine()
-        if self.groups == 1:
+        if self.groups == 1 and not parts[0].has_column:
             parts[0].bias = value
         elif value is not None and parts[0].bias is not None:
             self.program_(bias=value)
+        elif value is None and parts[0].has_column:
+            what, fix = "an analog bias is a column of the arrays", "write zeros: nn.init.zeros_(layer.bias)"
+            raise complaint("layer.bias = None", what, fix=fix)
         else:
             chunks = [None] * self.groups if value is None else value.detach().chunk(self.groups)
             for part, chunk in zip(parts, chunks, strict=True):

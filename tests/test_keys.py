@@ -29,11 +29,12 @@ def test_layers_have_keys_of_their_own_that_the_seed_repeats():
 
 
 def test_a_given_key_draws_nothing():
+    digital = nn.Linear(3, 2)
     state = torch.get_rng_state()
     layer = mho.nn.AnalogLinear.from_digital(
-        nn.Linear(3, 2, device="meta").to_empty(device="cpu"), HARDWARE, 3
+        digital, HARDWARE, 3
     )
-    mho.convert_(nn.Linear(3, 2, device="meta").to_empty(device="cpu"), HARDWARE, key=3)
+    mho.convert_(digital, HARDWARE, key=3)
     assert torch.equal(state, torch.get_rng_state())
     assert layer.key == 3
     with pytest.raises(mho.MhoError, match="key is of type str"):

@@ -13,7 +13,7 @@ import mho.testing
 from mho import presets
 from mho.algorithms import AnalogSGD, MixedPrecision, ResidualLearning, TwoStage
 from mho.nn import AnalogLinear
-from mho.nn.conversion.convert import ConversionWarning
+from mho.nn.core.birth import ConversionWarning
 from mho.nn.core.checkpoint import NAME
 
 NOISY = mho.Device(mho.responses.SoftBounds(), sigma_c2c=0.1)

@@ -10,6 +10,7 @@ from torch import nn
 
 from mho.base.errors import complaint, wrong_type
 from mho.nn.core.block import Block
+from mho.nn.core.keys import check_different
 from mho.nn.core.parameter import AnalogParameter
 
 Exchange = Callable[[list[Block]], None]
@@ -29,8 +30,10 @@ class AnalogOptimizer(torch.optim.Optimizer):
             as dicts {"params": ..., "lr": ..., ...}.
         lr: learning rate of the groups that do not state their own, finite and >= 0.
         digital: class of the torch optimizer for digital parameters (biases, output scales, other layers).
+        equal_keys: allow layers that have one key: equal cells and equal noise.
         **options: passed to it.
-    Raises: MhoError if a learning rate is not finite or there are no parameters that require a gradient.
+    Raises: MhoError if a learning rate is not finite or there are no parameters that require a gradient, or two
+            layers have one key.
     """
 
     def __init__(
@@ -38,6 +41,8 @@ class AnalogOptimizer(torch.optim.Optimizer):
         model: nn.Module | Iterable[Any],
         lr: float,
         digital: type[torch.optim.Optimizer] = torch.optim.SGD,
+        *,
+        equal_keys: bool = False,
         **options: Any,
     ) -> None:
         _checked(lr, f"AnalogOptimizer(lr={lr!r})")
@@ -54,6 +59,14 @@ class AnalogOptimizer(torch.optim.Optimizer):
         self._take_over(self._digital.param_groups, self.param_groups)
         self.state = self._digital.state
         self._find_blocks()
+        self.equal_keys = equal_keys
+        self._check_keys()
+
+    def _check_keys(self) -> None:
+        """Check that no two layers are one piece of hardware."""
+        if not self.equal_keys:
+            blocks = enumerate(dict.fromkeys(self.blocks))
+            check_different("AnalogOptimizer", ((f"array {n} {block.shape}", block) for n, block in blocks))
 
     def _find_blocks(self) -> None:
         """Look up the analog weights, their blocks, and the number of their group."""
@@ -79,6 +92,7 @@ class AnalogOptimizer(torch.optim.Optimizer):
         if self._digital is not None:
             self._digital.add_param_group(_digital_part(self.param_groups[-1]))
             self._find_blocks()
+            self._check_keys()
 
     @property
     def blocks(self) -> list[Block]:
@@ -174,7 +188,7 @@ class AnalogOptimizer(torch.optim.Optimizer):
             {**g, "params": [p.of_block() if isinstance(p, AnalogParameter) else p for p in g["params"]]}
             for g in self.param_groups
         ]
-        own = {name: self.__dict__[name] for name in ("_digital", "exchange")}
+        own = {name: self.__dict__[name] for name in ("_digital", "exchange", "equal_keys")}
         return super().__getstate__() | own | {"param_groups": groups}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -109,6 +109,17 @@ class Cells(NamedTuple):
         gains = {"gain": self.gain_up} if self.gain_up is self.gain_down else both
         return {**self.fields, **gains, "lower": self.lower, "upper": self.upper}
 
+    def with_value(self, name: str, value: Value) -> "Cells":
+        """Return the cells with another value of one parameter; bounds that are the law's follow its fields."""
+        if name == "gain":
+            return self._replace(gain_up=value, gain_down=value)
+        if name not in self.fields:
+            return self._replace(**{name: value})  # type: ignore[arg-type]
+        law = self.law.with_fields(**{name: value})
+        before, after = self.law.bounds(), law.bounds()
+        lower, upper = (_followed(*p) for p in zip((self.lower, self.upper), before, after, strict=True))
+        return self._replace(law=law, lower=lower, upper=upper)
+
     # -- pulses
 
     def up(self, w: Any) -> Any:
@@ -162,6 +173,12 @@ class Cells(NamedTuple):
         lower, upper = plane(cells.lower, shape), plane(cells.upper, shape)
         found = central_root_per_cell(cells.G, cells.F, lower, upper, torch.Size(shape))
         return found.masked_fill(lower >= upper, float("nan"))
+
+
+def _followed(held: Value, before: Value, after: Value) -> Value:
+    """Return `after` where a bound was the law's, and `held` where a cell has one of its own, as if it is stuck."""
+    own = torch.as_tensor(held, dtype=torch.float32) != torch.as_tensor(before, dtype=torch.float32)
+    return torch.where(own, held, after) if own.any() else after
 
 
 def plane(value: Value, shape: tuple[int, int]) -> Tensor:

@@ -15,7 +15,7 @@ from mho.experiments.processes import Tell, Watch, in_processes
 from mho.experiments.results import asked_for, file_of, kept
 from mho.experiments.store import folder_of, spec_of
 from mho.experiments.verdict import Comparison, comparisons
-from mho.nn.conversion.convert import ConversionWarning
+from mho.nn.core.birth import ConversionWarning
 from mho.training.folder import RunFolder
 from mho.training.loop import train
 from mho.training.session import Row, Session

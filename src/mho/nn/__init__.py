@@ -21,7 +21,8 @@ tests/test_convert.py, which holds every entry of the table to the same promises
 
 from mho.nn.attention import AnalogMultiheadAttention
 from mho.nn.conv import AnalogConv1d, AnalogConv2d, AnalogConv3d
-from mho.nn.conversion.convert import ConversionWarning, convert_, to_digital_
+from mho.nn.conversion.convert import convert_, to_digital_
+from mho.nn.core.birth import ConversionWarning
 from mho.nn.core.parameter import AnalogParameter
 from mho.nn.linear import AnalogLinear
 from mho.nn.recurrent.layers import AnalogGRU, AnalogLSTM, AnalogRNN

@@ -5,10 +5,12 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.fx import Proxy
 from torch.nn import functional
 
 from mho.crossbar import Crossbar
-from mho.nn.core.layer import ANALOG_OF, AnalogLayer, checked
+from mho.nn.core.export import leaf
+from mho.nn.core.layer import ANALOG_OF, AnalogLayer, checked, words_of
 from mho.nn.linear import AnalogLinear, linear_of
 from mho.nn.masks import Masks, wrong
 from mho.numerics.rng import child_key
@@ -23,9 +25,8 @@ class AnalogMultiheadAttention(AnalogLayer):
     Args:
         embed_dim, num_heads, dropout, bias, add_bias_kv, add_zero_attn, kdim, vdim, batch_first: as in
             torch.nn.MultiheadAttention; initial weights too.
-        hardware: of the projections, see `mho.Crossbar`; key: 64-bit name of their randomness; `mho.convert_`
-        gives each
-            layer its own.
+        hardware: of the projections, see `mho.Crossbar`; key: 64-bit name of their randomness; None
+            draws one from torch's generator, see `mho.nn`.
     Raises: MhoError for inputs and masks of other shapes.
     """
 
@@ -53,10 +54,10 @@ class AnalogMultiheadAttention(AnalogLayer):
         batch_first: bool = False,
         *,
         hardware: Crossbar,
-        key: int = 0,
+        key: int | None = None,
     ) -> None:
         options = dropout, bias, add_bias_kv, add_zero_attn, kdim, vdim, batch_first
-        self._begin(nn.MultiheadAttention(embed_dim, num_heads, *options), hardware, key)
+        self._born(nn.MultiheadAttention(embed_dim, num_heads, *options), hardware, key)
 
     def _begin(self, digital: nn.MultiheadAttention, hardware: Crossbar, key: int) -> None:
         super().__init__()
@@ -106,6 +107,9 @@ class AnalogMultiheadAttention(AnalogLayer):
 
         query: (L, N, embed_dim), key (S, N, kdim), value (S, N, vdim), or without N; with `batch_first` N is first.
         """
+        if isinstance(query, Proxy):
+            options = {"average_attn_weights": average_attn_weights, "is_causal": is_causal}
+            return leaf(self, query, key, value, key_padding_mask, need_weights, attn_mask, **options)
         masks = self._masks(query, key, value, key_padding_mask, attn_mask)
         if is_causal and attn_mask is None:
             fix = "make it with torch.nn.Transformer.generate_square_subsequent_mask"
@@ -186,8 +190,11 @@ class AnalogMultiheadAttention(AnalogLayer):
         return masks
 
     def extra_repr(self) -> str:
-        algorithm = type(self.hardware.algorithm).__name__
-        return f"{self.embed_dim}, num_heads={self.num_heads}, algorithm={algorithm}"
+        return f"{self.embed_dim}, num_heads={self.num_heads}, {words_of(self.hardware)}"
+
+    def _matrices(self) -> dict[str, list[Any]]:
+        names = "q_proj", "k_proj", "v_proj", "out_proj"
+        return {f"{name}.": [getattr(self, name).matrix] for name in names}
 
 
 ANALOG_OF[nn.MultiheadAttention] = AnalogMultiheadAttention.from_digital

@@ -5,11 +5,13 @@ from typing import Any, Self, cast
 
 import torch
 from torch import nn
+from torch.fx import Proxy
 from torch.nn import functional
 
 from mho.base.errors import complaint
 from mho.crossbar import Crossbar
-from mho.nn.core.layer import ANALOG_OF, AnalogLayer, checked
+from mho.nn.core.export import leaf
+from mho.nn.core.layer import ANALOG_OF, AnalogLayer, checked, words_of
 from mho.nn.core.matrix import Affine
 from mho.nn.core.product import not_floating
 from mho.nn.core.programmed import Programmed
@@ -23,7 +25,6 @@ class _Convolution(AnalogLayer):
     """A convolution of any number of dimensions: one `Affine` for each group of channels."""
 
     digital: type[nn.Module]  # the torch layer
-    bias: nn.Parameter | None
 
     def __init__(
         self,
@@ -38,10 +39,10 @@ class _Convolution(AnalogLayer):
         padding_mode: str = "zeros",
         *,
         hardware: Crossbar,
-        key: int = 0,
+        key: int | None = None,
     ) -> None:
         shape = in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode
-        self._begin(cast(Any, self.digital)(*shape), hardware, key)
+        self._born(cast(Any, self.digital)(*shape), hardware, key)
 
     def _begin(self, digital: Any, hardware: Crossbar, key: int) -> None:
         super().__init__()
@@ -97,15 +98,48 @@ class _Convolution(AnalogLayer):
             part.program_(w, b)
         return self
 
+    @property
+    def bias(self) -> torch.Tensor | None:
+        """(out_channels,), or None; of groups, and of an analog bias, a copy, writes to which write the bias."""
+        parts = self._affine()
+        if self.groups == 1 or parts[0].bias is None:
+            return parts[0].bias
+        return Programmed.of(self._read_bias, lambda b: self.program_(bias=b), self._writes)
+
+    @bias.setter
+    def bias(self, value: torch.Tensor | None) -> None:
+        parts = self._affine()
+        if self.groups == 1 and not parts[0].has_column:
+            parts[0].bias = value
+        elif value is not None and parts[0].bias is not None:
+            self.program_(bias=value)
+        elif value is None and parts[0].has_column:
+            what, fix = "an analog bias is a column of the arrays", "write zeros: nn.init.zeros_(layer.bias)"
+            raise complaint("layer.bias = None", what, fix=fix)
+        else:
+            chunks = [None] * self.groups if value is None else value.detach().chunk(self.groups)
+            for part, chunk in zip(parts, chunks, strict=True):
+                part.bias = None if chunk is None else nn.Parameter(chunk.clone())
+
+    def _read_bias(self) -> torch.Tensor:
+        biases = [part.weight_and_bias()[1] for part in self._affine()]
+        return torch.cat([b for b in biases if b is not None])
+
+    def _matrices(self) -> dict[str, list[Any]]:
+        return {"": [part.matrix for part in self._affine()]}
+
     def _read_weight(self) -> torch.Tensor:
         weights = [part.read_weight() for part in self._affine()]
         return torch.cat(weights).reshape(self.out_channels, -1, *self.kernel_size)
 
     def _writes(self) -> int:
-        return sum(part.matrix.version() for part in self._affine())
+        written = (p._version for part in self._affine() for p in part._parameters.values() if p is not None)
+        return sum(part.matrix.version() for part in self._affine()) + sum(written)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Convolve x (samples, in_channels, *spatial) or (in_channels, *spatial) -> the same with out_channels."""
+        if isinstance(x, Proxy):
+            return leaf(self, x)
         n = len(self.kernel_size)
         if x.ndim not in (n + 1, n + 2) or x.shape[-n - 1] != self.in_channels:
             spatial = ", ".join(("depth", "height", "width")[-n:])
@@ -140,7 +174,6 @@ class _Convolution(AnalogLayer):
         return list(self.parts)  # type: ignore[arg-type]
 
     def extra_repr(self) -> str:
-        algorithm = type(self.hardware.algorithm).__name__
         words = (
             f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"
         )
@@ -148,7 +181,9 @@ class _Convolution(AnalogLayer):
             value = getattr(self, name)
             words += f", {name}={value}" if isinstance(value, str) or {*value} != {plain} else ""
         words += f", groups={self.groups}" if self.groups > 1 else ""
-        return f"{words}, algorithm={algorithm}"
+        words += "" if self._affine()[0].bias is not None else ", bias=False"
+        words += "" if self.padding_mode == "zeros" else f", padding_mode={self.padding_mode}"
+        return f"{words}, {words_of(self.hardware)}"
 
 
 class AnalogConv1d(_Convolution):
@@ -167,7 +202,7 @@ class AnalogConv2d(_Convolution):
         in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode: as in
             torch.nn.Conv2d; initial weights too.
         hardware: of the layer, see `mho.Crossbar`; with `Mapping(bias="analog")` the bias is a column of cells.
-        key: 64-bit name of its randomness; `mho.convert_` gives each layer its own.
+        key: 64-bit name of its randomness; None draws one from torch's generator, see `mho.nn`.
     Raises: MhoError for an input of another shape.
     Source: the unfolding of images onto a crossbar, Gokmen et al., Front. Neurosci. 11:538 (2017), section 2.
     """

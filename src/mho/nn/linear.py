@@ -1,11 +1,15 @@
 """The analog fully connected layer."""
 
+from typing import Any
+
 import torch
 from torch import nn
+from torch.fx import Proxy
 
 from mho.base.errors import complaint
 from mho.crossbar import Crossbar
-from mho.nn.core.layer import ANALOG_OF, AnalogLayer
+from mho.nn.core.export import leaf
+from mho.nn.core.layer import ANALOG_OF, AnalogLayer, words_of
 from mho.nn.core.matrix import Affine
 from mho.nn.core.programmed import Programmed
 
@@ -16,14 +20,20 @@ class AnalogLinear(AnalogLayer, Affine):
     Args:
         in_features, out_features, bias: as in torch.nn.Linear; initial weights too.
         hardware: of the layer, see `mho.Crossbar`.
-        key: 64-bit name of its randomness; `mho.convert_` gives each layer its own.
+        key: 64-bit name of its randomness; None draws one from torch's generator, see `mho.nn`.
     Raises: MhoError for an input whose last dimension is not in_features.
     """
 
     def __init__(
-        self, in_features: int, out_features: int, bias: bool = True, *, hardware: Crossbar, key: int = 0
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        *,
+        hardware: Crossbar,
+        key: int | None = None,
     ) -> None:
-        self._begin(nn.Linear(in_features, out_features, bias), hardware, key)
+        self._born(nn.Linear(in_features, out_features, bias), hardware, key)
 
     def _begin(self, digital: nn.Linear, hardware: Crossbar, key: int) -> None:
         Affine.__init__(self, digital.weight, digital.bias, hardware, key)
@@ -45,6 +55,8 @@ class AnalogLinear(AnalogLayer, Affine):
         self.program_(value)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if isinstance(x, Proxy):
+            return leaf(self, x)
         if x.shape[-1] != self.in_features:
             raise complaint(
                 "AnalogLinear.forward",
@@ -54,8 +66,12 @@ class AnalogLinear(AnalogLayer, Affine):
         return self.multiply(x)
 
     def extra_repr(self) -> str:
-        algorithm = type(self.hardware.algorithm).__name__
-        return f"in_features={self.in_features}, out_features={self.out_features}, algorithm={algorithm}"
+        bias = "" if self.has_column or self.bias is not None else ", bias=False"
+        shape = f"in_features={self.in_features}, out_features={self.out_features}{bias}"
+        return f"{shape}, {words_of(self.hardware)}"
+
+    def _matrices(self) -> dict[str, list[Any]]:
+        return {"": [self.matrix]}
 
 
 ANALOG_OF[nn.Linear] = AnalogLinear.from_digital

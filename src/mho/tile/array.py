@@ -81,6 +81,9 @@ class Array(Shown, Pulsed, Protocol):
     def refresh(self) -> None:
         """Bring the apparent weight up to date after the cells were written other than by pulses."""
 
+    def leaves(self) -> list[Any]:
+        """Return the tiles of single devices that the array consists of."""
+
     def saturated(self) -> int:
         """Return the number of devices that sit at one of their bounds."""
 

@@ -1,11 +1,9 @@
 """The conversion of an existing model: its layers become analog ones, and back."""
 
-import warnings
-
 from torch import nn
 
 from mho.base.errors import complaint
-from mho.nn.conversion.preserved import check, error_of, to_analog, to_digital
+from mho.nn.conversion.preserved import check, to_analog, to_digital
 from mho.nn.conversion.selection import (
     Analog,
     ChosenLayer,
@@ -15,19 +13,21 @@ from mho.nn.conversion.selection import (
     analog_layers_of,
     choose,
 )
+from mho.nn.core import birth
+from mho.nn.core.block import Block
 from mho.nn.core.checkpoint import guard
+from mho.nn.core.keys import check_different, own_key
 from mho.nn.core.layer import ANALOG_OF, unpack
 from mho.numerics.rng import child_key
 
-NOTICED = 0.01  # relative error of a layer's weights that is worth a warning
-
-
-class ConversionWarning(UserWarning):
-    """The warning that arrays do not hold the weights they were given, which lie beyond the device's bounds."""
-
 
 def convert_(
-    model: nn.Module, hardware: Hardware, filter_fn: Filter | None = None, *, key: int = 0
+    model: nn.Module,
+    hardware: Hardware,
+    filter_fn: Filter | None = None,
+    *,
+    key: int | None = None,
+    equal_keys: bool = False,
 ) -> nn.Module:
     """Replace, in place, each layer that has an analog counterpart; return the model.
 
@@ -42,33 +42,30 @@ def convert_(
             entry that fits a layer's name counts. Patterns are those of a shell, "*" also spans dots. None for the
             hardware leaves a layer digital.
         filter_fn: (module, name) -> bool chooses among them; None means all.
-        key: names the randomness of the whole model: the same key gives the same cells and the same noise.
+        key: names the randomness of the whole model: the same key gives the same cells and the same noise. None
+            draws one from torch's generator on the CPU, so that `torch.manual_seed` repeats it.
+        equal_keys: allow analog layers in one model that have one key, which are equal hardware with equal noise.
     Raises: MhoError, and leaves the model as it was, if nothing matched, a name of `hardware` fits no layer, a
-        weight is tied to another layer's, or something of a layer cannot be kept. Warns (ConversionWarning) if
-        arrays hold other weights than they were given.
+        weight is tied to another layer's, two layers have one key, or something of a layer cannot be kept.
+        Warns (ConversionWarning) if arrays hold other weights than they were given.
     """
     chosen = choose(model, hardware, filter_fn, tuple(ANALOG_OF))
     _check_ties(model, chosen)
     for layer, names, own in chosen:
         check(layer, names[0], own)
+    key = own_key(key, "convert_")
     made: dict[nn.Module, nn.Module] = {}
-    missed = []
+    births: dict[str, birth.Birth] = {}
     for layer, names, own in chosen:
         name = names[0]
-        made[layer] = to_analog(layer, own, child_key(key, name), name, ANALOG_OF[type(layer)])
-        if (error := error_of(layer, made[layer])) > NOTICED:
-            missed.append(f"{name!r} by {error:.0%}")
+        with birth.watched() as births[repr(name)]:
+            made[layer] = to_analog(layer, own, child_key(key, name), name, ANALOG_OF[type(layer)])
+    if not equal_keys:
+        _check_keys(model, {names[0]: made[layer] for layer, names, _ in chosen})
     model = _replace(model, {layer: names for layer, names, _ in chosen}, made)
     if model not in made.values():
         guard(model)
-    if missed:
-        warnings.warn(
-            "`convert_`: what the arrays hold differs from the weights they were given, layer "
-            f"{', '.join(missed)} (norm of the difference). Weights beyond the bounds of a device are clipped. "
-            "Fix: Mapping(omega=...) scales them to a largest |w| that fits, such as 0.6 of the bound.",
-            ConversionWarning,
-            stacklevel=2,
-        )
+    birth.warn("convert_", births)
     return model
 
 
@@ -86,6 +83,13 @@ def to_digital_(model: nn.Module) -> nn.Module:
     if not layers:
         raise complaint("to_digital_(model)", "the model has no analog layer")
     return _replace(model, layers, {layer: to_digital(layer) for layer in layers})
+
+
+def _check_keys(model: nn.Module, made: dict[str, nn.Module]) -> None:
+    """Check the keys of new layers, by name, and of those that the model has already."""
+    layers = [*made.items(), *((names[0], layer) for layer, names in analog_layers_of(model).items())]
+    blocks = ((repr(name), part) for name, layer in layers for part in layer.modules())
+    check_different("convert_", ((name, part) for name, part in blocks if isinstance(part, Block)))
 
 
 def _check_ties(model: nn.Module, chosen: list[ChosenLayer]) -> None:

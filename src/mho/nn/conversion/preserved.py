@@ -28,8 +28,6 @@ HOOKS_OF_STATES = (
     "_load_state_dict_post_hooks",
 )
 
-PART = 1 << 22  # numbers that are compared at a time
-
 
 def check(layer: nn.Module, name: str, hardware: Crossbar) -> None:
     """Check that nothing of a digital layer is lost in its conversion. Raises: MhoError if something is."""
@@ -90,21 +88,6 @@ def to_digital(analog: nn.Module) -> nn.Module:
         p.requires_grad_(trained if p.ndim > 1 else bias_trained)
     _pass_on(analog, digital)
     return digital
-
-
-def error_of(layer: nn.Module, analog: nn.Module) -> float:
-    """Return the distance of an analog layer's weights from those it was given, relative to the norm of these."""
-    missed, norm = 0.0, 0.0
-    given = {name: w.detach() for name, w in layer.named_parameters() if w.ndim > 1 and not w.is_meta}
-    held = dict(analog.to_digital().named_parameters()) if given else {}  # type: ignore[operator]
-    for name, w in given.items():
-        if name in held:
-            for one, other in zip(
-                held[name].detach().flatten().split(PART), w.flatten().split(PART), strict=True
-            ):
-                missed += float((one - other).square().sum())
-                norm += float(other.square().sum())
-    return (missed / norm) ** 0.5 if norm else 0.0
 
 
 def _pass_on(old: nn.Module, new: nn.Module) -> None:

@@ -12,6 +12,7 @@ from mho.crossbar import Crossbar
 from mho.device.device import Device
 from mho.device.io import Wires, by_direction
 from mho.device.pulses import Exact
+from mho.nn.core import birth
 from mho.nn.core.assemble import add_terms
 from mho.nn.core.factors import Learning
 from mho.nn.core.parameter import AnalogParameter
@@ -70,6 +71,7 @@ class Block(Visible):
         self.weight = AnalogParameter.of(self, _fused(hardware.algorithm.visible(self.state)).clone())
         self._adopt()
         self.register_load_state_dict_post_hook(_refresh_after_load)
+        self._report(w0)
 
     @property
     def w(self) -> torch.Tensor:
@@ -189,6 +191,45 @@ class Block(Visible):
         for part in g.parts():
             for x, d in zip(*(samples.split(1) for samples in part), strict=True):
                 algorithm.step(self.state, Factors(x, d), lr)
+
+    def renew(self, new: "Block") -> None:
+        """Program the arrays with the weights of a new block, and begin its digital state; counters go on."""
+        self.learning.clear()
+        self.scale.copy_(new.scale)
+        if self.out_scale is not None and new.out_scale is not None:
+            self.out_scale.data.copy_(new.out_scale)
+        for own, part in zip(self.state.modules(), new.state.modules(), strict=True):
+            if isinstance(own, (Tile, Plane)):
+                own.program(part.w.to(own.w.device))  # type: ignore[union-attr,operator,arg-type]
+            elif not isinstance(own, Visible):
+                for name, buffer in own.named_buffers(recurse=False):
+                    buffer.copy_(part.get_buffer(name))
+        for array in self.state.tiles().values():
+            array.refresh()
+        self.refresh()
+
+    def _report(self, w0: torch.Tensor) -> None:
+        """Report how far the arrays are from the weights (out, in) they were just given, see `birth`."""
+        record = birth.present()
+        if record is None or w0.is_meta:
+            return
+        scale = self.scale.reshape(-1, 1) if self.is_scaled else 1.0
+        given, missed = w0 * scale, (self.weight.detach() - w0) * scale
+        noise = None
+        noisy = [
+            t for array in self.state.tiles().values() for t in array.leaves() if t.device.write_noise > 0
+        ]
+        if noisy:
+            drawn = [tile.noise.clone() for tile in noisy]
+            for tile in noisy:
+                tile.noise.zero_()
+                tile.refresh()
+            clipped = (_fused(self.hardware.algorithm.visible(self.state)) - w0) * scale
+            noise, missed = missed - clipped, clipped
+            for tile, own in zip(noisy, drawn, strict=True):
+                tile.noise.copy_(own)
+                tile.refresh()
+        record.add(given, missed, noise)
 
     def follow(self) -> None:
         """Bring `weight` up to date if an array was written since, and the arrays if torch code wrote to it.

@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -20,13 +20,17 @@ DIGITAL = " (the checkpoint has a digital layer here: load it first, then mho.co
 _MOST = 6  # differences, and layers, that an error lists
 
 
-def label(hardware: Crossbar, shape: tuple[int, int], references: Iterable[str]) -> torch.Tensor:
+def label(
+    hardware: Crossbar, shape: tuple[int, int], references: Iterable[str], given: Sequence[str] = ()
+) -> torch.Tensor:
     """Return (n,) uint8: shape (out, in), hardware and names of arrays with a reference as JSON text.
 
     Fields that have their defaults are left out.
     """
     facts = {"shape": repr(shape)} | {p: v for n in COMPARED for p, v in _facts(getattr(hardware, n), n)}
     facts["arrays with a reference (Tile.subtract)"] = ", ".join(references) or "none"
+    if given:
+        facts["parameters of cells set by name (Tile.set_cells)"] = ", ".join(given)
     return torch.frombuffer(bytearray(json.dumps(facts).encode()), dtype=torch.uint8)
 
 

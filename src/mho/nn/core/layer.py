@@ -10,30 +10,108 @@ a new layer is one file and one export:
     ANALOG_OF[nn.Bilinear] = AnalogBilinear.from_digital
 """
 
-from collections.abc import Callable
-from typing import Any, Self
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, Self, runtime_checkable
 
+import torch
 from torch import nn
 
 from mho.base.errors import wrong_type
 from mho.crossbar import Crossbar
+from mho.nn.core import birth
+from mho.nn.core.arrays import LayerArray, arrays_of
+from mho.nn.core.export import refused
+from mho.nn.core.keys import own_key
 
 ANALOG_OF: dict[type[nn.Module], Callable[..., nn.Module]] = {}
 """{torch layer: function of (layer, hardware, key) that makes its counterpart}; that has a method `to_digital`."""
 
 
+@runtime_checkable
+class Renewed(Protocol):
+    """A block, as `AnalogLayer.reset_parameters` sees it."""
+
+    def renew(self, new: Any) -> None: ...
+    def parameters(self) -> Any: ...
+
+
 class AnalogLayer(nn.Module):
     """The base of analog layers: made of a digital one, and turned back into it.
 
-    A subclass builds itself in `_begin`, from the digital layer that has its shape and initial weights.
+    A subclass builds itself in `_begin`, from the digital layer that has its shape and initial weights. Its
+    constructor makes that layer and calls `_born`.
     """
 
+    hardware: Crossbar
+    key: int
+
     @classmethod
-    def from_digital(cls, digital: Any, hardware: Crossbar, key: int = 0) -> Self:
-        """Make the analog layer with the weights and biases of a digital one."""
+    def from_digital(cls, digital: Any, hardware: Crossbar, key: int | None = None) -> Self:
+        """Make the analog layer with the weights and biases of a digital one; key: see the class."""
         layer = cls.__new__(cls)
-        layer._begin(digital, hardware, key)
+        layer._born(digital, hardware, key)
         return layer
+
+    def _born(self, digital: Any, hardware: Crossbar, key: int | None) -> None:
+        """Build the layer with a key of its own. Warn if its arrays do not hold the digital one's weights."""
+        name, is_part = type(self).__name__, birth.present() is not None
+        with birth.watched() as found:
+            key = own_key(key, name)
+            self._begin(digital, hardware, key)
+        self.key = key
+        if not is_part:
+            birth.warn(name, {repr(name): found}, level=4)
+
+    def __prepare_scriptable__(self):
+        """Refuse torch.jit.script, which asks for it. Raises: MhoError."""
+        raise refused("torch.jit.script")
+
+    @property
+    def __jit_ignored_attributes__(self) -> list[str]:
+        """Refuse TorchScript, which reads this first of all. Raises: MhoError."""
+        if sys._getframe(1).f_globals.get("__name__") == "torch.jit._recursive":
+            raise refused("torch.jit")
+        raise AttributeError("__jit_ignored_attributes__")
+
+    def arrays(self) -> dict[str, LayerArray]:
+        """Return the arrays of the layer by name, to get and set hidden weights and parameters of cells.
+
+        A column of an analog bias is the last one. See `mho.nn.core.arrays`.
+        """
+        found: dict[str, LayerArray] = {}
+        for prefix, matrices in self._matrices().items():
+            found |= arrays_of(matrices, prefix)
+        return found
+
+    def _matrices(self) -> dict[str, list[Any]]:
+        """Return {prefix: matrices that lie below each other}: the `AnalogMatrix`es of the layer."""
+        raise NotImplementedError
+
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        """Program the arrays with new initial weights, as torch draws them for the digital layer.
+
+        The layer is as new: hidden weights, digital state, scales, biases. Cells stay the same, with their
+        references. Counters of pulses and of programmings go on, and so does the noise.
+        """
+        digital = self.to_digital().cpu()
+        again = getattr(digital, "reset_parameters", None) or digital._reset_parameters
+        again()  # type: ignore[operator]
+        fresh = type(self).from_digital(digital, self.hardware, self.key)
+        for own, new in zip(self.modules(), fresh.modules(), strict=True):
+            if isinstance(own, Renewed):
+                own.renew(new)
+        own_scales = {
+            id(p) for part in self.modules() if isinstance(part, Renewed) for p in part.parameters()
+        }
+        begun = dict(fresh.named_parameters())
+        for name, p in self.named_parameters():
+            if id(p) not in own_scales and name in begun:
+                p.copy_(begun[name])
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.extra_repr()})"
 
     def _begin(self, digital: Any, hardware: Crossbar, key: int) -> None:
         """Build the layer; digital: a layer of torch."""
@@ -42,14 +120,28 @@ class AnalogLayer(nn.Module):
     def register_parameter(self, name: str, param: nn.Parameter | None) -> None:
         """Program the layer where the weight of this name is no parameter: `layer.weight = parameter`."""
         place = getattr(type(self), name, None)
-        if isinstance(place, property) and place.fset is not None and param is not None:
-            place.fset(self, param.detach())
+        if isinstance(place, property) and place.fset is not None:
+            place.fset(self, param)
             return
         super().register_parameter(name, param)
 
     def to_digital(self) -> nn.Module:
         """Make the torch layer with the weights and biases that this one computes with."""
         raise NotImplementedError
+
+
+def words_of(hardware: Crossbar) -> str:
+    """Return the words of a hardware in a layer's `repr`: algorithm, law, and what is not the usual."""
+    devices = hardware.device.values() if isinstance(hardware.device, Mapping) else [hardware.device]
+    laws = dict.fromkeys(type(getattr(d, "response", d)).__name__ for d in devices)
+    words = [f"algorithm={type(hardware.algorithm).__name__}", f"law={'/'.join(laws)}"]
+    if hardware.io is None:
+        words.append("io=None")
+    if hardware.mapping.bias == "analog":
+        words.append("analog bias")
+    if hardware.mapping.omega:
+        words.append(f"omega={hardware.mapping.omega:g}")
+    return ", ".join(words)
 
 
 def checked(layer: nn.Module, hardware: object) -> Crossbar:

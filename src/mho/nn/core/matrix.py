@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from mho.base.errors import complaint, wrong_type
 from mho.crossbar import Crossbar
-from mho.nn.core import checkpoint, compiled
+from mho.nn.core import checkpoint, compiled, export
 from mho.nn.core.block import Block
 from mho.nn.core.calls import Calls
 from mho.nn.core.layer import checked, close_fused_inference
@@ -32,7 +32,7 @@ class AnalogMatrix(checkpoint.Labelled):
     """
 
     def __init__(
-        self, w0: torch.Tensor, hardware: Crossbar, key: int = 0, geometry: Geometry | None = None
+        self, w0: torch.Tensor, hardware: Crossbar, key: int, geometry: Geometry | None = None
     ) -> None:
         super().__init__()
         self.hardware = hardware
@@ -52,9 +52,12 @@ class AnalogMatrix(checkpoint.Labelled):
         Images (samples, channels, ...) give (places of the kernel, out).
         """
         if torch.compiler.is_compiling():
+            if torch.compiler.is_exporting():
+                raise export.refused("torch.export")
             if not x.is_floating_point():
                 raise not_floating("AnalogMatrix", x)
             return compiled.product(x, self.handle, self.training, bias)
+        export.check()
         return product(x, self.layout, self.training, bias)
 
     @property
@@ -62,7 +65,15 @@ class AnalogMatrix(checkpoint.Labelled):
         """(n,) uint8: the label of this matrix in a checkpoint, see `mho.nn.core.checkpoint`."""
         parts = [pair for block in self.blocks for pair in block.state.named_modules()]  # type: ignore[union-attr]
         found = {name for name, part in parts if isinstance(part, Tile) and part.reference.numel()}
-        return checkpoint.label(self.hardware, (self.rows[-1][1], self.columns[-1][1]), sorted(found))
+        given = {
+            f"{name}.{parameter}"
+            for name, part in parts
+            if isinstance(part, Tile)
+            for parameter in part.given
+        }
+        return checkpoint.label(
+            self.hardware, (self.rows[-1][1], self.columns[-1][1]), sorted(found), sorted(given)
+        )
 
     def __getstate__(self) -> dict:
         return self.__dict__ | {"handle": None}
@@ -132,14 +143,12 @@ class Affine(nn.Module):
     Raises: MhoError if the hardware is not a Crossbar.
     """
 
-    bias: nn.Parameter | None
-
     def __init__(
         self,
         weight: torch.Tensor,
         bias: torch.Tensor | None,
         hardware: Crossbar,
-        key: int = 0,
+        key: int,
         geometry: Geometry | None = None,
     ) -> None:
         super().__init__()
@@ -152,7 +161,28 @@ class Affine(nn.Module):
             geometry = None if geometry is None else geometry._replace(ones=True)
         self.matrix = AnalogMatrix(w0, hardware, key, geometry)
         has_parameter = bias is not None and not self.has_column
-        self.bias = nn.Parameter(bias.detach().clone()) if bias is not None and has_parameter else None
+        own = nn.Parameter(bias.detach().clone()) if bias is not None and has_parameter else None
+        self._parameters["bias"] = own
+
+    @property
+    def bias(self) -> torch.Tensor | None:
+        """(out,): the digital parameter, or the analog column as a copy, a write to which programs it; or None."""
+        if self.has_column:
+            return Programmed.of(self._column, lambda b: self.program_(bias=b), self.matrix.version)
+        return self._parameters["bias"]
+
+    @bias.setter
+    def bias(self, value: torch.Tensor | None) -> None:
+        if not self.has_column:
+            self._parameters["bias"] = value  # type: ignore[assignment]
+        elif value is None:
+            what, fix = "an analog bias is a column of the arrays", "write zeros: nn.init.zeros_(layer.bias)"
+            raise complaint("layer.bias = None", what, fix=fix)
+        else:
+            self.program_(bias=value)
+
+    def _column(self) -> torch.Tensor:
+        return self.matrix.read()[:, -1]
 
     def program_(self, weight: torch.Tensor | None = None, bias: torch.Tensor | None = None) -> Self:
         """Program the arrays with `weight` (out, in), and write `bias` (out,), if given; see `AnalogMatrix`.
@@ -185,7 +215,8 @@ class Affine(nn.Module):
         """Multiply x (..., in) -> (..., out); or images (samples, channels, ...) -> (places of the kernel, out)."""
         if x.dtype is not torch.float32 and not x.is_floating_point():
             raise not_floating(type(self).__name__, x)
-        return self.matrix(functional.pad(x, (0, 1), value=1.0) if self._pads else x, self.bias)
+        bias = None if self.has_column else self.bias
+        return self.matrix(functional.pad(x, (0, 1), value=1.0) if self._pads else x, bias)
 
     def weight_and_bias(self) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Return (out, in) and (out,) or None: what the layer computes with, digital scales included; copies."""

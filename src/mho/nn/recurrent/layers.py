@@ -5,13 +5,16 @@ from typing import Any, cast
 
 import torch
 from torch import nn
+from torch.fx import Proxy
 from torch.nn import functional
 from torch.nn.utils.rnn import PackedSequence
 
 from mho.base.errors import complaint, wrong_type
 from mho.crossbar import Crossbar
-from mho.nn.core.layer import ANALOG_OF, AnalogLayer, checked
+from mho.nn.core.export import leaf
+from mho.nn.core.layer import ANALOG_OF, AnalogLayer, checked, words_of
 from mho.nn.core.product import not_floating
+from mho.nn.linear import AnalogLinear
 from mho.nn.recurrent.direction import Direction
 from mho.nn.recurrent.gates import Tensors
 from mho.nn.recurrent.sequences import Form, of_steps
@@ -84,6 +87,8 @@ class _Recurrent(AnalogLayer):
                 or packed. Outputs come in the same form.
             hx: initial states, of all directions of all layers, for an LSTM a pair of them; None means zeros.
         """
+        if isinstance(input, Proxy):
+            return leaf(self, input, hx)
         x, form = of_steps(input, self.input_size, self.batch_first, f"{type(self).__name__}.forward")
         if not x.is_floating_point():
             raise not_floating(type(self).__name__, x)
@@ -130,7 +135,37 @@ class _Recurrent(AnalogLayer):
             f"{self.input_size}, {self.hidden_size}",
             *(f"{name}={value}" for name, value in given.items()),
         ]
-        return ", ".join([*words, f"algorithm={type(self.hardware.algorithm).__name__}"])
+        return ", ".join([*words, words_of(self.hardware)])
+
+    def _directions(self) -> dict[str, Direction]:
+        """Return the directions by the ends of their weights' names in torch, such as "l0_reverse"."""
+        return {d.place: d for d in self.modules() if isinstance(d, Direction)}
+
+    def _matrices(self) -> dict[str, list[Any]]:
+        parts = ((d.place, *pair) for d in self._directions().values() for pair in d.named_children())
+        return {f"weight_{name}_{place}.": [cast(Any, part).matrix] for place, name, part in parts}
+
+    def _named(self, name: str) -> tuple[AnalogLinear, str] | None:
+        """Return the linear layer that has a weight or bias of torch's name, and which it is; or None."""
+        kind, _, rest = name.partition("_")
+        matrix, _, place = rest.partition("_")
+        if kind not in ("weight", "bias") or "_modules" not in self.__dict__ or "layers" not in self._modules:
+            return None
+        direction = self._directions().get(place)
+        part = None if direction is None else direction._modules.get(matrix)
+        return (part, kind) if isinstance(part, AnalogLinear) else None
+
+    def __getattr__(self, name: str) -> Any:
+        """Return also `weight_ih_l0` and the like: weights of one matrix, writes to which program it."""
+        if name.startswith(("weight_", "bias_")) and (found := self._named(name)):
+            return getattr(*found)
+        return super().__getattr__(name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name.startswith(("weight_", "bias_")) and (found := self._named(name)):
+            setattr(*found, value)
+        else:
+            super().__setattr__(name, value)
 
 
 class AnalogRNN(_Recurrent):
@@ -154,10 +189,10 @@ class AnalogRNN(_Recurrent):
         bidirectional: bool = False,
         *,
         hardware: Crossbar,
-        key: int = 0,
+        key: int | None = None,
     ) -> None:
         shape = input_size, hidden_size, num_layers, nonlinearity, bias, batch_first, dropout, bidirectional
-        self._begin(nn.RNN(*shape), hardware, key)
+        self._born(nn.RNN(*shape), hardware, key)
 
 
 class AnalogLSTM(_Recurrent):
@@ -171,7 +206,7 @@ class AnalogLSTM(_Recurrent):
         input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, proj_size: as in
             torch.nn.LSTM; initial weights too.
         hardware: of the matrices, see `mho.Crossbar`; with `Mapping(bias="analog")` each bias is a column of cells.
-        key: 64-bit name of its randomness; `mho.convert_` gives each layer its own.
+        key: 64-bit name of its randomness; None draws one from torch's generator, see `mho.nn`.
     Raises: MhoError for inputs or states of another shape.
     """
 
@@ -190,10 +225,10 @@ class AnalogLSTM(_Recurrent):
         proj_size: int = 0,
         *,
         hardware: Crossbar,
-        key: int = 0,
+        key: int | None = None,
     ) -> None:
         shape = input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, proj_size
-        self._begin(nn.LSTM(*shape), hardware, key)
+        self._born(nn.LSTM(*shape), hardware, key)
 
 
 class AnalogGRU(_Recurrent):
@@ -212,10 +247,10 @@ class AnalogGRU(_Recurrent):
         bidirectional: bool = False,
         *,
         hardware: Crossbar,
-        key: int = 0,
+        key: int | None = None,
     ) -> None:
         shape = input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional
-        self._begin(nn.GRU(*shape), hardware, key)
+        self._born(nn.GRU(*shape), hardware, key)
 
 
 for _layer in (AnalogRNN, AnalogLSTM, AnalogGRU):

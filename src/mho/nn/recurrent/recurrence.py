@@ -91,8 +91,9 @@ def run(
             what = "the hidden-to-hidden weights of a recurrent layer were replaced for one call"
             raise complaint("functional_call", what, fix="leave these weights as they are")
         how = training, training and may_be_repeated()
-        matrices.append(StepMatrix(layout, layer.bias, layer.has_column, how))
-        trained += [layer.bias, *(p for block in layout.blocks for p in block.trained)]
+        bias = None if layer.has_column else layer.bias
+        matrices.append(StepMatrix(layout, bias, layer.has_column, how))
+        trained += [bias, *(p for block in layout.blocks for p in block.trained)]
     plan = RecurrencePlan(steps, gates, matrices, torch.is_grad_enabled())
     y, *last = _Recurrence.apply(a, plan, len(state), *state, *trained)
     return y, tuple(last)

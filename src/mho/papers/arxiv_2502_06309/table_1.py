@@ -31,7 +31,8 @@ from mho.device.device import Device
 from mho.device.pulses import Pulses
 from mho.experiments.experiment import Experiment, Pair, Settings, Tick
 from mho.experiments.statistics import mean_of
-from mho.nn.conversion.convert import ConversionWarning, convert_
+from mho.nn.conversion.convert import convert_
+from mho.nn.core.birth import ConversionWarning
 from mho.numerics.rng import child_key
 from mho.optim import AnalogOptimizer
 from mho.responses.power import Power

@@ -1,0 +1,104 @@
+"""The arrays of a layer by name, for code that reads or sets hidden weights and parameters of cells.
+
+    arrays = layer.arrays()                  # {"W": LayerArray}; of an LSTM {"weight_ih_l0.W": ...}
+    arrays["W"].hidden                       # (out, in), all sub-tiles together
+    arrays["W"].hidden = 0.1 * torch.randn(10, 784)
+    arrays["W"]["tau_max"]                   # the bound of each cell
+    arrays["W"]["gain"] = gains              # also where the device has no spread of it
+
+A name is that of the algorithm's array; of composed cells each device is an array, such as "W.0".
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import torch
+
+from mho.base.errors import MhoError, complaint, did_you_mean
+from mho.tile.tile import Tile
+
+Place = tuple[slice, slice, Tile]
+"""The rows and columns of a layer's matrix that a tile holds."""
+
+
+class LayerArray:
+    """One array of a layer: a view of all its tiles as one matrix (out, in).
+
+    Groups of a convolution lie below each other. A matrix that is cut into sub-tiles is one array here. What is
+    read is a copy, and what is set goes to the tiles at once.
+
+    Args:
+        name: of the array; shape: (out, in); places: its tiles.
+    """
+
+    def __init__(self, name: str, shape: tuple[int, int], places: Sequence[Place]) -> None:
+        self.name, self.shape, self.tiles = name, shape, tuple(tile for *_, tile in places)
+        self._places = tuple(places)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the parameters of its cells, which `[name]` takes: fields of the law, gains, bounds and
+        "reference"."""
+        return self.tiles[0].names_of_cells
+
+    @property
+    def hidden(self) -> torch.Tensor:
+        """Hidden weights (out, in) [weight units]. An assignment programs them, clipped to the cells' bounds."""
+        return self._read(lambda tile: tile.cells)
+
+    @hidden.setter
+    def hidden(self, values: torch.Tensor | float) -> None:
+        self._write("hidden", values, lambda tile, part: tile.program_hidden(part))
+
+    def __getitem__(self, name: str) -> torch.Tensor:
+        """Return a copy of a parameter of the cells (out, in). Raises: MhoError if they have no such parameter."""
+        self._check(name)
+        return self._read(lambda tile: tile.of_cells(name))
+
+    def __setitem__(self, name: str, values: torch.Tensor | float) -> None:
+        """Set a parameter of the cells: (out, in), or one number for all. See `Tile.set_cells`."""
+        self._check(name)
+        self._write(name, values, lambda tile, part: tile.set_cells(name, part))
+
+    def __repr__(self) -> str:
+        return f"LayerArray({self.name!r}, out={self.shape[0]}, in={self.shape[1]}, names={self.names})"
+
+    def _check(self, name: str) -> None:
+        if name not in self.names:
+            raise self._wrong(
+                f"[{name!r}]", "its cells have no such parameter", did_you_mean(name, self.names)
+            )
+
+    def _read(self, part: Callable[[Tile], torch.Tensor]) -> torch.Tensor:
+        whole = torch.empty(self.shape, dtype=torch.float32, device=self.tiles[0].cells.device)
+        for rows, columns, tile in self._places:
+            whole[rows, columns] = part(tile)
+        return whole
+
+    def _write(self, name: str, values: Any, write: Callable[[Tile, torch.Tensor], None]) -> None:
+        whole = torch.as_tensor(values, dtype=torch.float32, device=self.tiles[0].cells.device).detach()
+        if whole.ndim and tuple(whole.shape) != self.shape:
+            raise self._wrong(f".{name} = ...", f"it has shape {tuple(whole.shape)}; it must be {self.shape}")
+        if not torch.isfinite(whole).all():
+            raise self._wrong(f".{name} = ...", "it holds NaN or infinity")
+        whole = whole.expand(self.shape)
+        for rows, columns, tile in self._places:
+            write(tile, whole[rows, columns])
+
+    def _wrong(self, where: str, what: str, fix: str = "") -> MhoError:
+        return complaint(f"arrays()[{self.name!r}]{where}", what, fix=fix)
+
+
+def arrays_of(matrices: Iterable[Any], prefix: str = "") -> dict[str, LayerArray]:
+    """Return the arrays of matrices (`mho.nn.core.matrix.AnalogMatrix`) that lie below each other, by name."""
+    found: dict[str, list[Place]] = {}
+    top, width = 0, 0
+    for matrix in matrices:
+        cuts = [(rows, columns) for rows in matrix.rows for columns in matrix.columns]
+        for block, ((first, last), (left, right)) in zip(matrix.blocks, cuts, strict=True):
+            for name, part in block.state.named_modules():
+                if isinstance(part, Tile):
+                    place = slice(top + first, top + last), slice(left, right), part
+                    found.setdefault(prefix + name, []).append(place)
+        top, width = top + matrix.rows[-1][1], matrix.columns[-1][1]
+    return {name: LayerArray(name, (top, width), places) for name, places in found.items()}

@@ -1,0 +1,86 @@
+"""The comparison of new arrays with the weights that they were given, and its warning.
+
+Each block reports the difference while its layer is made. The outermost layer, or `mho.convert_` for all layers of
+a model, warns once.
+"""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+import torch
+
+NOTICED = 0.01  # relative error of a layer's weights that is worth a warning
+
+_CLIPPED = (
+    "Weights beyond the bounds of a device are clipped. Fix: Mapping(omega=...) scales them to a largest |w| that "
+    "fits, such as 0.6 of the bound."
+)
+_NOISY = (
+    "Write noise of the device moves them, and no weight was clipped for it. Fix: a smaller "
+    "Device(write_noise=...), or Mapping(omega=...), whose digital scale makes the weights of the cells larger beside the noise."
+)
+
+
+class ConversionWarning(UserWarning):
+    """The warning that arrays do not hold the weights they were given: these lie beyond the device's bounds, or
+    write noise moved them."""
+
+
+class Birth:
+    """Squares of a layer's given weights, of the part that was clipped and of the part that is write noise."""
+
+    def __init__(self) -> None:
+        self.given = self.clipped = self.noise = 0.0
+
+    def add(self, given: torch.Tensor, clipped: torch.Tensor, noise: torch.Tensor | None) -> None:
+        """Add one block's weights and their two errors, in one unit."""
+        self.given += float(given.square().sum())
+        self.clipped += float(clipped.square().sum())
+        self.noise += 0.0 if noise is None else float(noise.square().sum())
+
+    def errors(self) -> tuple[float, float]:
+        """Return the norms of what was clipped and of the noise, relative to that of the weights."""
+        if not self.given:
+            return 0.0, 0.0
+        return (self.clipped / self.given) ** 0.5, (self.noise / self.given) ** 0.5
+
+
+_open: ContextVar[Birth | None] = ContextVar("_open", default=None)
+
+
+def present() -> Birth | None:
+    """Return the birth that runs now, to which blocks report."""
+    return _open.get()
+
+
+@contextmanager
+def watched() -> Iterator[Birth]:
+    """Collect the reports of the blocks that are made inside; within another birth, in that one."""
+    outer = _open.get()
+    if outer is not None:
+        yield outer
+        return
+    token = _open.set(Birth())
+    try:
+        birth = _open.get()
+        assert birth is not None, "it was set just now"
+        yield birth
+    finally:
+        _open.reset(token)
+
+
+def warn(where: str, births: dict[str, Birth], level: int = 3) -> None:
+    """Warn of layers, by name, whose arrays hold other weights than they were given.
+
+    Args:
+        where: the call; level: frames from here to the user's code.
+    """
+    for n, reason in enumerate((_CLIPPED, _NOISY)):
+        errors = {name: birth.errors()[n] for name, birth in births.items()}
+        missed = [f"{name} by {error:.0%}" for name, error in errors.items() if error > NOTICED]
+        if missed:
+            what = "what the arrays hold differs from the weights they were given, layer"
+            text = f"`{where}`: {what} {', '.join(missed)} (norm of the difference). {reason}"
+            warnings.warn(text, ConversionWarning, stacklevel=level)

@@ -19,7 +19,8 @@ _CLIPPED = (
 )
 _NOISY = (
     "Write noise of the device moves them, and no weight was clipped for it. Fix: a smaller "
-    "Device(write_noise=...), or Mapping(omega=...), whose digital scale makes the weights of the cells larger beside the noise."
+    "Device(write_noise=...), or Mapping(omega=...), whose digital scale makes the weights of "
+    "the cells larger beside the noise."
 )
 
 

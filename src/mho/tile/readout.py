@@ -53,6 +53,7 @@ class Visible(Viewed):
     def __init__(self) -> None:
         super().__init__()
         self._writes = self._own_writes = 0
+        self._own: torch.Tensor | None = None  # the buffer that holds the numbers
         self._pair: tuple[torch.Tensor, torch.Tensor] | None = None
         self._wired: dict[tuple[int, bool], _Wired] = {}
 
@@ -77,13 +78,24 @@ class Visible(Viewed):
 
     def adopt(self) -> None:
         """Take the numbers as they are for the array's own, as after a copy or a move to other memory."""
-        self._own_writes = writes(self._buffers.get(self.stored))
+        self._own = self._buffers.get(self.stored)
+        self._own_writes = writes(self._own)
 
     @property
     def is_written(self) -> bool:
-        """Whether torch code has written to the numbers of the array past its verbs."""
+        """Whether torch code has written to the numbers of the array past its verbs.
+
+        Raises: MhoError if another tensor with other numbers is in their place, as in `functional_call` with buffers.
+        """
         own = self.__dict__
-        return writes(own["_buffers"].get(self.stored)) != own["_own_writes"]
+        stored, mine = own["_buffers"].get(self.stored), own["_own"]
+        if stored is mine or mine is None:
+            return writes(stored) != own["_own_writes"]
+        if stored is None or stored.is_meta or not torch.equal(stored, mine):
+            what = "the cells of an array were replaced by another tensor, such as for one call"
+            fix = "pass functional_call no buffers of analog layers; load other cells into a copy of the model"
+            raise complaint("functional_call", what, "A layer follows its own cells alone", fix)
+        return False
 
     def through(self, wires: Wires | None, backward: bool) -> torch.Tensor:
         """Return the matrix (driven, sensed) that the array multiplies with: (in, out), or backward (out, in).

@@ -15,7 +15,7 @@ from mho.device.pulses import Exact
 from mho.nn.core import birth
 from mho.nn.core.assemble import add_terms
 from mho.nn.core.factors import Learning
-from mho.nn.core.parameter import AnalogParameter
+from mho.nn.core.parameter import AnalogParameter, replaced
 from mho.numerics.rng import child_key
 from mho.numerics.views import writes
 from mho.responses.constant import Constant
@@ -44,6 +44,7 @@ class Block(Visible):
 
     state: State
     scale: torch.Tensor
+    _own_weight: AnalogParameter
 
     def __init__(self, w0: torch.Tensor, hardware: Crossbar, key: int) -> None:
         super().__init__()
@@ -99,6 +100,8 @@ class Block(Visible):
     def trained(self) -> tuple[nn.Parameter, nn.Parameter | None]:
         """The parameters of the block for autograd: (weight, out_scale)."""
         parameters = self._parameters  # not by attribute, which nn.Module looks up in three places
+        if "weight" not in parameters:
+            raise replaced(None)
         return parameters["weight"], parameters.get("out_scale")  # type: ignore[return-value]
 
     def scaled_weight(self) -> torch.Tensor:
@@ -143,7 +146,7 @@ class Block(Visible):
         Where it wrote both, as averages of parameters and buffers do, the weight counts if they disagree.
         Raises: MhoError if it wrote NaN or infinity; the weight is then what the arrays hold, as before.
         """
-        wanted = self._seen.clone() if writes(self._seen) != self._left else None
+        wanted = self._written()
         written = [array for array in self._arrays if array.is_written]
         for array in written:
             array.accept()
@@ -159,6 +162,29 @@ class Block(Visible):
         most = 1e-5 * float(wanted.abs().max()) if written else 0.0
         if float((wanted - self._seen).abs().max()) > most:
             self.program(wanted)
+
+    def _written(self) -> torch.Tensor | None:
+        """Return what torch code has written to `weight`, or None. Raises: MhoError if the weight was replaced."""
+        weight = self._parameters.get("weight")
+        if weight is not self._own_weight and (weight is None or not weight.is_meta):
+            raise replaced(weight)
+        return None if writes(self._seen) == self._left else self._own_weight.restored(self._seen)
+
+    def register_parameter(self, name: str, param: nn.Parameter | None) -> None:
+        """Program the arrays where a parameter is assigned to `weight`. Raises: MhoError for new names."""
+        own = self._parameters.get("weight")
+        if own is None or name == "out_scale" or (own is param and name == "weight"):
+            super().register_parameter(name, param)
+        elif name == "weight" and param is not None and param.shape == own.shape:
+            own.data = param.data
+        else:
+            raise replaced(param)
+
+    def __delattr__(self, name: str) -> None:
+        """Refuse to lose `weight`. Raises: MhoError."""
+        if name == "weight":
+            raise replaced(None)
+        super().__delattr__(name)
 
     def step(self, lr: float, maximize: bool = False) -> None:
         """Take a step of the algorithm with the recorded factors, if there are any. Then cells age.
@@ -242,7 +268,7 @@ class Block(Visible):
                 self.settle()
                 return
             version += array._writes
-        if writes(self._seen) != self._left:
+        if writes(self._seen) != self._left or self._parameters.get("weight") is not self._own_weight:
             self.settle()
         elif self._shown != version:
             self.refresh()
@@ -340,6 +366,7 @@ class Block(Visible):
             weight = AnalogParameter.of(self, data, weight.requires_grad)
             self._parameters["weight"] = weight
             array.touched.fill_(1)
+        self.__dict__["_own_weight"] = weight  # which nn.Module would register again
         self._seen = weight.detach()
         self._left = writes(self._seen)
         for part in self._arrays:
@@ -347,7 +374,7 @@ class Block(Visible):
 
     def __getstate__(self) -> dict:
         self.follow()
-        return super().__getstate__() | {"learning": Learning(), "_seen": None}
+        return super().__getstate__() | {"learning": Learning(), "_seen": None, "_own_weight": None}
 
     def __setstate__(self, state: dict) -> None:
         super().__setstate__(state)

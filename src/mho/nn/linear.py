@@ -11,7 +11,7 @@ from mho.crossbar import Crossbar
 from mho.nn.core.export import leaf
 from mho.nn.core.layer import ANALOG_OF, AnalogLayer, words_of
 from mho.nn.core.matrix import Affine
-from mho.nn.core.programmed import Programmed
+from mho.nn.core.programmed import Programmed, assigned
 
 
 class AnalogLinear(AnalogLayer, Affine):
@@ -52,7 +52,8 @@ class AnalogLinear(AnalogLayer, Affine):
 
     @weight.setter
     def weight(self, value: torch.Tensor) -> None:
-        self.program_(value)
+        if assigned(value, self.program_, self.matrix.weights()):
+            self.program_(value)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if isinstance(x, Proxy):

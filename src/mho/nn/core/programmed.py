@@ -12,6 +12,7 @@ No gradient can be given to it: a loss that depends on it raises in its backward
 layer's own parameters, and setting it freezes or thaws these.
 """
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -176,6 +177,30 @@ class Programmed(torch.Tensor):
         with torch._C.DisableTorchFunctionSubclass():
             copy = self.detach().as_subclass(torch.Tensor).clone()
             return nn.Parameter(copy, self.requires_grad) if isinstance(self, nn.Parameter) else copy
+
+
+def assigned(value: Any, write: Callable[..., object], own: Sequence[nn.Parameter]) -> bool:
+    """Return whether a value assigned to `layer.weight` is still to be programmed, by `write`.
+
+    The layer's own copy is not, after an operation in place as in `layer.weight += change`; own: its `trained`.
+    Raises: MhoError for another layer's copy, a value whose gradient would be lost, and for `functional_call`.
+    """
+    frame = sys._getframe(2)
+    for _ in range(6):
+        if frame.f_globals["__name__"] == "torch.nn.utils._named_member_accessor":
+            what, fix = "layer.weight is no parameter", "use the names of model.named_parameters()"
+            raise complaint("functional_call", what, "It would be programmed onto the arrays", fix)
+        frame = frame.f_back or frame
+    if isinstance(value, Programmed) and value.is_copy and value.link is not None:
+        if not any(p is own[0] for p in value.link.trained):
+            what, need = "it is the weight of another layer", "Two arrays cannot be one: they would not stay equal"
+            fix = "use one layer in both places, or assign other.weight.detach() for a copy"
+            raise complaint("layer.weight = ...", what, need, fix)
+        return value.link.write != write or value.link.version() != value.link.seen[0]
+    if isinstance(value, torch.Tensor) and value.requires_grad and not isinstance(value, nn.Parameter):
+        what, fix = "it requires a gradient, which would end here", "assign value.detach(), or use functional_call"
+        raise complaint("layer.weight = ...", what, fix=fix)
+    return True
 
 
 class _Copy(torch.autograd.Function):

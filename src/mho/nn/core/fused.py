@@ -1,6 +1,7 @@
 """The matrix that the network sees: a sum of arrays in memory of its own, which follows them and programs them."""
 
 import weakref
+from typing import Any
 
 import torch
 from torch import nn

@@ -64,7 +64,10 @@ class Visible(Viewed):
     @property
     def touched(self) -> torch.Tensor:
         """(out + in,) uint8: 1 for rows and columns that changed since the follower of this array cleared it."""
-        return self._buffers["_touched"]  # type: ignore[return-value]
+        try:
+            return self._buffers["_touched"]  # type: ignore[return-value]
+        except KeyError:  # the block of a layer is followed by nobody
+            raise AttributeError("touched") from None
 
     def wrote(self) -> None:
         """Raise the version; every write calls it."""

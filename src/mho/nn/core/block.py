@@ -56,9 +56,10 @@ class Block(Fused):
             self.state.to(w0.device)
         self.state.key, self.state.roles = child_key(key, "algorithm"), hardware.algorithm.roles()
         self.learning = Learning()
-        self._show()
-        tiles = (part for part in self._arrays if isinstance(part, Tile))
+        arrays = [part for part in self.state.modules() if isinstance(part, (Tile, Plane))]
+        tiles = (part for part in arrays if isinstance(part, Tile))
         self._ageing = [tile for tile in tiles if tile.device.retention is not None]
+        self._show(arrays)
         self._report(w0)
 
     @property
@@ -98,6 +99,14 @@ class Block(Fused):
                 )
             w = w / scale
         return w
+
+    @property
+    def is_exact(self) -> bool:
+        """True if a step changes the weight by exactly what it is asked for, as digital arithmetic does."""
+        terms = self.visible()
+        tile: Any = terms[0].tile
+        alone = len(terms) == 1 and isinstance(tile, Tile) and isinstance(tile.pulses, Exact)
+        return self.state.roles.digital or alone
 
     def step(self, lr: float, maximize: bool = False) -> None:
         """Take a step of the algorithm with the recorded factors, if there are any. Then cells age.
@@ -215,6 +224,9 @@ class Block(Fused):
             part = part if inputs is None else part * inputs[:, None]
             total += part if outputs is None else part * outputs
         return total
+
+    def __getstate__(self) -> dict:
+        return super().__getstate__() | {"learning": Learning()}
 
     def _new_tile(self, name: str, w: torch.Tensor, pulses: str = "update", digital: bool = False) -> Any:
         key = child_key(self.key, name)

@@ -9,14 +9,10 @@ from torch import nn
 from mho.algorithms.base import State, Term
 from mho.base.errors import complaint
 from mho.crossbar import Crossbar
-from mho.device.pulses import Exact
 from mho.nn.core.assemble import add_terms
-from mho.nn.core.factors import Learning
 from mho.nn.core.parameter import AnalogParameter
 from mho.numerics.views import writes
-from mho.tile.plane import Plane
 from mho.tile.readout import Visible
-from mho.tile.tile import Tile
 
 
 class Fused(Visible):
@@ -29,11 +25,11 @@ class Fused(Visible):
 
     hardware: Crossbar
     state: State
-    learning: Learning
+    learning: Any
 
-    def _show(self) -> None:
+    def _show(self, arrays: list[Any]) -> None:
         """Begin to show the arrays of `state`."""
-        self._arrays = [part for part in self.state.modules() if isinstance(part, (Tile, Plane))]
+        self._arrays = arrays
         self._factor = 0.0  # of the second term, when `weight` was last brought up to date
         self._shown = self.version  # of the arrays, then
         self.weight = AnalogParameter.of(self, fused(self.visible()).clone())
@@ -57,18 +53,15 @@ class Fused(Visible):
             version += array._writes
         return version
 
+    @property
+    def is_exact(self) -> bool:
+        """True if a step changes the weight by exactly what it is asked for."""
+        raise NotImplementedError
+
     def program(self, w: torch.Tensor) -> None:
         """Program the arrays so that the network sees w (out, in), without digital scales."""
         self.hardware.algorithm.program(self.state, w)
         self.refresh()
-
-    @property
-    def is_exact(self) -> bool:
-        """Whether a step changes the weight by exactly what it is asked for, as digital arithmetic does."""
-        terms = self.visible()
-        tile: Any = terms[0].tile
-        alone = len(terms) == 1 and isinstance(tile, Tile) and isinstance(tile.pulses, Exact)
-        return self.state.roles.digital or alone
 
     def settle(self) -> None:
         """Program the arrays with what torch code has written to `weight`, or to the arrays' own numbers.
@@ -128,7 +121,7 @@ class Fused(Visible):
     def _apply(self, fn, recurse=True):
         self.follow()
         super()._apply(fn, recurse)
-        self._adopt()
+        _refresh_after_load(self, None)  # `to_empty` leaves other numbers
         return self
 
     def _adopt(self) -> None:
@@ -149,7 +142,7 @@ class Fused(Visible):
 
     def __getstate__(self) -> dict:
         self.follow()
-        return super().__getstate__() | {"learning": Learning(), "_seen": None}
+        return super().__getstate__() | {"_seen": None}
 
     def __setstate__(self, state: dict) -> None:
         super().__setstate__(state)
@@ -161,6 +154,8 @@ class Fused(Visible):
         del destination[prefix + "weight"]  # it follows from the arrays
 
     def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
+        for array in self._arrays:
+            array.adopt()  # torch.distributed.checkpoint has loaded into its memory, which is no write
         if not self._seen.is_meta:
             self.follow()
         super()._load_from_state_dict({**state_dict, prefix + "weight": self.weight}, prefix, *args)

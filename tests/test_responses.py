@@ -429,7 +429,9 @@ def test_a_field_that_hides_a_parameter_of_cells_or_a_method_is_an_error(name):
         type("Taken", (mho.Response,), law)
 
 
-@pytest.mark.parametrize("name", ["w", "z", "x", "f_w", "_C0", "_t0", "np", "scal", "q_w", "dw_min", "step_up"])
+@pytest.mark.parametrize(
+    "name", ["w", "z", "x", "f_w", "_C0", "_t0", "np", "scal", "q_w", "dw_min", "step_up"]
+)
 def test_a_field_of_any_other_name_is_compiled(name):
     law = type(
         "Named",

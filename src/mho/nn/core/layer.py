@@ -69,8 +69,8 @@ class AnalogLayer(nn.Module):
 
     @property
     def __jit_ignored_attributes__(self) -> list[str]:
-        """Refuse TorchScript, which reads this first of all. Raises: MhoError."""
-        if sys._getframe(1).f_globals.get("__name__") == "torch.jit._recursive":
+        """Refuse TorchScript, which reads this before the parts of the layer. Raises: MhoError."""
+        if sys._getframe(1).f_globals.get("__name__") in ("torch.jit._recursive", "torch._jit_internal"):
             raise refused("torch.jit")
         raise AttributeError("__jit_ignored_attributes__")
 

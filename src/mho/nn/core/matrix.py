@@ -169,6 +169,8 @@ class Affine(nn.Module):
         """(out,): the digital parameter, or the analog column as a copy, a write to which programs it; or None."""
         if self.has_column:
             return Programmed.of(self._column, lambda b: self.program_(bias=b), self.matrix.version)
+        if "bias" not in self._parameters:  # as while it is being parametrized
+            raise AttributeError(f"{type(self).__name__} has no bias")
         return self._parameters["bias"]
 
     @bias.setter

@@ -187,6 +187,10 @@ def backward(
     """
     blocks, rows, columns, calls, geometry = layout
     x, unscaled, event = saved
+    if (
+        True in needed.weights and not x.untyped_storage().resizable()
+    ):  # NumPy's memory: torch sees no write to it
+        x = x.clone()
     g = lines(g)
     calls.end()
     inputs = columns_of(x, columns) if geometry is None else [Patches([x], geometry, cut) for cut in columns]
@@ -267,8 +271,11 @@ def asked_for(node, layout: MatrixLayout) -> list[bool]:
 
     `loss.backward` does; `torch.autograd.grad` of an input is no micro-batch of a training.
 
-    Raises: MhoError if `torch.autograd.grad` asks for the gradient of a weight.
+    Raises: MhoError if `torch.autograd.grad` asks for the gradient of a weight, or under compiled autograd.
     """
+    if torch._C._current_autograd_node() is None:
+        what = "compiled autograd does not tell which gradients it was asked for"
+        raise complaint("loss.backward", what, fix="compile the model instead: torch.compile(model)")
     asked = set()
     for following, _ in node.next_functions:
         weight = getattr(following, "variable", None)

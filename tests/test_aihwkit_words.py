@@ -10,6 +10,7 @@ import torch
 
 import mho
 from mho import MhoError, aihwkit
+from mho.aihwkit.words import FOREIGN
 from mho.base.config import from_dict, to_dict
 from mho.base.records import field_rules
 from mho.base.registry import registered
@@ -59,7 +60,8 @@ def one_pulse(theirs, f, w, up):
         gamma = gamma if f["allow_increasing"] else abs(gamma)
         q = 1 - gamma / bound * w if bound else 1.0
     elif theirs.startswith("SoftBounds"):
-        q = 1 - w / (high if up else low)
+        bound = high if up else low
+        q = 1 - w / bound if bound else 1.0
     elif theirs == "ExpStep":
         z = 2 * w / (high - low) * f["a"] + f["b"]
         q = 1 - (
@@ -153,7 +155,7 @@ def test_pow_up_down_is_relative_to_the_exponent():
     assert (law.gamma_up, law.gamma_down) == pytest.approx((0.5, 2.0))
 
 
-@pytest.mark.parametrize("ours", ["constant_step", "linear_step", "exp_step", "pow_step", "piecewise_step"])
+@pytest.mark.parametrize("ours", sorted({*CLASSES} - {"soft_bounds_pmax"}))
 def test_cells_that_are_only_raised(ours):
     """w_min=0, as for PCM."""
     device = CLASSES[ours](w_min=0, dw_min=0.01)
@@ -172,14 +174,33 @@ REFUSED = [
     (lambda: mho.IO(out_bound=0), "IO(out_bound=0)", "None for no bound", "out_bound=None"),
     (lambda: mho.IO(inp_bound=-1.0), "IO(inp_bound=-1.0)", "None for no bound", "inp_bound=None"),
     (lambda: mho.IO(inp_bound=math.inf), "IO(inp_bound=inf)", "finite", "inp_bound=None"),
-    (lambda: aihwkit.soft_bounds(w_min=0), "soft_bounds(w_min=0)", "1 - w/w_min", "linear_step(w_min=0"),
-    (lambda: aihwkit.soft_bounds_reference(w_min=0), "(w_min=0)", "1 - w/w_min", "linear_step(w_min=0"),
-    (lambda: aihwkit.linear_step(w_max=0), "linear_step(w_max=0)", "w_max must be positive", "mirror it"),
-    (lambda: aihwkit.pow_step(w_min=0.6), "pow_step(w_min=0.6)", "contains 0", "w_min=-0.6"),
-    (lambda: aihwkit.linear_step(gamma_up=-1.5), "gamma_up", "turn round", "1 at most"),
+    (lambda: mho.IO(out_noise=0.06), "IO(out_noise=0.06)", "no field 'out_noise'", "sigma_out; aihwkit"),
+    (lambda: mho.IO().replace(is_perfect=True), "IO(is_perfect=True)", "no field", "perfect; aihwkit"),
+    (lambda: mho.IO(out_rse=0.1), "IO(out_rse=0.1)", "no field 'out_rse'", "did you mean 'out_res'?"),
+    (lambda: mho.Pulses(desired_bl=31), "Pulses(desired_bl=31)", "no field", "bl; aihwkit"),
+    (lambda: mho.Mapping(max_input_size=0), "Mapping(max_input_size=0)", "no field", "max_in; aihwkit"),
+    (lambda: mho.Mapping(max_in=0), "Mapping(max_in=0)", "or None", "max_in=None for tiles of any size"),
+    (lambda: mho.algorithms.MixedPrecision(n_x_bins=8), "n_x_bins=8", "no field", "x_bins = n_x_bins // 2"),
+    (lambda: mho.OneSided(refresh_upper_thres=1), "refresh_upper_thres=1", "no field", "upper; aihwkit"),
+    (lambda: mho.Vector(devices=(), gamma_vec=()), "gamma_vec=()", "no field", "gammas; aihwkit"),
+    (lambda: mho.responses.Constant(tau_max=math.inf), "tau_max=inf", "finite", "tau_max=1e+30 for no bound"),
+    (lambda: aihwkit.linear_step(w_max=0), "linear_step(w_max=0)", "w_max must be positive", "mirror a cell"),
+    (lambda: aihwkit.linear_step(w_max=-1), "linear_step(w_max=-1)", "must be positive", "w_max=1?"),
+    (lambda: aihwkit.linear_step(w_min=-math.inf), "w_min=-inf", "finite", "w_min=-1e+30 for no bound"),
+    (lambda: aihwkit.pow_step(w_min=0.6), "pow_step(w_min=0.6)", "as in aihwkit", "w_min=-0.6"),
+    (lambda: aihwkit.linear_step(gamma_up=-1.5), "gamma_up=-1.5", "turn round", "from -1 to 1"),
+    (
+        lambda: aihwkit.linear_step(gamma_down=-0.9, w_max=2.0, allow_increasing=True),
+        "gamma_down=-0.9", "turn round", "from -0.3 to 1",
+    ),
+    (lambda: aihwkit.linear_step(mean_bound_reference=False), "mean_bound", "own bounds", "soft_bounds"),
+    (
+        lambda: aihwkit.soft_bounds_reference(lifetime=10, reference_std=0.1),
+        "lifetime=10", "each cell's reference", "mho.Retention(...)",
+    ),
     (lambda: aihwkit.pow_step(pow_gamma=0), "pow_gamma=0", "steps of one size", "constant_step"),
     (lambda: aihwkit.soft_bounds_pmax(alpha=0), "alpha=0", "must be positive", ""),
-    (lambda: aihwkit.soft_bounds_pmax(w_max=1.0), "w_max=1.0", "computes it from p_max", "leave it out"),
+    (lambda: aihwkit.soft_bounds_pmax(w_max=1.0), "w_max=1.0", "computed from p_max", "leave it out"),
     (lambda: aihwkit.piecewise_step(piecewise_up=[1, -1]), "piecewise_up=[1, -1]", "zero or positive", ""),
     (lambda: aihwkit.constant_step(dw_min=0), "dw_min=0", "must be positive", ""),
     (lambda: aihwkit.constant_step(dw_min_std=-0.3), "dw_min_std=-0.3", "zero or positive", "dw_min_std=0.3"),
@@ -193,7 +214,10 @@ REFUSED = [
         lambda: aihwkit.soft_bounds(corrupt_devices_prob=0.1, corrupt_devices_range=1000),
         "corrupt_devices_range=1000", "their own bounds", "corrupt_devices_range=0.6",
     ),
-    (lambda: aihwkit.pow_step_reference(write_noise_std=1.0), "write_noise_std=1.0", "no write noise", ""),
+    (
+        lambda: aihwkit.pow_step_reference(write_noise_std=1.0),
+        "write_noise_std=1.0", "no field of this class", "replace(write_noise=...)",
+    ),
 ]  # fmt: skip
 
 
@@ -206,13 +230,118 @@ def test_what_means_something_else_is_refused(call, where, rule, fix):
 
 
 @pytest.mark.parametrize("ours", CLASSES)
-@pytest.mark.parametrize("field", aihwkit.ELSEWHERE)
+@pytest.mark.parametrize("field", FOREIGN)
 def test_other_fields_of_aihwkit_are_named(ours, field):
+    """Unless they have aihwkit's default, which asks for nothing."""
+    meaning, instead, idle = FOREIGN[field]
+    value = (not idle) if isinstance(idle, bool) else 7
     with pytest.raises(MhoError) as error:
-        CLASSES[ours](**{field: 1})
-    meaning, instead = aihwkit.ELSEWHERE[field]
-    message = f"`aihwkit.{ours}({field}=1)`: in aihwkit {field} is {meaning}. No function here takes it. Fix: {instead}."
-    assert str(error.value) == message
+        CLASSES[ours](**{field: value})
+    what = f"`aihwkit.{ours}({field}={value})`: in aihwkit {field} is {meaning}. No function here takes it."
+    assert str(error.value) == f"{what} Fix: {instead}."
+    assert CLASSES[ours](**{field: idle}) == CLASSES[ours]()
+
+
+# The fields of aihwkit 1.2.0's dataclasses, simulator/configs/devices.py.
+SHARED = """construction_seed corrupt_devices_prob corrupt_devices_range diffusion diffusion_dtod drift dw_min
+    dw_min_dtod dw_min_dtod_log_normal dw_min_std enforce_consistency lifetime lifetime_dtod perfect_bias reset
+    reset_dtod reset_std up_down up_down_dtod w_max w_max_dtod w_min w_min_dtod count_pulses"""
+WRITING = "write_noise_std apply_write_noise_on_set"
+REVERSE = f"mult_noise {WRITING} reverse_up reverse_down reverse_offset"
+POWERS = "pow_gamma pow_gamma_dtod pow_up_down pow_up_down_dtod"
+FIELDS = {
+    "constant_step": "",
+    "linear_step": f"""gamma_up gamma_down gamma_up_dtod gamma_down_dtod allow_increasing
+        mean_bound_reference {REVERSE}""",
+    "soft_bounds": REVERSE,
+    "soft_bounds_pmax": f"{REVERSE} p_max alpha range_min range_max",
+    "soft_bounds_reference": f"""mult_noise {WRITING} slope_up_dtod slope_down_dtod reference_mean reference_std
+        subtract_symmetry_point""",
+    "exp_step": f"A_up A_down gamma_up gamma_down a b dw_min_std_add dw_min_std_slope {WRITING}",
+    "pow_step": f"{POWERS} {WRITING}",
+    "pow_step_reference": f"{POWERS} subtract_symmetry_point n_estimation_steps reference_mean reference_std",
+    "piecewise_step": f"piecewise_up piecewise_down {WRITING}",
+}
+VALUES = (-2, -1, -0.3, 0, 0.3, 1, 2, 1000, True, False, None, math.nan, math.inf, "x", [1], np.int64(1), {})
+
+
+@pytest.mark.parametrize("ours", CLASSES)
+def test_every_field_of_aihwkit_is_taken_or_refused_by_name(ours):
+    """Never a TypeError, whatever the value; what is taken makes a device whose cells have steps."""
+    assert FIELDS.keys() == CLASSES.keys()
+    names = {*SHARED.split(), *FIELDS[ours].split()}
+    taken = 0
+    for name in names:
+        for value in VALUES:
+            try:
+                device = CLASSES[ours](**{name: value})
+            except MhoError as error:
+                assert f"aihwkit.{ours}" in str(error) and name in str(error), error
+                continue
+            cells = device.draw((5, 5), key=1)
+            assert torch.isfinite(torch.as_tensor(cells.up(0.0) + cells.down(0.0))).all(), (name, value)
+            taken += 1
+    assert taken > 100
+
+
+@pytest.mark.parametrize("ours", CLASSES)
+def test_a_misspelt_field_has_a_near_name(ours):
+    fields = [n for n in inspect.signature(CLASSES[ours]).parameters if n != "common"]
+    for name in ["reset_dtod", *fields]:
+        with pytest.raises(MhoError, match=f"no field '{name}z'. Fix: did you mean '{name}'?"):
+            CLASSES[ours](**{name + "z": 0.1})
+
+
+def test_slopes_to_own_bounds_where_all_cells_have_the_same():
+    same = {"w_max_dtod": 0, "w_min_dtod": 0, "gamma_up": 0.3}
+    assert aihwkit.linear_step(mean_bound_reference=False, **same) == aihwkit.linear_step(**same)
+
+
+def test_soft_bounds_of_cells_that_are_only_raised():
+    """Own bounds upwards, one size downwards; a reference has no symmetric point in it, as in aihwkit's code."""
+    for device in (aihwkit.soft_bounds(w_min=0), aihwkit.soft_bounds_pmax(range_min=0)):
+        cells = device.draw((50, 50), key=1)
+        assert cells.upper.std() > 0.05
+        assert cells.law.q_up(cells.upper / 4).sub(0.75).abs().max() < 1e-6
+        assert (cells.law.q_down(cells.upper / 4) == 1).all()
+    device = aihwkit.soft_bounds_reference(w_min=0, subtract_symmetry_point=True, reference_mean=0.1)
+    assert device.draw((5, 5), key=1).reference == 0.1
+    assert aihwkit.pow_step_reference(w_min=0, subtract_symmetry_point=True).subtract_sp is False
+
+
+def test_no_gain_is_negative():
+    """Steps are absolute values, up_down or not."""
+    for device in (
+        aihwkit.constant_step(dw_min_dtod=0.9, up_down_dtod=0.0),
+        mho.Device(spread={"gain": mho.Absolute(0.9)}),
+    ):
+        cells = device.draw((100, 100), key=1)
+        assert cells.gain_up is cells.gain_down and cells.gain_up.min() > 0
+
+
+def test_the_aim_of_a_decay_is_counted_from_the_reference():
+    """aihwkit pulls the weight that is read to `reset`."""
+    fields = {"lifetime": 2.0, "lifetime_dtod": 0.0, "reset": 0.1, "reference_mean": 0.05}
+    tile = mho.Tile(torch.zeros(2, 3), aihwkit.soft_bounds_reference(**fields), key=1)
+    mho.retention.age(tile, 40)
+    assert tile.w.sub(0.1).abs().max() < 1e-5
+    assert aihwkit.constant_step().retention is None
+    assert aihwkit.constant_step(reset_std=0.2).retention.reset_noise == 0.2
+
+
+@pytest.mark.parametrize("ours", CLASSES)
+def test_drawn_cases_run_here(cases, ours):
+    """The cross-check's own side: new cells, drawn parameters, and cells with aihwkit's hidden parameters."""
+    from ours import device_of, draws, new_cells, same_cells
+
+    theirs = dict.fromkeys(["gamma_up"] * ("pow" in ours) + ["reference"] * ("reference" in ours))
+    for case in (case for case in cases.DRAWN if case.ours == ours):
+        found = draws(device_of(case), 20, 3, theirs)
+        assert all(np.isfinite(plane).all() for plane in found.values()), case
+    hidden = {name: plane[: cases.OUT, : cases.IN] for name, plane in found.items()}
+    start = np.clip(0.01, hidden["min_bound"], hidden["max_bound"]).astype(np.float32)
+    for changes in (same_cells(case, hidden, start, {1: 2, 10: 2}), new_cells(case, 2, (1, 10))):
+        assert np.isfinite(changes[10]).all() and changes[10].std() > 0, case
 
 
 # Numbers of other libraries.

@@ -9,7 +9,7 @@ which names the field of aihwkit, its meaning there and what to write here.
     common      the parameters that all of its pulsed devices share
     steps       constant_step, linear_step, exp_step, piecewise_step
     soft        soft_bounds, soft_bounds_reference, soft_bounds_pmax
-    power       pow_step, pow_step_reference
+    powers      pow_step, pow_step_reference
 
 To add a class of aihwkit: a function under `@spoken` that turns its fields into a law and passes the rest to
 `pulsed`. A field's domain is written once, in its annotation. `benchmarks/crosscheck/cases.py` draws parameters.
@@ -17,7 +17,7 @@ To add a class of aihwkit: a function under `@spoken` that turns its fields into
 Source: aihwkit 1.2.0, simulator/configs/devices.py and the C++ classes of the same names.
 """
 
-from mho.aihwkit.power import pow_step, pow_step_reference
+from mho.aihwkit.powers import pow_step, pow_step_reference
 from mho.aihwkit.soft import soft_bounds, soft_bounds_pmax, soft_bounds_reference
 from mho.aihwkit.steps import constant_step, exp_step, linear_step, piecewise_step
 

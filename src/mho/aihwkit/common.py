@@ -28,8 +28,8 @@ Step = Annotated[float, Positive]
 Lifetime = Annotated[float, Domain("0 (no decay), or 1 step or more", lambda v: v == 0 or v >= 1)]
 
 
-class Offset(NamedTuple):
-    """The reference that aihwkit subtracts from a cell: fields of `Device`, or an argument of them."""
+class Subtracted(NamedTuple):
+    """The reference that is subtracted when a cell is read: its mean and spread, and whether it holds the sp."""
 
     mean: float
     std: float
@@ -40,7 +40,7 @@ def pulsed(
     response: Response,
     spread: dict[str, Spread] | None = None,
     c2c: str = "multiplicative",
-    offset: Offset = Offset(0.0, 0.0, False),  # noqa: B008  it is frozen
+    offset: Subtracted = Subtracted(0.0, 0.0, False),  # noqa: B008  it is frozen
     *,
     dw_min: Step = 0.001,
     dw_min_dtod: Width = 0.3,

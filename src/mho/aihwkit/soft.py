@@ -3,7 +3,7 @@
 import math
 from typing import Annotated, Any
 
-from mho.aihwkit.common import Lower, Offset, Step, Upper, Width, c2c_of, pulsed
+from mho.aihwkit.common import Lower, Step, Subtracted, Upper, Width, c2c_of, pulsed
 from mho.aihwkit.words import Foreign, spoken
 from mho.base.records import NonPositive, Positive
 from mho.device.device import Device
@@ -32,7 +32,9 @@ def soft_bounds_reference(
     **common: Any,
 ) -> Device:
     """Return a SoftBoundsReferenceDevice, without its slope_up_dtod: soft bounds, read relative to a reference."""
-    offset = Offset(reference_mean, reference_std, subtract_symmetry_point and w_min < 0)  # as its code does
+    offset = Subtracted(
+        reference_mean, reference_std, subtract_symmetry_point and w_min < 0
+    )  # as its code does
     return pulsed(_soft(w_max, w_min), c2c=c2c_of(mult_noise), offset=offset, **common)
 
 

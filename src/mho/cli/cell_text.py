@@ -18,7 +18,7 @@ from mho.cli.device_text import (
     print_rows,
     print_tables,
 )
-from mho.datasheet.cell import cell_numbers
+from mho.datasheet.cell_numbers import cell_numbers
 from mho.datasheet.named import NamedDevice
 from mho.datasheet.numbers import measure
 from mho.device.composed import ComposedCell, Leaf, alike

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from mho.aihwkit.common import Lower, Offset, Upper, Width, pulsed
+from mho.aihwkit.common import Lower, Subtracted, Upper, Width, pulsed
 from mho.aihwkit.words import NO_WRITE_NOISE, spoken
 from mho.base.errors import complaint
 from mho.device.device import Device
@@ -45,7 +45,9 @@ def pow_step_reference(
 ) -> Device:
     """Return a PowStepReferenceDevice; its symmetric point is computed, and aihwkit estimates it by pulses."""
     law, exponents = _power(w_max, w_min, pow_gamma, pow_gamma_dtod, pow_up_down)
-    offset = Offset(reference_mean, reference_std, subtract_symmetry_point and w_min < 0)  # as its code does
+    offset = Subtracted(
+        reference_mean, reference_std, subtract_symmetry_point and w_min < 0
+    )  # as its code does
     return pulsed(law, exponents, offset=offset, **common)
 
 

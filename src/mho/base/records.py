@@ -17,6 +17,7 @@ import operator
 from collections.abc import Callable
 from types import NoneType
 from typing import (
+    TYPE_CHECKING,
     Annotated,
     Any,
     ClassVar,
@@ -27,15 +28,15 @@ from typing import (
     get_type_hints,
 )
 
-from mho.base.errors import complaint
+from mho.base.errors import complaint, did_you_mean
 
 
 @dataclasses.dataclass(frozen=True)
 class Domain:
     """A rule for one number: `accepts(value)`, and the words for that rule in an error message.
 
-    remedy: from the field's name and a value outside, the words for what to write instead; None for no advice but
-        the value with the other sign, where that one is accepted.
+    remedy: from the field's name and a value outside, the words for what to write instead, "" or None for no advice
+        but the value with the other sign, where that one is accepted.
     """
 
     words: str
@@ -44,9 +45,10 @@ class Domain:
 
     def fix(self, name: str, value: float) -> str:
         """Return the remedy for a value outside of the domain, "" if there is none."""
-        if self.remedy is not None:
-            return self.remedy(name, value)
-        return f"did you mean {name}={-value!r}?" if value != 0 and self.accepts(-value) else ""
+        words = "" if self.remedy is None else self.remedy(name, value)
+        if words or value == 0 or not self.accepts(-value):
+            return words
+        return f"did you mean {name}={-value!r}?"
 
 
 Positive = Domain("positive", lambda v: v > 0)
@@ -74,10 +76,21 @@ class Record:
     is_named: ClassVar[bool] = False
     """Whether files and the command line may name this class, if it lives in this package."""
 
+    synonyms: ClassVar[dict[str, str]] = {}
+    """Fields by the names that aihwkit gives to them, which errors about unknown fields translate."""
+
     def __init_subclass__(cls, named: bool = True, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         cls.is_named = named
         dataclasses.dataclass(frozen=True)(cls)
+
+    if not TYPE_CHECKING:  # type checkers see the constructor of each class alone
+
+        def __new__(cls, *_: Any, **fields: Any):
+            for name in fields.keys() - field_rules(cls).keys():
+                where = f"{cls.__name__}({name}={fields[name]!r})"
+                raise complaint(where, f"{cls.__name__} has no field {name!r}", fix=name_instead(cls, name))
+            return super().__new__(cls)
 
     def __post_init__(self) -> None:
         for name, (kind, domains) in field_rules(type(self)).items():
@@ -94,7 +107,7 @@ class Record:
             optional = NoneType in options and value is not None and {float, int} & {*options}
             if kind in (float, int) or optional:
                 whole = kind is int or int in options
-                _check_number(type(self).__name__, name, value, domains, whole)
+                check_number(type(self).__name__, name, value, domains, whole)
         self.validate()
 
     def validate(self) -> None:
@@ -139,12 +152,19 @@ def field_rules(cls: type) -> dict[str, tuple[Any, tuple[Domain, ...]]]:
     return _RULES[cls]
 
 
+def name_instead(cls: type[Record], name: str) -> str:
+    """Return the clause that follows an unknown name of a field: this library's word, or the nearest name."""
+    ours = cls.synonyms.get(name)
+    return did_you_mean(name, field_rules(cls)) if ours is None else f"{ours}; aihwkit calls it {name}"
+
+
 def float_fields(cls: type) -> tuple[str, ...]:
     """Return the names of the real-valued fields: those that may vary from cell to cell."""
     return tuple(name for name, (kind, _) in field_rules(cls).items() if kind is float)
 
 
-def _check_number(cls: str, name: str, value: Any, domains: tuple[Domain, ...], whole: bool) -> None:
+def check_number(cls: str, name: str, value: Any, domains: tuple[Domain, ...], whole: bool = False) -> None:
+    """Check the number that a call of `cls` was given. Raises: MhoError if it is none, or outside of a domain."""
     where = f"{cls}({name}={value!r})"
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise complaint(where, f"{name} is a {type(value).__name__}", "It must be a number")

@@ -162,7 +162,8 @@ class Device(Record):
     def _gains(self, gain: Value, r: Value = 0.0) -> tuple[Value, Value]:
         """Return (gain_up, gain_down) of cells with this gain and deviation r, one object if both are equal."""
         if self.up_down == 0 and self.up_down_std == 0:
-            return gain, gain
+            both = _size(gain)
+            return both, both
         one = self.up_down_rule == "one-sided"
         up = min(self.up_down, 0.0) if one else self.up_down
         down = max(self.up_down, 0.0) if one else self.up_down

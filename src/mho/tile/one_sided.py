@@ -1,12 +1,12 @@
 """Pairs of devices that can only be pulsed upwards."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import torch
 
 from mho.base.errors import complaint, wrong_type
 from mho.base.records import NonNegative, Probability
-from mho.device.composed import ComposedCell
+from mho.device.composed import ComposedCell, Part
 from mho.device.device import Device
 from mho.device.pulses import Expected, Pulses, PulseScheme
 from mho.numerics.rng import Stream, child_key, next_event
@@ -31,6 +31,12 @@ class OneSided(ComposedCell):
     Source: aihwkit 1.2.0, OneSidedUnitCell.
     """
 
+    synonyms: ClassVar = {
+        "refresh_upper_thres": "upper",
+        "refresh_lower_thres": "lower",
+        "unit_cell_devices": "device",
+    }
+
     device: Device = Device()
     refresh_every: Annotated[int, NonNegative] = 0
     upper: Annotated[float, Probability] = 0.75
@@ -43,6 +49,9 @@ class OneSided(ComposedCell):
             raise complaint(
                 f"OneSided(upper={self.upper}, lower={self.lower})", "lower must not exceed upper"
             )
+
+    def parts(self) -> tuple[Part, ...]:
+        return Part("plus", 1.0, self.device), Part("minus", -1.0, self.device)
 
     def tile(
         self, w: torch.Tensor, io: Any, pulses: PulseScheme, key: int, count_cells: bool

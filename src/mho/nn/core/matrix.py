@@ -228,7 +228,7 @@ class Affine(nn.Module):
         return w, None if self.bias is None else self.bias.detach().clone()
 
 
-def _cuts(n: int, most: int) -> list[tuple[int, int]]:
-    parts = -(-n // most)
+def _cuts(n: int, most: int | None) -> list[tuple[int, int]]:
+    parts = 1 if most is None else -(-n // most)
     edges = [n * i // parts for i in range(parts + 1)]
     return list(itertools.pairwise(edges))

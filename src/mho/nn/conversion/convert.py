@@ -19,7 +19,7 @@ from mho.nn.conversion.selection import (
 from mho.nn.conversion.ties import tie, ties_of
 from mho.nn.core import birth
 from mho.nn.core.block import Block
-from mho.nn.core.checkpoint import guard
+from mho.nn.core.checkpoint import guard, save_once
 from mho.nn.core.keys import check_different, own_key
 from mho.nn.core.layer import TIED_OF, counterparts, unpack
 from mho.numerics.rng import child_key
@@ -81,6 +81,8 @@ def convert_(
     model = _replace(model, layers, made)
     if model not in made.values():
         guard(model)
+        if ties.weights:
+            save_once(model)
     birth.warn("convert_", births)
     return model
 

@@ -237,7 +237,8 @@ def test_conversion_keeps_weights_and_mode():
     digital, analog = model().eval(), mho.convert_(model().eval(), DIGITAL)
     assert torch.equal(digital(batch()), analog(batch()))
     assert not any(module.training for module in analog.modules())
-    assert analog[2].extra_repr() == "in_features=6, out_features=2, algorithm=DigitalSGD, law=SoftBounds"
+    words = "in_features=6, out_features=2, algorithm=DigitalSGD, law=SoftBounds, io=None"
+    assert analog[2].extra_repr() == words
 
 
 def test_conversion_of_a_single_layer():

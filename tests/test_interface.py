@@ -1,7 +1,9 @@
 """Torch's layer interface: biases, new initial weights, names of recurrent weights, graphs, arrays by name."""
 
 import copy
+import re
 import warnings
+from pathlib import Path
 
 import pytest
 import torch
@@ -108,3 +110,12 @@ def test_arrays_are_read_and_set_by_name():
         copy.deepcopy(layer).load_state_dict(
             mho.nn.AnalogLinear(4, 3, bias=False, hardware=hardware, key=1).state_dict()
         )
+
+
+def test_the_code_on_arrays_runs(capsys):
+    page = (Path(__file__).parent.parent / "docs/arrays.md").read_text(encoding="utf-8")
+    names: dict = {"mho": mho, "torch": torch}
+    for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
+        exec(block, names)
+    assert names["w"]["tau_max"].unique().tolist() == [pytest.approx(0.8)]
+    assert "W" in capsys.readouterr().out

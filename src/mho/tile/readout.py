@@ -64,7 +64,7 @@ class Visible(Viewed):
     @property
     def touched(self) -> torch.Tensor:
         """(out + in,) uint8: 1 for rows and columns that changed since the follower of this array cleared it."""
-        return self._buffers["_touched"]  # type: ignore[return-value]
+        return self._buffers.get("_touched")  # type: ignore[return-value]  # none in a block: nobody follows it
 
     def wrote(self) -> None:
         """Raise the version; every write calls it."""
@@ -81,8 +81,8 @@ class Visible(Viewed):
 
     @property
     def is_written(self) -> bool:
-        """Whether torch code has written to the numbers of the array past its verbs."""
-        own = self.__dict__
+        """True if torch code has written to the numbers of the array past its verbs."""
+        own = self.__dict__  # not by attribute, see `wrote`
         return writes(own["_buffers"].get(self.stored)) != own["_own_writes"]
 
     def through(self, wires: Wires | None, backward: bool) -> torch.Tensor:

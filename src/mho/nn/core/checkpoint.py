@@ -30,7 +30,7 @@ def label(
     facts = {"shape": repr(shape)} | {p: v for n in COMPARED for p, v in _facts(getattr(hardware, n), n)}
     facts["arrays with a reference (Tile.subtract)"] = ", ".join(references) or "none"
     if given:
-        facts["parameters of cells set by name (Tile.set_cells)"] = ", ".join(given)
+        facts["parameters of cells set by name (layer.arrays())"] = ", ".join(given)
     return torch.frombuffer(bytearray(json.dumps(facts).encode()), dtype=torch.uint8)
 
 

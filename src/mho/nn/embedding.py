@@ -8,11 +8,10 @@ from torch.fx import Proxy
 
 from mho.base.errors import complaint
 from mho.crossbar import Crossbar
-from mho.nn.core import compiled_lookup, export, lookup
+from mho.nn.core import compiled_gather, export, gather
 from mho.nn.core.layer import TIED_OF, AnalogLayer, checked, words_of
-from mho.nn.core.matrix import AnalogMatrix
+from mho.nn.core.matrix import Affine, AnalogMatrix
 from mho.nn.core.programmed import Programmed, is_own
-from mho.nn.linear import AnalogLinear
 
 
 class AnalogEmbedding(AnalogLayer):
@@ -49,14 +48,15 @@ class AnalogEmbedding(AnalogLayer):
         self._born(nn.Embedding(num_embeddings, embedding_dim, padding_idx), hardware, key)
 
     @classmethod
-    def tied(cls, digital: nn.Embedding, head: AnalogLinear) -> Self:
+    def tied(cls, digital: nn.Embedding, head: Affine, key: int) -> Self:
         """Make the embedding of a digital one that has the weight of a head: on the arrays of the head, not copied.
 
+        key: of the head.
         Raises: MhoError if the digital one has max_norm, sparse or scale_grad_by_freq.
         """
         layer = cls.__new__(cls)
         layer._build(digital, head.hardware, head.matrix)
-        layer.key, layer.is_tied = head.key, True
+        layer.key, layer.is_tied = key, True
         return layer
 
     def _begin(self, digital: nn.Embedding, hardware: Crossbar, key: int) -> None:
@@ -121,10 +121,10 @@ class AnalogEmbedding(AnalogLayer):
         if torch.compiler.is_compiling():
             if torch.compiler.is_exporting():
                 raise export.refused("torch.export")
-            y = compiled_lookup.look_up(flat, self.matrix.handle, self.training, skip)
+            y = compiled_gather.look_up(flat, self.matrix.handle, self.training, skip)
         else:
             export.check()
-            y = lookup.look_up(flat, self.matrix.layout, self.training, skip)
+            y = gather.look_up(flat, self.matrix.layout, self.training, skip)
         y = y[:, : self.embedding_dim]  # without the column of an analog bias
         return y.reshape(*index.shape, self.embedding_dim).to(self.like.dtype)  # type: ignore[arg-type]
 

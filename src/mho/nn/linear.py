@@ -36,17 +36,17 @@ class AnalogLinear(AnalogLayer, Affine):
         self._born(nn.Linear(in_features, out_features, bias), hardware, key)
 
     @classmethod
-    def tied(cls, digital: nn.Linear, other: "AnalogLinear") -> Self:
+    def tied(cls, digital: nn.Linear, other: Affine, key: int) -> Self:
         """Make the layer of a digital one that has the weight of another: on the arrays of the other, not copied.
 
-        Raises: MhoError if one of them has an analog bias, which is a column of the arrays.
+        key: of the other. Raises: MhoError if one of them has an analog bias, which is a column of the arrays.
         """
         if other.has_column or (digital.bias is not None and other.hardware.mapping.bias == "analog"):
             what, fix = "an analog bias is a column of the arrays of one layer", 'use Mapping(bias="digital")'
             raise complaint("AnalogLinear.tied", what, "The two layers have one weight (tied weights)", fix)
         layer = cls.__new__(cls)
         Affine._share(layer, digital.bias, other)
-        layer.key, layer.in_features, layer.out_features = other.key, other.in_features, other.out_features
+        layer.key, layer.in_features, layer.out_features = key, digital.in_features, digital.out_features
         return layer
 
     def _begin(self, digital: nn.Linear, hardware: Crossbar, key: int) -> None:

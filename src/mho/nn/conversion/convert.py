@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 from torch import nn
 
@@ -56,7 +57,7 @@ def convert_(
     """
     makers = counterparts(model)
     chosen = choose(model, hardware, filter_fn, tuple(makers))
-    ties = ties_of(model, chosen)
+    ties = ties_of(model, chosen, makers, TIED_OF)
     layers = {layer: names for layer, names, _ in chosen} | names_of(model, ties.weights)
     owns = {layer: own for layer, _, own in chosen} | {
         layer: of.hardware for layer, of in ties.weights.items()
@@ -106,10 +107,10 @@ def to_digital_(model: nn.Module) -> nn.Module:
 
 
 def _tied(
-    make: Callable[..., nn.Module], owner: nn.Module, layer: nn.Module, hardware: object, key: int
+    make: Callable[..., nn.Module], owner: Any, layer: nn.Module, hardware: object, key: object
 ) -> nn.Module:
     """Make a layer on the arrays of another, by a function of `TIED_OF`."""
-    return make(layer, owner)
+    return make(layer, owner, owner.key)
 
 
 def _check_keys(model: nn.Module, made: dict[str, nn.Module]) -> None:

@@ -1,14 +1,13 @@
 """Tied weights: parameters that a layer shares with other modules, before a conversion and after it."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from torch import nn
 
 from mho.base.errors import MhoError, complaint
 from mho.nn.conversion.selection import ChosenLayer
-from mho.nn.core.layer import ANALOG_OF, TIED_OF
 
 
 class Ties(NamedTuple):
@@ -23,11 +22,17 @@ class Ties(NamedTuple):
     biases: list[nn.Module]
 
 
-def ties_of(model: nn.Module, chosen: list[ChosenLayer]) -> Ties:
+def ties_of(
+    model: nn.Module, chosen: list[ChosenLayer], kinds: Collection[type], tied: Collection[type]
+) -> Ties:
     """Find the ties of chosen layers to other modules of the model.
 
     The weight of an `nn.Linear` may be that of embeddings, and of other chosen `nn.Linear`s on the same hardware.
-    Its digital bias may be anyone's. Raises: MhoError for any other tie.
+    Its digital bias may be anyone's.
+
+    Args:
+        kinds: of layers that are chosen by name; tied: of modules that can work on the arrays of a layer.
+    Raises: MhoError for any other tie.
     """
     owner = {id(p): of for of in reversed(chosen) for p in of.layer.parameters()}
     inside = {module: of for of in chosen for module in of.layer.modules()}
@@ -37,9 +42,10 @@ def ties_of(model: nn.Module, chosen: list[ChosenLayer]) -> Ties:
             of, other = owner.get(id(p)), inside.get(module)
             if of is None or other is of:
                 continue
+            fits = type(module) not in kinds if other is None else other.hardware == of.hardware
             if _is_bias(of, p) and (other is None or _is_bias(other, p)):
                 found.biases.extend(part.layer for part in (of, other) if part is not None)
-            elif _is_weight(of, p) and own == "weight" and _may_follow(module, of, other):
+            elif own == "weight" and _is_weight(of, p) and type(module) in tied and fits:
                 found.weights[module] = of
             else:
                 raise _refused(of, f"{name + '.' if name else ''}{own}")
@@ -67,13 +73,6 @@ def _is_bias(of: ChosenLayer, p: nn.Parameter) -> bool:
 
 def _is_weight(of: ChosenLayer, p: nn.Parameter) -> bool:
     return type(of.layer) is nn.Linear and p is of.layer.weight
-
-
-def _may_follow(module: nn.Module, of: ChosenLayer, other: ChosenLayer | None) -> bool:
-    """Return whether a module, as a chosen layer if it is one, can become a layer on the arrays of another."""
-    if other is None:
-        return type(module) in TIED_OF and type(module) not in ANALOG_OF
-    return type(module) in TIED_OF and other.hardware == of.hardware
 
 
 def _refused(of: ChosenLayer, place: str) -> MhoError:

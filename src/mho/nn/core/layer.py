@@ -29,8 +29,8 @@ ANALOG_OF: dict[type[nn.Module], Callable[..., nn.Module]] = {}
 ANALOG_OF_NAMED: dict[str, Callable[..., nn.Module]] = {}
 """The same for layers of libraries that mho does not import, by module and name of the class."""
 TIED_OF: dict[type[nn.Module], Callable[..., nn.Module]] = {}
-"""{torch layer: function of (layer, analog layer) that makes its counterpart on the arrays of that analog layer},
-whose weight it has (tied weights)."""
+"""{torch layer: function of (layer, analog layer, its key) that makes its counterpart on the arrays of that analog
+layer}, whose weight it has (tied weights)."""
 
 
 def counterparts(model: object) -> dict[type[nn.Module], Callable[..., nn.Module]]:

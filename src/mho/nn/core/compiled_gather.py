@@ -2,12 +2,12 @@
 
 import torch
 
-from mho.nn.core import lookup as eager
+from mho.nn.core import gather as eager
 from mho.nn.core.compiled import Handle, layout_of
 
 
 def look_up(index: torch.Tensor, handle: Handle, training: bool, skip: int) -> torch.Tensor:
-    """Look up as `mho.nn.core.lookup.look_up`, for code that is being compiled."""
+    """Look up as `mho.nn.core.gather.look_up`, for code that is being compiled."""
     pairs = [block.trained for block in handle.layout.blocks]
     scales = [scale for _, scale in pairs if scale is not None]
     tap = handle.tap if any(weight.requires_grad for weight, _ in pairs) else handle.tap.detach()

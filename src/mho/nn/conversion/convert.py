@@ -22,7 +22,7 @@ from mho.nn.core import birth
 from mho.nn.core.block import Block
 from mho.nn.core.checkpoint import guard, save_once
 from mho.nn.core.keys import check_different, own_key
-from mho.nn.core.layer import TIED_OF, counterparts, unpack
+from mho.nn.core.layer import ANALOG_OF, TIED_OF, named_in, unpack
 from mho.numerics.rng import child_key
 
 
@@ -55,7 +55,7 @@ def convert_(
         weight is tied in any other way, two layers have one key, or something of a layer cannot be kept.
         Warns (ConversionWarning) if arrays hold other weights than they were given.
     """
-    makers = counterparts(model)
+    makers = ANALOG_OF | named_in(model)
     chosen = choose(model, hardware, filter_fn, tuple(makers))
     ties = ties_of(model, chosen, makers, TIED_OF)
     layers = {layer: names for layer, names, _ in chosen} | names_of(model, ties.weights)

@@ -33,11 +33,11 @@ TIED_OF: dict[type[nn.Module], Callable[..., nn.Module]] = {}
 layer}, whose weight it has (tied weights)."""
 
 
-def counterparts(model: object) -> dict[type[nn.Module], Callable[..., nn.Module]]:
-    """Return `ANALOG_OF`, and the classes in the model that `ANALOG_OF_NAMED` has."""
+def named_in(model: object) -> dict[type[nn.Module], Callable[..., nn.Module]]:
+    """Return {class: function} of the layers in the model that `ANALOG_OF_NAMED` has."""
     kinds = {type(part) for part in model.modules()} if isinstance(model, nn.Module) else set()
     names = {f"{kind.__module__}.{kind.__qualname__}": kind for kind in kinds}
-    return ANALOG_OF | {names[name]: make for name, make in ANALOG_OF_NAMED.items() if name in names}
+    return {names[name]: make for name, make in ANALOG_OF_NAMED.items() if name in names}
 
 
 @runtime_checkable

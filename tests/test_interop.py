@@ -290,7 +290,7 @@ def test_gpt2_in_the_trainer(tmp_path):
 
     size = {"n_embd": 16, "n_layer": 2, "n_head": 2, "resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0}
 
-    def trainer(folder, **options):
+    def trainer(folder):
         torch.manual_seed(0)
         model = GPT2LMHeadModel(
             GPT2Config(vocab_size=30, n_positions=12, bos_token_id=0, eos_token_id=0, **size)
@@ -298,7 +298,7 @@ def test_gpt2_in_the_trainer(tmp_path):
         mho.convert_(model, HARDWARE)
         optimizer = mho.AnalogOptimizer(model, lr=0.05)
         parts = model, optimizer, torch.optim.lr_scheduler.LinearLR(optimizer), folder
-        made = trainer_of(*parts, save_strategy="steps", save_steps=STEPS // 2, **options)
+        made = trainer_of(*parts, save_strategy="steps", save_steps=STEPS // 2)
         made.train_dataset = [{"input_ids": s["input_ids"], "labels": s["input_ids"]} for s in sentences()]
         return made
 
@@ -306,8 +306,7 @@ def test_gpt2_in_the_trainer(tmp_path):
     whole.train()
     assert sum(isinstance(m, mho.nn.AnalogTransposedLinear) for m in whole.model.modules()) == 2 * 4
     assert whole.model.lm_head.matrix is whole.model.transformer.wte.matrix
-    losses = [line["loss"] for line in whole.state.log_history if "loss" in line]
-    assert losses[-1] < losses[0]
+    assert sum(count.up + count.down for count in mho.pulse_report(whole.model)) > 1000
     resumed.train(resume_from_checkpoint=str(tmp_path / "whole" / f"checkpoint-{STEPS // 2}"))
     assert_same(resumed.model, whole.model)
 

@@ -8,6 +8,7 @@ from torch.autograd.function import once_differentiable
 
 from mho.algorithms.base import Factors
 from mho.base.errors import MhoError, complaint
+from mho.device.io import IO
 from mho.nn.core.assemble import add_output, columns_of, error_of_block
 from mho.nn.core.calls import Calls, may_be_repeated
 from mho.nn.core.parameter import AnalogParameter
@@ -24,7 +25,15 @@ class MatrixBlock(Protocol):
     is_scaled: bool
 
     @property
+    def io(self) -> dict[str, IO]: ...
+
+    @property
+    def w(self) -> torch.Tensor: ...
+
+    @property
     def trained(self) -> tuple[Any, Any]: ...
+
+    def follow(self) -> None: ...
 
     def product(self, x: torch.Tensor, direction: str, event: int, sign: float = 1.0) -> torch.Tensor: ...
 
@@ -109,6 +118,13 @@ class Given(NamedTuple):
     @property
     def shape(self) -> tuple[int, int]:
         return self.block.shape
+
+    @property
+    def io(self) -> dict[str, IO]:
+        return self.block.io
+
+    def follow(self) -> None:
+        """Do nothing: the weight is given."""
 
     @property
     def scale(self) -> torch.Tensor:

@@ -28,7 +28,7 @@ from typing import (
     get_type_hints,
 )
 
-from mho.base.errors import complaint, did_you_mean
+from mho.base.errors import complaint, did_you_mean, wrong_type
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,6 +56,11 @@ NonNegative = Domain("zero or positive", lambda v: v >= 0)
 Negative = Domain("negative", lambda v: v < 0)
 NonPositive = Domain("zero or negative", lambda v: v <= 0)
 Probability = Domain("between 0 and 1", lambda v: 0 <= v <= 1)
+Single = Domain(
+    "zero, or a number that float32 holds: 1.2e-38 to 3.4e38 in size",
+    lambda v: v == 0 or 1.1754943508222875e-38 <= abs(v) <= 3.4028234663852886e38,
+)
+Whole = Domain("less than 2^63 in size", lambda v: abs(v) < 2**63)
 OneOrMore = Domain("an integer of at least 1", lambda v: v == int(v) and v >= 1)
 
 
@@ -63,7 +68,8 @@ OneOrMore = Domain("an integer of at least 1", lambda v: v == int(v) and v >= 1)
 class Record:
     """The base of all hyper-parameter classes: subclasses become frozen dataclasses and check their fields.
 
-    A field annotated `float` must be a finite number. `Annotated[float, Positive]` must also lie in that domain,
+    A field annotated `float` must be a finite number that float32 holds, `int` a whole
+    one (512.0 becomes 512), `bool` True or False. `Annotated[float, Positive]` must also lie in that domain,
     `float | None` may be None, and a `Literal` must be one of its values. Rules that join several fields go into a
     method `validate(self)`, which raises. Numbers of NumPy and torch become Python's, also inside of tuples, lists
     and dicts: scalars, and arrays and tensors without dimensions.
@@ -105,9 +111,14 @@ class Record:
                 known = f"{', '.join(others)} or {last}"
                 raise complaint(f"{type(self).__name__}({name}={value!r})", f"{name} is {known}")
             optional = NoneType in options and value is not None and {float, int} & {*options}
+            if kind in (bool, str) and not isinstance(value, kind):
+                need = "True or False" if kind is bool else "a string"
+                raise wrong_type(f"{type(self).__name__}({name}={value!r})", name, value, need)
             if kind in (float, int) or optional:
                 whole = kind is int or int in options
                 check_number(type(self).__name__, name, value, domains, whole)
+                if whole and type(value) is float:
+                    object.__setattr__(self, name, int(value))
         self.validate()
 
     def validate(self) -> None:
@@ -173,6 +184,9 @@ def check_number(cls: str, name: str, value: Any, domains: tuple[Domain, ...], w
         raise complaint(where, f"{name} is {value}", "It must be finite", *fixes[:1])
     if whole and value != int(value):
         domains = (Domain("an integer", lambda v: v == int(v)), *domains)
+    limits = Whole if whole else Single
+    if not limits.accepts(value):
+        domains = (limits, *domains)
     for domain in domains:
         if not domain.accepts(value):
             raise complaint(where, f"{name} must be {domain.words}", fix=domain.fix(name, value))

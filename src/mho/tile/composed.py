@@ -9,7 +9,6 @@ from mho.device.io import Wires, by_direction
 from mho.device.pulses import PulseScheme
 from mho.numerics.rng import STREAMS
 from mho.tile import checks
-from mho.tile.events import checked_key
 from mho.tile.patches import Patches
 from mho.tile.readout import Readable, factors, patches
 from mho.tile.tally import Tally, UpdateInfo, total
@@ -45,12 +44,7 @@ class ComposedTile(Readable):
         super().__init__()
         for name, part in parts.items():
             self.add_module(name, part)
-        self.weights, self.io, self.pulses, self.key = (
-            tuple(weights),
-            by_direction(io),
-            pulses,
-            checked_key(key, "Tile"),
-        )
+        self.weights, self.io, self.pulses, self.key = tuple(weights), by_direction(io), pulses, key
         self.shape = self.parts[0].shape
         marks = self.parts[0].touched
         self.register_buffer("_sum", torch.empty(self.shape, device=marks.device), persistent=False)

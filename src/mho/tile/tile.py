@@ -339,6 +339,7 @@ def new_tile(
     count_cells: bool = False,
 ) -> Any:
     """Make `Tile(...)` of a device, or the tile of a composed cell; the arguments are those of `Tile`."""
+    key = checked_key(key, "Tile")
     if isinstance(device, ComposedCell):
         return device.tile(w, io, Pulses() if pulses is None else pulses, key, count_cells)
     return Tile(w, device, io, pulses, key, count_cells=count_cells)

@@ -281,8 +281,8 @@ TABLE = [
     ),
     (
         lambda: mho.Mapping(max_in=0),
-        "`Mapping(max_in=0)`: max_in must be an integer of at least 1, or None. Fix: max_in=None for tiles of any size; "
-        "aihwkit writes 0 for that.",
+        "`Mapping(max_in=0)`: max_in must be an integer of at least 1, or None. Fix: max_in=None for "
+        "tiles of any size; aihwkit writes 0 for that.",
     ),
     (
         lambda: mho.Mapping(out_scale="row"),

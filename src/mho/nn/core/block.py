@@ -14,6 +14,7 @@ from mho.device.pulses import Exact
 from mho.nn.core import birth
 from mho.nn.core.factors import Learning
 from mho.nn.core.fused import Fused, fused
+from mho.nn.core.parameter import replaced
 from mho.numerics.rng import child_key
 from mho.responses.constant import Constant
 from mho.tile.ageing import age
@@ -75,6 +76,8 @@ class Block(Fused):
     def trained(self) -> tuple[nn.Parameter, nn.Parameter | None]:
         """The parameters of the block for autograd: (weight, out_scale)."""
         parameters = self._parameters  # not by attribute, which nn.Module looks up in three places
+        if "weight" not in parameters:
+            raise replaced(None)
         return parameters["weight"], parameters.get("out_scale")  # type: ignore[return-value]
 
     def scaled_weight(self) -> torch.Tensor:

@@ -28,6 +28,18 @@ from mho.nn.core.keys import own_key
 
 ANALOG_OF: dict[type[nn.Module], Callable[..., nn.Module]] = {}
 """{torch layer: function of (layer, hardware, key) that makes its counterpart}; that has a method `to_digital`."""
+ANALOG_OF_NAMED: dict[str, Callable[..., nn.Module]] = {}
+"""The same for layers of libraries that mho does not import, by module and name of the class."""
+TIED_OF: dict[type[nn.Module], Callable[..., nn.Module]] = {}
+"""{torch layer: function of (layer, analog layer, its key) that makes its counterpart on the arrays of that analog
+layer}, whose weight it has (tied weights)."""
+
+
+def named_in(model: object) -> dict[type[nn.Module], Callable[..., nn.Module]]:
+    """Return {class: function} of the layers in the model that `ANALOG_OF_NAMED` has."""
+    kinds = {type(part) for part in model.modules()} if isinstance(model, nn.Module) else set()
+    names = {f"{kind.__module__}.{kind.__qualname__}": kind for kind in kinds}
+    return {names[name]: make for name, make in ANALOG_OF_NAMED.items() if name in names}
 
 
 @runtime_checkable
@@ -71,8 +83,8 @@ class AnalogLayer(nn.Module):
 
     @property
     def __jit_ignored_attributes__(self) -> list[str]:
-        """Refuse TorchScript, which reads this first of all. Raises: MhoError."""
-        if sys._getframe(1).f_globals.get("__name__") == "torch.jit._recursive":
+        """Refuse TorchScript, which reads this before the parts of the layer. Raises: MhoError."""
+        if sys._getframe(1).f_globals.get("__name__") in ("torch.jit._recursive", "torch._jit_internal"):
             raise refused("torch.jit")
         raise AttributeError("__jit_ignored_attributes__")
 
@@ -97,10 +109,7 @@ class AnalogLayer(nn.Module):
         The layer is as new: hidden weights, digital state, scales, biases. Cells stay the same, with their
         references. Counters of pulses and of programmings go on, and so does the noise.
         """
-        digital = self.to_digital().cpu()
-        again = getattr(digital, "reset_parameters", None) or digital._reset_parameters
-        again()  # type: ignore[operator]
-        fresh = type(self).from_digital(digital, self.hardware, self.key)
+        fresh = type(self).from_digital(self._drawn(), self.hardware, self.key)
         for own, new in zip(self.modules(), fresh.modules(), strict=True):
             if isinstance(own, Renewed):
                 own.renew(new)
@@ -111,6 +120,13 @@ class AnalogLayer(nn.Module):
         for name, p in self.named_parameters():
             if id(p) not in own_scales and name in begun:
                 p.copy_(begun[name])
+
+    def _drawn(self) -> nn.Module:
+        """Return the digital layer with new initial weights, on the CPU."""
+        digital = self.to_digital().cpu()
+        again = getattr(digital, "reset_parameters", None) or digital._reset_parameters
+        again()  # type: ignore[operator]
+        return digital
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.extra_repr()})"

@@ -160,15 +160,22 @@ class Affine(nn.Module):
             w0 = torch.cat([w0, bias.detach()[:, None]], dim=1)
             geometry = None if geometry is None else geometry._replace(ones=True)
         self.matrix = AnalogMatrix(w0, hardware, key, geometry)
-        has_parameter = bias is not None and not self.has_column
-        own = nn.Parameter(bias.detach().clone()) if bias is not None and has_parameter else None
-        self._parameters["bias"] = own
+        self._parameters["bias"] = None if self.has_column else _copied(bias)
+
+    def _share(self, bias: torch.Tensor | None, other: "Affine") -> None:
+        """Begin on the arrays of another, which has no column of a bias; bias: (out,) digital, or None."""
+        super().__init__()
+        self.hardware, self.matrix = other.hardware, other.matrix
+        self.has_column = self._pads = False
+        self._parameters["bias"] = _copied(bias)
 
     @property
     def bias(self) -> torch.Tensor | None:
         """(out,): the digital parameter, or the analog column as a copy, a write to which programs it; or None."""
         if self.has_column:
             return Programmed.of(self._column, lambda b: self.program_(bias=b), self.matrix.version)
+        if "bias" not in self._parameters:  # as while it is being parametrized
+            raise AttributeError(f"{type(self).__name__} has no bias")
         return self._parameters["bias"]
 
     @bias.setter
@@ -224,6 +231,10 @@ class Affine(nn.Module):
         if self.has_column:
             return w[:, :-1].contiguous(), w[:, -1].clone()
         return w, None if self.bias is None else self.bias.detach().clone()
+
+
+def _copied(bias: torch.Tensor | None) -> nn.Parameter | None:
+    return None if bias is None else nn.Parameter(bias.detach().clone())
 
 
 def _cuts(n: int, most: int | None) -> list[tuple[int, int]]:

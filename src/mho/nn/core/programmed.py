@@ -9,13 +9,15 @@ shows the values that the arrays hold:
     layer.weight[0].clamp_(-0.1, 0.1)
 """
 
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import torch
 from torch import nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
-from mho.base.errors import complaint
+from mho.base.errors import MhoError, complaint
 
 
 class Link(NamedTuple):
@@ -69,6 +71,12 @@ class Programmed(torch.Tensor):
             whole = read().detach().clone()
         return _linked(whole, Link(write, read, version, whole, [version(), whole._version]))
 
+    def as_parameter(self) -> "Programmed":
+        """Return this copy, which torch takes for a parameter from now on: `head.weight = embedding.weight`."""
+        _watch_modules()
+        self.__dict__["_is_param"] = True
+        return self
+
     @classmethod
     def __torch_function__(cls, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
@@ -109,6 +117,45 @@ class Programmed(torch.Tensor):
         with torch._C.DisableTorchFunctionSubclass():
             copy = self.detach().as_subclass(torch.Tensor).clone()
             return nn.Parameter(copy, self.requires_grad) if isinstance(self, nn.Parameter) else copy
+
+
+def is_own(value: Any, shape: tuple[int, ...], version: Callable[[], int]) -> bool:
+    """Return whether a weight that a layer is assigned is its own, as when torch code ties it once more.
+
+    Args:
+        shape, version: of the weight of the layer, as in `Programmed.of`.
+    Raises: MhoError if it is the weight of an embedding on other arrays: an assignment ties no arrays.
+    """
+    link = value.__dict__.get("link") if isinstance(value, Programmed) else None
+    if link is None:
+        return False
+    if link.version == version:
+        with torch._C.DisableTorchFunctionSubclass():
+            is_whole = value.data_ptr() == link.whole.data_ptr() and value.stride() == link.whole.stride()
+        return is_whole and tuple(value.shape) == shape and link.seen == [version(), link.whole._version]
+    if isinstance(value, nn.Parameter):
+        raise _tied()
+    return False
+
+
+def _tied() -> MhoError:
+    what = "it is assigned the weight of an analog embedding, whose array it does not have"
+    return complaint("layer.weight = embedding.weight", what, "Arrays are tied when they are made", _TIE)
+
+
+_TIE = "tie the digital layers, then mho.convert_; or assign a copy: embedding.weight.detach().clone()"
+
+
+@functools.cache
+def _watch_modules() -> None:
+    """Have the parameters that digital modules get checked from now on."""
+    register_module_parameter_registration_hook(_refuse)
+
+
+def _refuse(module: nn.Module, name: str, parameter: Any) -> None:
+    """Check that no digital module gets the weight of an analog embedding: it would be a copy."""
+    if isinstance(parameter, Programmed) and parameter.__dict__.get("link") is not None:
+        raise _tied()
 
 
 def _linked(values: torch.Tensor, link: Link | None) -> Programmed:

@@ -376,6 +376,13 @@ def test_scalars_are_python_numbers_in_every_record(half):
     assert type(aihwkit.constant_step(dw_min=half).dw_min) is float
 
 
+@pytest.mark.parametrize("kind", [np.array, torch.tensor, lambda v: np.array(v, np.float32)])
+def test_nodes_from_arrays(kind):
+    law = mho.responses.Piecewise(nodes_up=kind([1.0, 0.5]), nodes_down=[kind(1.0), 0.25])
+    assert repr(law).startswith("Piecewise(nodes_up=(1.0, 0.5), nodes_down=(1.0, 0.25),")
+    assert aihwkit.piecewise_step(piecewise_up=kind([1.0, 0.5])).response.nodes_up == (1.0, 0.5)
+
+
 def accepts(cls, name, value):
     try:
         cls(**{name: value})
@@ -399,6 +406,22 @@ def test_what_is_no_scalar_is_refused(value):
 def product(io, x):
     tile = mho.Tile(torch.eye(4) * 3, mho.Device(mho.responses.Constant(5.0, -5.0)), io=io, key=2)
     return tile.forward(x), tile.backward(x), tile.read(1)
+
+
+def test_tiles_of_any_size():
+    sizes = mho.Mapping(max_in=None, max_out=None)
+    layer = mho.nn.AnalogLinear(1030, 600, hardware=mho.Crossbar(mapping=sizes), key=1)
+    [line] = mho.summary(layer)
+    assert line.tiles == 1 and from_dict(to_dict(sizes)) == sizes
+    assert mho.advise(mho.Crossbar(mapping=sizes), (600, 1030))
+
+
+def test_weights_without_bounds():
+    """aihwkit users write a large w_max; 1e30 is what errors propose for an infinite one."""
+    device = aihwkit.constant_step(w_max=1e30, w_min=-1e30, dw_min=0.5, dw_min_std=0.0)
+    tile = mho.Tile(torch.zeros(3, 4), device, key=1)
+    tile.pulse(torch.full((3, 4), 1000))
+    assert (tile.w > 10).all() and torch.isfinite(tile.w).all()
 
 
 def test_no_bound():

@@ -31,15 +31,17 @@ def entry_of(name: str, device: Device | ComposedCell, source: str) -> dict[str,
     """Return a device or a cell as `mho device list --json` gives it; a cell has "parts", entries themselves."""
     if isinstance(device, Device):
         return device_entry(name, device, source)
-    found = cell_numbers(device)
     parts = [{"factor": leaf.factor} | device_entry(leaf.name, leaf.device) for leaf in device.leaves()]
-    numbers = {
-        "lower": found.lower,
-        "upper": found.upper,
-        "states": found.states,
-        "dw_min": found.granularity,
+    numbers = cell_numbers(device).as_dict()
+    of_parts: dict[str, Any] = {
+        "moves": None,
+        "symmetric": None,
+        "points": [],
+        "sigma_c2c": None,
+        "c2c": None,
     }
-    return {"name": name, "law": type(device).__name__} | numbers | {"source": source, "parts": parts}
+    head = {"name": name, "law": type(device).__name__, "dw_min": numbers.pop("granularity")}
+    return head | numbers | of_parts | {"source": source, "parts": parts}
 
 
 def rows_of(entry: dict[str, Any]) -> list[tuple[str, ...]]:
@@ -65,7 +67,7 @@ def shown_as_json(chosen: NamedDevice, cell: ComposedCell, seed: int) -> dict[st
         for leaf in leaves
     }
     head = {"name": chosen.name, "source": chosen.source, "note": chosen.note, "cell": to_dict(cell)}
-    return head | cell_numbers(cell)._asdict() | {"parts": [parts[leaf.name] for leaf in cell.leaves()]}
+    return head | cell_numbers(cell).as_dict() | {"parts": [parts[leaf.name] for leaf in cell.leaves()]}
 
 
 def print_cell(console: Console, chosen: NamedDevice, cell: ComposedCell, seed: int) -> None:

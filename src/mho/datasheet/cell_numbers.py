@@ -1,5 +1,6 @@
 """The numbers of a cell made of several devices."""
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -25,6 +26,10 @@ class CellNumbers(NamedTuple):
     lower: float
     upper: float
     states: float
+
+    def as_dict(self) -> dict[str, float | None]:
+        """Return plain data for JSON; None stands for infinity."""
+        return {name: value if math.isfinite(value) else None for name, value in self._asdict().items()}
 
 
 def cell_numbers(cell: ComposedCell) -> CellNumbers:

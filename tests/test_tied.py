@@ -488,6 +488,13 @@ def test_writes_to_either_layer_program_one_array():
     analog.head.weight += 0.25
     assert torch.equal(analog.embedding(tokens()), torch.full((4, 6, WIDTH), 0.75))
     assert programs(analog.head) == 4
+    block = analog.head.matrix.blocks[0]
+    for write, number in (
+        (lambda: block.state.W.program(torch.full((N, WIDTH), 0.125)), 0.125),
+        (lambda: block.weight.data.fill_(-0.5), -0.5),
+    ):
+        write()
+        assert torch.equal(analog.embedding(tokens()), torch.full((4, 6, WIDTH), number)), "seen at once"
     analog.embedding.reset_parameters()
     assert 0.5 < analog.head.weight.std() < 2.0
     assert not analog.head.weight[PAD].any()

@@ -109,12 +109,12 @@ def summary(model: nn.Module) -> Summary:
     lines: list[LayerSummary] = []
     seen: set[nn.Module] = set()
     storages: tuple[set[tuple], set[tuple]] = (set(), set())
-    kinds, left = tuple(ANALOG_OF), {}
+    kinds, left, counted = tuple(ANALOG_OF), {}, set[nn.Module]()
     for name, module in walk(model, WHOLE):
         if module in seen:
             continue
         seen.add(module)
-        line = _line(name, module, *storages)
+        line = _line(name, module, *storages, counted)
         if line is not None:
             lines.append(line)
         if isinstance(module, kinds) and type(module) not in kinds:
@@ -122,7 +122,10 @@ def summary(model: nn.Module) -> Summary:
     return Summary(lines, left)
 
 
-def _line(name: str, module: nn.Module, in_memory: set[tuple], in_file: set[tuple]) -> LayerSummary | None:
+def _line(
+    name: str, module: nn.Module, in_memory: set[tuple], in_file: set[tuple], counted: set[nn.Module]
+) -> LayerSummary | None:
+    """Return the line of a module; `counted`: the sub-tiles of earlier lines, whose arrays this one may share."""
     blocks = [part for part in module.modules() if isinstance(part, Block)]
     whole = isinstance(module, WHOLE) and bool(blocks)
     parameters = dict(module.named_parameters(recurse=whole))
@@ -140,12 +143,15 @@ def _line(name: str, module: nn.Module, in_memory: set[tuple], in_file: set[tupl
         return None
     tensors = [*parameters.values(), *buffers.values()]
     memory = _bytes(tensors, in_memory)
-    tiles = [tile for block in blocks for tile in block.state.tiles().values()] if whole else []
+    own = [block for block in blocks if block not in counted] if whole else []
+    tiles = [tile for block in own for tile in block.state.tiles().values()]
+    analog |= {id(p) for block in counted.intersection(blocks) for p in block.parameters()}
+    counted.update(blocks)
     return LayerSummary(
         name,
         type(module).__name__,
         shapes,
-        len(blocks) if whole else 0,
+        len(own),
         tuple(blocks[0].state.tiles()) if whole else (),
         sum(tile.cells.numel() for tile in tiles),
         blocks[0].hardware if whole else None,

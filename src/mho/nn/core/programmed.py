@@ -142,7 +142,7 @@ class Programmed(torch.Tensor):
 
     @property
     def requires_grad(self) -> bool:  # type: ignore[override]
-        """Whether the layer learns it."""
+        """True if the layer learns it."""
         link = self.link if self.is_copy else None
         return _REQUIRES_GRAD.__get__(self) if link is None else any(p.requires_grad for p in link.trained)
 

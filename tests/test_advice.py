@@ -124,7 +124,7 @@ def test_relaxation_and_wander_are_what_random_pulses_do():
 @pytest.mark.parametrize("layer", [(10, 784), (513, 1025), (7, 512), (1, 1)])
 def test_the_sub_tile_is_the_largest_that_a_layer_is_cut_into(layer):
     v = values(SOFT, layer)
-    blocks = AnalogMatrix(torch.zeros(layer), SOFT).blocks
+    blocks = AnalogMatrix(torch.zeros(layer), SOFT, key=0).blocks
     assert (v["out_size"], v["in_size"]) == tuple(max(b.shape[n] for b in blocks) for n in (0, 1))
 
 

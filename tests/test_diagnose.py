@@ -33,7 +33,7 @@ def trained(hardware, lr=0.1, steps=150, waiting=True, change=None):
     model = nn.Sequential(nn.Linear(12, 16), nn.Tanh(), nn.Linear(16, 3))
     if change:
         change(model)
-    mho.convert_(model, hardware)
+    mho.convert_(model, hardware, key=0)
     optimizer = mho.AnalogOptimizer(model, lr=lr)
     for step in range(steps + waiting):
         optimizer.zero_grad()

@@ -78,7 +78,7 @@ class AnalogOptimizer(torch.optim.Optimizer):
             block.learning.owner = weakref.ref(self)
 
     def _follow_groups(self) -> None:
-        """Take over parameters that were put into the list of a group, or out of it, since it was last looked at."""
+        """Take over parameters that were put into the list of a group, or out of it, since the last look."""
         lists, known = [group["params"] for group in self.param_groups], self._listed
         if len(lists) != len(known) or not all(map(_are_one, lists, known)):
             assert self._digital is not None, "it is made by the constructor"

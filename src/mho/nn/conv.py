@@ -14,7 +14,7 @@ from mho.nn.core.export import leaf
 from mho.nn.core.layer import ANALOG_OF, AnalogLayer, checked, words_of
 from mho.nn.core.matrix import Affine
 from mho.nn.core.product import not_floating
-from mho.nn.core.programmed import Programmed, assigned
+from mho.nn.core.programmed import Programmed, is_own
 from mho.numerics.rng import child_key
 from mho.tile.patches import Geometry
 
@@ -78,7 +78,9 @@ class _Convolution(AnalogLayer):
 
     @weight.setter
     def weight(self, value: torch.Tensor) -> None:
-        if assigned(value, self.program_, self._weights()):
+        if not is_own(
+            value, (self.out_channels, self.in_channels // self.groups, *self.kernel_size), self._writes
+        ):
             self.program_(value)
 
     def program_(self, weight: torch.Tensor | None = None, bias: torch.Tensor | None = None) -> Self:

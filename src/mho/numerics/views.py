@@ -66,7 +66,10 @@ class Viewed(nn.Module):
         super()._load_from_state_dict(empty | state_dict, prefix, *args)
         # With `assign=True` the loaded tensors are where they were, and the others of a meta model nowhere yet.
         loaded = {n: b for n, b in self._buffers.items() if b is not None and not b.is_meta}
-        for name, buffer in loaded.items():  # and of other dtypes and strides, which compiled code cannot tell
+        for (
+            name,
+            buffer,
+        ) in loaded.items():  # and of other dtypes and strides, which compiled code cannot tell
             if buffer.dtype is not kinds[name] or not buffer.is_contiguous():
                 loaded[name] = self._buffers[name] = buffer.to(kinds[name]).contiguous()
         for name, buffer in loaded.items():

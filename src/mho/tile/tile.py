@@ -1,7 +1,7 @@
 """A crossbar of cells and the verbs that write to it; `mho.tile.readout` has those that read it."""
 
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -15,7 +15,8 @@ from mho.device.pulses import Exact, Expected, Pulses, PulseScheme
 from mho.kernels.law.plan import KernelPlan, Sent, UpdateKernels
 from mho.kernels.update import update_kernels
 from mho.numerics.rng import STREAMS, Stream, next_event
-from mho.tile import arithmetic, checks, write_noise
+from mho.tile import arithmetic, checks, parameters, write_noise
+from mho.tile.events import checked_key
 from mho.tile.patches import Patches
 from mho.tile.readout import Readable, factors, patches
 from mho.tile.tally import Tally, UpdateInfo, total
@@ -72,12 +73,14 @@ class Tile(Readable):
         self.device = device
         self.io = by_direction(io)
         self.pulses = Pulses() if pulses is None else pulses
-        self.key = key
+        self.key = checked_key(key, "Tile")
         self.shape = (w.shape[0], w.shape[1])
         with torch.device("cpu"):  # one cell tells which parameters vary, and a meta tensor holds no others
             drawn = device.draw((1, 1) if w.is_meta else self.shape, key)
-        planes = self._stack(drawn.values())
-        self.given: tuple[str, ...] = ()  # parameters whose planes the device does not have, see `set_cells`
+        self._scalars, self._plane_of, planes = parameters.stacked(drawn.values())
+        self.given: tuple[
+            str, ...
+        ] = ()  # parameters whose planes are not the device's, see `mho.tile.parameters`
         self._is_noisy = device.write_noise > 0
         shifted = isinstance(drawn.reference, torch.Tensor) or drawn.reference != 0
         self._is_apparent = shifted or self._is_noisy  # what is seen is not the hidden weight
@@ -213,46 +216,6 @@ class Tile(Readable):
         self.tally[Tally.PROGRAMS] += 1
         self._write_hidden(hidden.detach().to(torch.float32))
 
-    @property
-    def names_of_cells(self) -> tuple[str, ...]:
-        """The names of the cells' parameters, which `of_cells` and `set_cells` take."""
-        gains = ("gain", "gain_up", "gain_down")
-        return (*self.parameters_of_cells.fields, *gains, "lower", "upper", "reference")
-
-    def of_cells(self, name: str) -> torch.Tensor:
-        """Return a parameter of the cells (out, in) float32, as drawn, loaded or set; a copy."""
-        cells = self.parameters_of_cells
-        value = cells.fields[name] if name in cells.fields else getattr(cells, name)
-        return (
-            torch.as_tensor(value, dtype=torch.float32, device=self.cells.device).expand(self.shape).clone()
-        )
-
-    def set_cells(self, name: str, values: torch.Tensor) -> None:
-        """Set a parameter of the cells (out, in), whether or not it differed from cell to cell before.
-
-        Bounds that are the law's follow its fields, and hidden weights are clipped to them. A parameter that
-        gets its first plane changes the shape of a checkpoint: set it before loading, too.
-
-        Raises: MhoError for another shape, NaN or infinity, or bounds that cross; nothing changes then.
-        """
-        checks.matrix("set_cells", name, values, self.shape)
-        values = values.detach().to(self.cells).clone()
-        changed = self.parameters_of_cells.with_value(name, values)
-        lower, upper = (torch.as_tensor(b, device=self.cells.device) for b in (changed.lower, changed.upper))
-        if (lower > upper).any():
-            raise complaint("Tile.set_cells", f"{name} sets a lower bound above the upper one")
-        before = set(self._plane_of)
-        planes, reference = self._stack(changed.values()), changed.reference
-        self.planes = torch.stack(planes) if planes else self.planes
-        self.given = tuple(sorted({*self.given, *(set(self._plane_of) - before)}))
-        if isinstance(reference, torch.Tensor):
-            self.reference = reference
-            if not self._is_apparent:
-                self._is_apparent, self._apparent = True, torch.empty_like(self.cells)
-        self.cells.copy_(arithmetic.clip(self.cells, self.parameters_of_cells))
-        self.forget()
-        self.refresh()
-
     def subtract(self, reference: torch.Tensor) -> None:
         """Subtract `reference` (out, in) [weight units] from the apparent weight, from now on.
 
@@ -262,24 +225,18 @@ class Tile(Readable):
         Raises: MhoError if the reference has another shape or is not finite; nothing changes then.
         """
         checks.matrix("subtract", "reference", reference, self.shape)
-        if not self.reference.numel():
-            self._is_apparent = True
-            self.reference, self._apparent = torch.zeros_like(self.cells), torch.empty_like(self.cells)
+        self.begin_reference()
         self.reference.add_(reference.detach().to(self.cells))
         self.forget()
         self.refresh()
 
     # -- inside
 
-    def _stack(self, values: Mapping[str, Any]) -> list[torch.Tensor]:
-        """Lay out the cells' parameters: numbers, and places among the planes, which are returned."""
-        varying = {n: v for n, v in values.items() if isinstance(v, torch.Tensor)}
-        self._scalars = {n: v for n, v in values.items() if n not in varying}
-        # A bound that is a field of the response has no plane of its own.
-        planes = list({id(v): v for v in varying.values()}.values())
-        where = {id(v): n for n, v in enumerate(planes)}
-        self._plane_of = {n: where[id(v)] for n, v in varying.items()}
-        return planes
+    def begin_reference(self) -> None:
+        """Make room for a reference, if there is none; it holds zeros then."""
+        if not self.reference.numel():
+            self._is_apparent = True
+            self.reference, self._apparent = torch.zeros_like(self.cells), torch.empty_like(self.cells)
 
     def _write(self, w: torch.Tensor) -> None:
         self._write_hidden(w.detach().to(torch.float32) + (self.reference if self.reference.numel() else 0.0))
@@ -382,6 +339,7 @@ def new_tile(
     count_cells: bool = False,
 ) -> Any:
     """Make `Tile(...)` of a device, or the tile of a composed cell; the arguments are those of `Tile`."""
+    key = checked_key(key, "Tile")
     if isinstance(device, ComposedCell):
         return device.tile(w, io, Pulses() if pulses is None else pulses, key, count_cells)
     return Tile(w, device, io, pulses, key, count_cells=count_cells)

@@ -9,12 +9,14 @@
 A name is that of the algorithm's array; of composed cells each device is an array, such as "W.0".
 """
 
+import functools
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
 
 from mho.base.errors import MhoError, complaint, did_you_mean
+from mho.tile import parameters
 from mho.tile.tile import Tile
 
 Place = tuple[slice, slice, Tile]
@@ -39,7 +41,7 @@ class LayerArray:
     def names(self) -> tuple[str, ...]:
         """The names of the parameters of its cells, which `[name]` takes: fields of the law, gains, bounds and
         "reference"."""
-        return self.tiles[0].names_of_cells
+        return parameters.names_of(self.tiles[0])
 
     @property
     def hidden(self) -> torch.Tensor:
@@ -48,17 +50,17 @@ class LayerArray:
 
     @hidden.setter
     def hidden(self, values: torch.Tensor | float) -> None:
-        self._write("hidden", values, lambda tile, part: tile.program_hidden(part))
+        self._write("hidden", values, lambda tile, values: lambda: tile.program_hidden(values))
 
     def __getitem__(self, name: str) -> torch.Tensor:
         """Return a copy of a parameter of the cells (out, in). Raises: MhoError if they have no such parameter."""
         self._check(name)
-        return self._read(lambda tile: tile.of_cells(name))
+        return self._read(lambda tile: parameters.value_of(tile, name))
 
     def __setitem__(self, name: str, values: torch.Tensor | float) -> None:
-        """Set a parameter of the cells: (out, in), or one number for all. See `Tile.set_cells`."""
+        """Set a parameter of the cells: (out, in), or one number for all. See `mho.tile.parameters`."""
         self._check(name)
-        self._write(name, values, lambda tile, part: tile.set_cells(name, part))
+        self._write(name, values, functools.partial(parameters.put, name=name))
 
     def __repr__(self) -> str:
         return f"LayerArray({self.name!r}, out={self.shape[0]}, in={self.shape[1]}, names={self.names})"
@@ -75,15 +77,16 @@ class LayerArray:
             whole[rows, columns] = part(tile)
         return whole
 
-    def _write(self, name: str, values: Any, write: Callable[[Tile, torch.Tensor], None]) -> None:
+    def _write(self, name: str, values: Any, write: Callable[..., Callable[[], None]]) -> None:
         whole = torch.as_tensor(values, dtype=torch.float32, device=self.tiles[0].cells.device).detach()
         if whole.ndim and tuple(whole.shape) != self.shape:
             raise self._wrong(f".{name} = ...", f"it has shape {tuple(whole.shape)}; it must be {self.shape}")
         if not torch.isfinite(whole).all():
             raise self._wrong(f".{name} = ...", "it holds NaN or infinity")
         whole = whole.expand(self.shape)
-        for rows, columns, tile in self._places:
-            write(tile, whole[rows, columns])
+        verbs = [write(tile, values=whole[rows, columns]) for rows, columns, tile in self._places]
+        for verb in verbs:  # all parts are right
+            verb()
 
     def _wrong(self, where: str, what: str, fix: str = "") -> MhoError:
         return complaint(f"arrays()[{self.name!r}]{where}", what, fix=fix)

@@ -1,23 +1,21 @@
 """One sub-tile of a layer: an algorithm's arrays, their product, and the factors that they have to learn."""
 
-import weakref
 from typing import Any
 
 import torch
 from torch import nn
 
-from mho.algorithms.base import Factors, State, Term
+from mho.algorithms.base import Factors
 from mho.base.errors import complaint
 from mho.crossbar import Crossbar
 from mho.device.device import Device
 from mho.device.io import Wires, by_direction
 from mho.device.pulses import Exact
 from mho.nn.core import birth
-from mho.nn.core.assemble import add_terms
 from mho.nn.core.factors import Learning
-from mho.nn.core.parameter import AnalogParameter, replaced
+from mho.nn.core.fused import Fused, fused
+from mho.nn.core.parameter import replaced
 from mho.numerics.rng import child_key
-from mho.numerics.views import writes
 from mho.responses.constant import Constant
 from mho.tile.ageing import age
 from mho.tile.events import NEXT_TERM, use_of
@@ -27,24 +25,19 @@ from mho.tile.readout import Visible, known_finite, multiply
 from mho.tile.tile import Tile, new_tile
 
 
-class Block(Visible):
+class Block(Fused):
     """An (out, in) analog matrix on one set of arrays: y = scale * out_scale * (x W^T).
 
-    `weight` is the matrix that the network sees: the sum of the algorithm's visible terms, in memory of its own.
-    After a write to an array it is brought up to date before the next product, or by `refresh`. A write of torch
-    code to it, or to an array's numbers, is a programming of the arrays, which `settle` does before the next
-    product, step, copy or state_dict. It is a parameter: optimizers group it, `requires_grad_(False)` freezes it.
-    Its gradient leaves the backward pass as the factors (x, d), which `learning` keeps, see design/001. As a
-    matrix the gradient exists only if it is read, see `AnalogParameter`.
+    `weight` is the matrix W that the network sees, see `Fused`. It is a parameter: optimizers group it, and
+    `requires_grad_(False)` freezes it. Its gradient leaves the backward pass as the factors (x, d), which
+    `learning` keeps, see design/001. As a matrix the gradient exists only if it is read, see `AnalogParameter`.
 
     Args:
         w0: (out, in) initial weights, before `Mapping.omega` divides them by `scale`.
         hardware: of the block; key: 64-bit name of its randomness.
     """
 
-    state: State
     scale: torch.Tensor
-    _own_weight: AnalogParameter
 
     def __init__(self, w0: torch.Tensor, hardware: Crossbar, key: int) -> None:
         super().__init__()
@@ -63,29 +56,12 @@ class Block(Visible):
         if not w0.is_cpu:
             self.state.to(w0.device)
         self.state.key, self.state.roles = child_key(key, "algorithm"), hardware.algorithm.roles()
-        self._arrays = [part for part in self.state.modules() if isinstance(part, (Tile, Plane))]
-        tiles = (part for part in self._arrays if isinstance(part, Tile))
-        self._ageing = [tile for tile in tiles if tile.device.retention is not None]
         self.learning = Learning()
-        self._factor = 0.0  # of the second term, when `weight` was last brought up to date
-        self._shown = self.version  # of the arrays, then
-        self.weight = AnalogParameter.of(self, _fused(hardware.algorithm.visible(self.state)).clone())
-        self._adopt()
-        self.register_load_state_dict_post_hook(_refresh_after_load)
+        arrays = [part for part in self.state.modules() if isinstance(part, (Tile, Plane))]
+        tiles = (part for part in arrays if isinstance(part, Tile))
+        self._ageing = [tile for tile in tiles if tile.device.retention is not None]
+        self._show(arrays)
         self._report(w0)
-
-    @property
-    def w(self) -> torch.Tensor:
-        """`weight`, the matrix that the network sees, as a plain tensor that shares its memory and its version."""
-        return self._seen
-
-    @property
-    def version(self) -> int:
-        """Number of writes to the arrays."""
-        version = 0
-        for array in self._arrays:
-            version += array._writes
-        return version
 
     @property
     def factors(self) -> list[Factors]:
@@ -127,64 +103,13 @@ class Block(Visible):
             w = w / scale
         return w
 
-    def program(self, w: torch.Tensor) -> None:
-        """Program the arrays so that the network sees w (out, in), without digital scales."""
-        self.hardware.algorithm.program(self.state, w)
-        self.refresh()
-
     @property
     def is_exact(self) -> bool:
-        """Whether a step changes the weight by exactly what it is asked for, as digital arithmetic does."""
-        terms = self.hardware.algorithm.visible(self.state)
+        """True if a step changes the weight by exactly what it is asked for, as digital arithmetic does."""
+        terms = self.visible()
         tile: Any = terms[0].tile
         alone = len(terms) == 1 and isinstance(tile, Tile) and isinstance(tile.pulses, Exact)
         return self.state.roles.digital or alone
-
-    def settle(self) -> None:
-        """Program the arrays with what torch code has written to `weight`, or to the arrays' own numbers.
-
-        Where it wrote both, as averages of parameters and buffers do, the weight counts if they disagree.
-        Raises: MhoError if it wrote NaN or infinity; the weight is then what the arrays hold, as before.
-        """
-        wanted = self._written()
-        written = [array for array in self._arrays if array.is_written]
-        for array in written:
-            array.accept()
-        if wanted is not None:
-            for term in self.hardware.algorithm.visible(self.state):
-                term.tile.touched.fill_(1)
-        self.refresh()
-        if wanted is None:
-            return
-        if not torch.isfinite(wanted).all():
-            what = "NaN or infinity was written to the weight of an analog layer"
-            raise complaint("weight", what, "The arrays keep what they held")
-        most = 1e-5 * float(wanted.abs().max()) if written else 0.0
-        if float((wanted - self._seen).abs().max()) > most:
-            self.program(wanted)
-
-    def _written(self) -> torch.Tensor | None:
-        """Return what torch code has written to `weight`, or None. Raises: MhoError if the weight was replaced."""
-        weight = self._parameters.get("weight")
-        if weight is not self._own_weight and (weight is None or not weight.is_meta):
-            raise replaced(weight)
-        return None if writes(self._seen) == self._left else self._own_weight.restored(self._seen)
-
-    def register_parameter(self, name: str, param: nn.Parameter | None) -> None:
-        """Program the arrays where a parameter is assigned to `weight`. Raises: MhoError for new names."""
-        own = self._parameters.get("weight")
-        if own is None or name == "out_scale" or (own is param and name == "weight"):
-            super().register_parameter(name, param)
-        elif name == "weight" and param is not None and param.shape == own.shape:
-            own.data = param.data
-        else:
-            raise replaced(param)
-
-    def __delattr__(self, name: str) -> None:
-        """Refuse to lose `weight`. Raises: MhoError."""
-        if name == "weight":
-            raise replaced(None)
-        super().__delattr__(name)
 
     def step(self, lr: float, maximize: bool = False) -> None:
         """Take a step of the algorithm with the recorded factors, if there are any. Then cells age.
@@ -241,53 +166,23 @@ class Block(Visible):
             return
         scale = self.scale.reshape(-1, 1) if self.is_scaled else 1.0
         given, missed = w0 * scale, (self.weight.detach() - w0) * scale
-        noise = None
-        noisy = [
-            t for array in self.state.tiles().values() for t in array.leaves() if t.device.write_noise > 0
-        ]
+        noise = stuck = None
+        leaves = [tile for array in self.state.tiles().values() for tile in array.leaves()]
+        noisy = [tile for tile in leaves if tile.device.write_noise > 0]
         if noisy:
             drawn = [tile.noise.clone() for tile in noisy]
             for tile in noisy:
                 tile.noise.zero_()
                 tile.refresh()
-            clipped = (_fused(self.hardware.algorithm.visible(self.state)) - w0) * scale
+            clipped = (fused(self.visible()) - w0) * scale
             noise, missed = missed - clipped, clipped
             for tile, own in zip(noisy, drawn, strict=True):
                 tile.noise.copy_(own)
                 tile.refresh()
-        record.add(given, missed, noise)
-
-    def follow(self) -> None:
-        """Bring `weight` up to date if an array was written since, and the arrays if torch code wrote to it.
-
-        It costs some 500 ns if nothing was written.
-        """
-        version = 0
-        for array in self._arrays:
-            if array.is_written:
-                self.settle()
-                return
-            version += array._writes
-        if writes(self._seen) != self._left or self._parameters.get("weight") is not self._own_weight:
-            self.settle()
-        elif self._shown != version:
-            self.refresh()
-
-    def refresh(self) -> None:
-        """Bring `weight` up to date with the arrays."""
-        self.__dict__["_shown"] = self.version  # not by attribute, see `Visible.wrote`
-        self._wired.clear()
-        weight, terms = self._seen, self.hardware.algorithm.visible(self.state)
-        if len(terms) <= 2 and _is_plain(terms[0]) and _is_unsigned(terms[-1]):
-            first, second = terms[0].tile, terms[-1].tile
-            factor = terms[1].coefficient if len(terms) == 2 else 0.0
-            if factor != self._factor:
-                first.touched.fill_(1)
-                self._factor = factor
-            add_terms(weight, first, second, factor)
-        else:
-            weight.copy_(_fused(terms))
-        self._left = writes(weight)
+        for cells in (tile.parameters_of_cells for tile in leaves if tile.device.corrupt > 0):
+            there = torch.as_tensor(cells.lower) >= torch.as_tensor(cells.upper)
+            stuck = there if stuck is None else stuck | there
+        record.add(given, missed, noise, stuck)
 
     def product(self, x: torch.Tensor, direction: str, event: int, sign: float = 1.0) -> torch.Tensor:
         """Return sign * x (samples, in) W^T forward, sign * x (samples, out) W backward, as the hardware gives it.
@@ -299,7 +194,7 @@ class Block(Visible):
         if self.hardware.algorithm.mix == "shared_adc":
             return self.drive(x, direction, io, use_of(self.key, direction, event), where, sign)
         y = None
-        for n, term in enumerate(self.hardware.algorithm.visible(self.state)):
+        for n, term in enumerate(self.visible()):
             inputs, outputs = term.column_signs, term.row_signs
             if direction == "backward":
                 inputs, outputs = outputs, inputs
@@ -326,7 +221,7 @@ class Block(Visible):
         """Add up the terms, each behind the wires of its array."""
         shape = self.shape if backward else self.shape[::-1]
         total = torch.zeros(shape, dtype=torch.float32, device=self.w.device)
-        for term in self.hardware.algorithm.visible(self.state):
+        for term in self.visible():
             inputs, outputs = term.column_signs, term.row_signs
             if backward:
                 inputs, outputs = outputs, inputs
@@ -334,6 +229,9 @@ class Block(Visible):
             part = part if inputs is None else part * inputs[:, None]
             total += part if outputs is None else part * outputs
         return total
+
+    def __getstate__(self) -> dict:
+        return super().__getstate__() | {"learning": Learning()}
 
     def _new_tile(self, name: str, w: torch.Tensor, pulses: str = "update", digital: bool = False) -> Any:
         key = child_key(self.key, name)
@@ -348,71 +246,6 @@ class Block(Visible):
             key,
             count_cells=hardware.count_cells,
         )
-
-    def _apply(self, fn, recurse=True):
-        self.follow()
-        super()._apply(fn, recurse)
-        self._adopt()
-        return self
-
-    def _adopt(self) -> None:
-        """Make `weight` this block's again where a copy or a move has left another, and take arrays as they are."""
-        weight: nn.Parameter = self._parameters["weight"]  # type: ignore[assignment]
-        array = self.hardware.algorithm.visible(self.state)[0].tile
-        if isinstance(weight, AnalogParameter) and weight.device == array.w.device:
-            weight.block = weakref.ref(self)
-        else:  # also where arrays alone were loaded, with `assign=True`
-            data = weight.data if weight.device == array.w.device else torch.empty_like(array.w)
-            weight = AnalogParameter.of(self, data, weight.requires_grad)
-            self._parameters["weight"] = weight
-            array.touched.fill_(1)
-        self.__dict__["_own_weight"] = weight  # which nn.Module would register again
-        self._seen = weight.detach()
-        self._left = writes(self._seen)
-        for part in self._arrays:
-            part.adopt()
-
-    def __getstate__(self) -> dict:
-        self.follow()
-        return super().__getstate__() | {"learning": Learning(), "_seen": None, "_own_weight": None}
-
-    def __setstate__(self, state: dict) -> None:
-        super().__setstate__(state)
-        self._adopt()
-
-    def _save_to_state_dict(self, destination, prefix, keep_vars) -> None:
-        self.follow()
-        super()._save_to_state_dict(destination, prefix, keep_vars)
-        del destination[prefix + "weight"]  # it follows from the arrays
-
-    def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
-        if not self._seen.is_meta:
-            self.follow()
-        super()._load_from_state_dict({**state_dict, prefix + "weight": self.weight}, prefix, *args)
-
-
-def _refresh_after_load(block: Block, keys: object) -> None:
-    """Compute the block's weight from its tiles, which are loaded after the block's own buffers."""
-    block._adopt()
-    for term in block.hardware.algorithm.visible(block.state):
-        term.tile.touched.fill_(1)
-    block.refresh()
-
-
-def _is_plain(term: Term) -> bool:
-    return term.coefficient == 1.0 and _is_unsigned(term)
-
-
-def _is_unsigned(term: Term) -> bool:
-    return term.row_signs is term.column_signs is None
-
-
-def _fused(terms: list[Term]) -> torch.Tensor:
-    """Return the weight that the network sees; one array's own memory if the network sees that alone."""
-    if len(terms) == 1 and _is_plain(terms[0]):
-        return terms[0].tile.w
-    first, *others = (term.weight() for term in terms)
-    return sum(others, first)
 
 
 _UNBOUNDED = Device(Constant(tau_max=3e38, tau_min=-3e38))

@@ -14,7 +14,7 @@ from mho.nn.core.block import Block
 from mho.nn.core.calls import Calls
 from mho.nn.core.layer import checked, close_fused_inference
 from mho.nn.core.product import MatrixLayout, not_floating, product
-from mho.nn.core.programmed import Programmed, assigned
+from mho.nn.core.programmed import Programmed, is_own
 from mho.numerics.rng import child_key
 from mho.tile.patches import Geometry
 from mho.tile.tile import Tile
@@ -164,9 +164,14 @@ class Affine(nn.Module):
             w0 = torch.cat([w0, bias.detach()[:, None]], dim=1)
             geometry = None if geometry is None else geometry._replace(ones=True)
         self.matrix = AnalogMatrix(w0, hardware, key, geometry)
-        has_parameter = bias is not None and not self.has_column
-        own = nn.Parameter(bias.detach().clone()) if bias is not None and has_parameter else None
-        self._parameters["bias"] = own
+        self._parameters["bias"] = None if self.has_column else _copied(bias)
+
+    def _share(self, bias: torch.Tensor | None, other: "Affine") -> None:
+        """Begin on the arrays of another, which has no column of a bias; bias: (out,) digital, or None."""
+        super().__init__()
+        self.hardware, self.matrix = other.hardware, other.matrix
+        self.has_column = self._pads = False
+        self._parameters["bias"] = _copied(bias)
 
     @property
     def bias(self) -> torch.Tensor | None:
@@ -185,7 +190,7 @@ class Affine(nn.Module):
         elif value is None:
             what, fix = "an analog bias is a column of the arrays", "write zeros: nn.init.zeros_(layer.bias)"
             raise complaint("layer.bias = None", what, fix=fix)
-        elif assigned(value, self.program_, self.matrix.weights()):
+        elif not is_own(value, (self.matrix.rows[-1][1],), self.matrix.version):
             self.program_(bias=value)
 
     def _column(self) -> torch.Tensor:
@@ -233,7 +238,11 @@ class Affine(nn.Module):
         return w, None if self.bias is None else self.bias.detach().clone()
 
 
-def _cuts(n: int, most: int) -> list[tuple[int, int]]:
-    parts = -(-n // most)
+def _copied(bias: torch.Tensor | None) -> nn.Parameter | None:
+    return None if bias is None else nn.Parameter(bias.detach().clone())
+
+
+def _cuts(n: int, most: int | None) -> list[tuple[int, int]]:
+    parts = 1 if most is None else -(-n // most)
     edges = [n * i // parts for i in range(parts + 1)]
     return list(itertools.pairwise(edges))

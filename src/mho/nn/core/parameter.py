@@ -30,8 +30,8 @@ class AnalogParameter(nn.Parameter):
     and so the pulses that the step asks for. Setting it to zero, or to None, forgets the samples: no step. Any
     other change is an error at the step, because pulses are made of x and d, and no x and d have such a sum.
     A step uses up the factors. After it `grad` is None, or, if it was read before the step, what it was until the
-    next backward. A copy of the weight alone is an ordinary parameter. (With omega and `Mapping(rates="layer")` the step itself divides d by the square of the digital
-    scale.)
+    next backward. A copy of the weight alone is an ordinary parameter. (With omega and `Mapping(rates="layer")` the
+    step itself divides d by the square of the digital scale.)
     """
 
     block: "weakref.ref[Any] | None"
@@ -183,9 +183,9 @@ def _refuse(optimizer: torch.optim.Optimizer, *_: Any) -> None:
                 )
             p.check_added(where)
             if block.learning.owner is not None and block.learning.owner() is not None:
-                what = f"the weight {tuple(p.shape)} of an analog layer has an AnalogOptimizer too, whose step uses "
+                what = f"the weight {tuple(p.shape)} of an analog layer has an AnalogOptimizer too"
                 fix = "leave one of the two; an optimizer that wraps another cannot wrap an AnalogOptimizer"
-                raise complaint(where, what + "its gradient up", "Nothing has been changed", fix)
+                raise complaint(where, what, "Its step uses the gradient up; nothing has been changed", fix)
 
 
 _DATA: Any = torch.Tensor.data

@@ -1,25 +1,27 @@
 """A copy of what a layer computes with, through which torch code writes to the arrays.
 
 `layer.weight` is such a tensor. Reading it costs a copy, and arithmetic on it gives plain tensors.
-An in-place operation on it, on a view of it or on its `.data` programs the arrays of the layer. When the copy is next
-read, it shows the values that the arrays hold:
+An in-place operation on it, on a view of it or on its `.data` programs the arrays of the layer. The copy shows what
+the arrays hold when it is next read:
 
     nn.init.zeros_(layer.weight)
     layer.weight.data += change
     layer.weight[0].clamp_(-0.1, 0.1)
 
-No gradient can be given to it: a loss that depends on it raises in its backward pass. `requires_grad` is that of the
-layer's own parameters, and setting it freezes or thaws these.
+No gradient can be given to it: a loss that depends on it raises in its backward pass. `requires_grad` is that of
+the layer's own parameters, and setting it freezes or thaws these.
 """
 
+import functools
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
-from mho.base.errors import complaint
+from mho.base.errors import MhoError, complaint
 
 
 class Link(NamedTuple):
@@ -86,9 +88,17 @@ class Programmed(torch.Tensor):
         with torch.inference_mode(False), torch.set_grad_enabled(is_trained):  # others count no writes
             values = read().detach()
             whole = _Copy.apply(values, *trained) if is_trained else values.clone()
-            found = _linked(whole, Link(write, read, version, whole, [version(), whole._version], trained, []))
+            found = _linked(
+                whole, Link(write, read, version, whole, [version(), whole._version], trained, [])
+            )
         found.is_copy = True
         return found
+
+    def as_parameter(self) -> "Programmed":
+        """Return this copy, which torch takes for a parameter from now on: `head.weight = embedding.weight`."""
+        _watch_modules()
+        self.__dict__["_is_param"] = True
+        return self
 
     @classmethod
     def __torch_function__(cls, func, types, args=(), kwargs=None):
@@ -101,7 +111,9 @@ class Programmed(torch.Tensor):
                     return args[0]
                 # nn.Parameter(layer.weight) is one of its own
                 return _linked(args[0].detach().clone(), None).requires_grad_(*args[1:], **kwargs)
-            if not _is_write(func):  # consecutive writes, as in nn.init.trunc_normal_, are not clipped in between
+            if not _is_write(
+                func
+            ):  # writes in a row, as of nn.init.trunc_normal_, are not clipped in between
                 for link in links.values():
                     link.refresh()
             is_array = func in (torch.Tensor.numpy, torch.Tensor.__array__)
@@ -131,7 +143,7 @@ class Programmed(torch.Tensor):
 
     @property
     def requires_grad(self) -> bool:  # type: ignore[override]
-        """Whether the layer learns it."""
+        """True if the layer learns it."""
         link = self.link if self.is_copy else None
         return _REQUIRES_GRAD.__get__(self) if link is None else any(p.requires_grad for p in link.trained)
 
@@ -142,6 +154,11 @@ class Programmed(torch.Tensor):
             return
         for p in self.link.trained:
             p.requires_grad = value
+
+    @property
+    def grad_fn(self) -> Any:  # type: ignore[override]
+        """As of a parameter where torch takes it for one, see `as_parameter`: None."""
+        return None if self.is_copy and isinstance(self, nn.Parameter) else _GRAD_FN.__get__(self)
 
     @property
     def grad(self) -> torch.Tensor | None:  # type: ignore[override]
@@ -157,7 +174,10 @@ class Programmed(torch.Tensor):
     @grad.setter
     def grad(self, value: torch.Tensor | None) -> None:
         if self.is_copy and value is not None:
-            what, fix = "it is a copy, and has no gradient", "set p.grad of the parameters in layer.parameters()"
+            what, fix = (
+                "it is a copy, and has no gradient",
+                "set p.grad of the parameters in layer.parameters()",
+            )
             raise complaint("layer.weight.grad = ...", what, fix=fix)
         for p in self.link.trained if self.is_copy and self.link is not None else ():
             p.grad = None
@@ -179,28 +199,59 @@ class Programmed(torch.Tensor):
             return nn.Parameter(copy, self.requires_grad) if isinstance(self, nn.Parameter) else copy
 
 
-def assigned(value: Any, write: Callable[..., object], own: Sequence[nn.Parameter]) -> bool:
-    """Return whether a value assigned to `layer.weight` is still to be programmed, by `write`.
+def is_own(value: Any, shape: tuple[int, ...], version: Callable[[], int]) -> bool:
+    """Return whether a weight that a layer is assigned is its own, as when torch code ties it once more.
 
-    The layer's own copy is not, after an operation in place as in `layer.weight += change`; own: its `trained`.
-    Raises: MhoError for another layer's copy, a value whose gradient would be lost, and for `functional_call`.
+    Args:
+        shape, version: of the weight of the layer, as in `Programmed.of`.
+    Raises: MhoError if it is the weight of other arrays, which an assignment does not tie; if its gradient would
+        end here; and in the middle of `functional_call`, which would program the arrays.
     """
-    frame = sys._getframe(2)
+    _check_caller()
+    link = value.__dict__.get("link") if isinstance(value, Programmed) else None
+    if link is not None and link.version == version:
+        with torch._C.DisableTorchFunctionSubclass():
+            is_whole = value.data_ptr() == link.whole.data_ptr() and value.stride() == link.whole.stride()
+        return is_whole and tuple(value.shape) == shape and link.seen == [version(), link.whole._version]
+    if link is not None and (value.is_copy or isinstance(value, nn.Parameter)):
+        raise _tied()
+    if isinstance(value, torch.Tensor) and value.requires_grad and not isinstance(value, nn.Parameter):
+        what, fix = (
+            "it requires a gradient, which would end here",
+            "assign value.detach(), or use functional_call",
+        )
+        raise complaint("layer.weight = ...", what, fix=fix)
+    return False
+
+
+def _check_caller() -> None:
+    """Check that a weight is not assigned by torch.func.functional_call. Raises: MhoError."""
+    frame: Any = sys._getframe(2)
     for _ in range(6):
         if frame.f_globals["__name__"] == "torch.nn.utils._named_member_accessor":
             what, fix = "layer.weight is no parameter", "use the names of model.named_parameters()"
             raise complaint("functional_call", what, "It would be programmed onto the arrays", fix)
         frame = frame.f_back or frame
-    if isinstance(value, Programmed) and value.is_copy and value.link is not None:
-        if not any(p is own[0] for p in value.link.trained):
-            what, need = "it is the weight of another layer", "Two arrays cannot be one: they would not stay equal"
-            fix = "use one layer in both places, or assign other.weight.detach() for a copy"
-            raise complaint("layer.weight = ...", what, need, fix)
-        return value.link.write != write or value.link.version() != value.link.seen[0]
-    if isinstance(value, torch.Tensor) and value.requires_grad and not isinstance(value, nn.Parameter):
-        what, fix = "it requires a gradient, which would end here", "assign value.detach(), or use functional_call"
-        raise complaint("layer.weight = ...", what, fix=fix)
-    return True
+
+
+def _tied() -> MhoError:
+    what = "it is assigned the weight of another analog layer, whose array it does not have"
+    return complaint("layer.weight = other.weight", what, "Arrays are tied when they are made", _TIE)
+
+
+_TIE = "tie the digital layers, then mho.convert_; or assign a copy: other.weight.detach().clone()"
+
+
+@functools.cache
+def _watch_modules() -> None:
+    """Have the parameters that digital modules get checked from now on."""
+    register_module_parameter_registration_hook(_refuse)
+
+
+def _refuse(module: nn.Module, name: str, parameter: Any) -> None:
+    """Check that no digital module gets the weight of an analog embedding: it would be a copy."""
+    if isinstance(parameter, Programmed) and parameter.__dict__.get("link") is not None:
+        raise _tied()
 
 
 class _Copy(torch.autograd.Function):
@@ -226,11 +277,14 @@ def _is_write(func: Any) -> bool:
     return name in _WRITES or (name.endswith("_") and not name.endswith("__"))
 
 
-_WRITES = frozenset(f"__i{name}__" for name in ("add", "sub", "mul", "div", "truediv", "pow")) | {"__setitem__"}
+_WRITES = frozenset(f"__i{name}__" for name in ("add", "sub", "mul", "div", "truediv", "pow")) | {
+    "__setitem__"
+}
 _REQUIRES_GRAD: Any = torch.Tensor.requires_grad
 """Torch's own attribute, which `Programmed.requires_grad` hides."""
 _GRAD: Any = torch.Tensor.grad
-"""Torch's own attribute, which `Programmed.grad` hides."""
+_GRAD_FN: Any = torch.Tensor.grad_fn
+"""Torch's own attributes, which those of `Programmed` hide."""
 
 
 def _linked(values: torch.Tensor, link: Link | None) -> Programmed:

@@ -90,7 +90,8 @@ class Fused(Visible):
     def _written(self) -> torch.Tensor | None:
         """Return what torch code has written to `weight`, or None. Raises: MhoError if the weight was replaced."""
         weight = self._parameters.get("weight")
-        if weight is not self._own_weight and (weight is None or not weight.is_meta):
+        is_own = weight is self._own_weight and type(weight) is AnalogParameter
+        if not is_own and (weight is None or not weight.is_meta):
             raise replaced(weight)
         return None if writes(self._seen) == self._left else self._own_weight.restored(self._seen)
 
@@ -121,7 +122,11 @@ class Fused(Visible):
                 self.settle()
                 return
             version += array._writes
-        if writes(self._seen) != self._left or self._parameters.get("weight") is not self._own_weight:
+        weight = self._parameters.get("weight")
+        is_own = (
+            weight is self._own_weight and type(weight) is AnalogParameter
+        )  # torch can swap what is in it
+        if not is_own or writes(self._seen) != self._left:
             self.settle()
         elif self._shown != version:
             self.refresh()

@@ -185,8 +185,8 @@ class Affine(nn.Module):
 
     @bias.setter
     def bias(self, value: torch.Tensor | None) -> None:
-        if not self.has_column and (value is None or isinstance(value, nn.Parameter)):
-            self._parameters["bias"] = value
+        if not self.has_column:
+            self._parameters["bias"] = value  # type: ignore[assignment]
         elif value is None:
             what, fix = "an analog bias is a column of the arrays", "write zeros: nn.init.zeros_(layer.bias)"
             raise complaint("layer.bias = None", what, fix=fix)

@@ -85,7 +85,8 @@ class AnalogEmbedding(AnalogLayer):
         A copy; a write to it programs the arrays, and so does an assignment. Torch takes it for a parameter, so
         that code that ties weights may tie them again; the parameters of the arrays are those of `parameters()`.
         """
-        return Programmed.of(self._read, self.program_, self.matrix.version).as_parameter()
+        weights = self.matrix.weights()
+        return Programmed.of(self._read, self.program_, self.matrix.version, weights).as_parameter()
 
     @weight.setter
     def weight(self, value: torch.Tensor) -> None:

@@ -14,7 +14,7 @@ from mho.nn.core.block import Block
 from mho.nn.core.calls import Calls
 from mho.nn.core.layer import checked, close_fused_inference
 from mho.nn.core.product import MatrixLayout, not_floating, product
-from mho.nn.core.programmed import Programmed
+from mho.nn.core.programmed import Programmed, is_own
 from mho.numerics.rng import child_key
 from mho.tile.patches import Geometry
 from mho.tile.tile import Tile
@@ -185,12 +185,12 @@ class Affine(nn.Module):
 
     @bias.setter
     def bias(self, value: torch.Tensor | None) -> None:
-        if not self.has_column:
-            self._parameters["bias"] = value  # type: ignore[assignment]
+        if not self.has_column and (value is None or isinstance(value, nn.Parameter)):
+            self._parameters["bias"] = value
         elif value is None:
             what, fix = "an analog bias is a column of the arrays", "write zeros: nn.init.zeros_(layer.bias)"
             raise complaint("layer.bias = None", what, fix=fix)
-        else:
+        elif not is_own(value, (self.matrix.rows[-1][1],), self.matrix.version):
             self.program_(bias=value)
 
     def _column(self) -> torch.Tensor:

@@ -13,6 +13,7 @@ the layer's own parameters, and setting it freezes or thaws these.
 """
 
 import functools
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -155,6 +156,11 @@ class Programmed(torch.Tensor):
             p.requires_grad = value
 
     @property
+    def grad_fn(self) -> Any:  # type: ignore[override]
+        """As of a parameter where torch takes it for one, see `as_parameter`: None."""
+        return None if self.is_copy and isinstance(self, nn.Parameter) else _GRAD_FN.__get__(self)
+
+    @property
     def grad(self) -> torch.Tensor | None:  # type: ignore[override]
         """None before a backward pass. Raises: MhoError after it, for the parameters have the gradient."""
         link = self.link if self.is_copy else None
@@ -198,26 +204,42 @@ def is_own(value: Any, shape: tuple[int, ...], version: Callable[[], int]) -> bo
 
     Args:
         shape, version: of the weight of the layer, as in `Programmed.of`.
-    Raises: MhoError if it is the weight of an embedding on other arrays: an assignment ties no arrays.
+    Raises: MhoError if it is the weight of other arrays, which an assignment does not tie; if its gradient would
+        end here; and in the middle of `functional_call`, which would program the arrays.
     """
+    _check_caller()
     link = value.__dict__.get("link") if isinstance(value, Programmed) else None
-    if link is None:
-        return False
-    if link.version == version:
+    if link is not None and link.version == version:
         with torch._C.DisableTorchFunctionSubclass():
             is_whole = value.data_ptr() == link.whole.data_ptr() and value.stride() == link.whole.stride()
         return is_whole and tuple(value.shape) == shape and link.seen == [version(), link.whole._version]
-    if isinstance(value, nn.Parameter):
+    if link is not None and (value.is_copy or isinstance(value, nn.Parameter)):
         raise _tied()
+    if isinstance(value, torch.Tensor) and value.requires_grad and not isinstance(value, nn.Parameter):
+        what, fix = (
+            "it requires a gradient, which would end here",
+            "assign value.detach(), or use functional_call",
+        )
+        raise complaint("layer.weight = ...", what, fix=fix)
     return False
 
 
+def _check_caller() -> None:
+    """Check that a weight is not assigned by torch.func.functional_call. Raises: MhoError."""
+    frame: Any = sys._getframe(2)
+    for _ in range(6):
+        if frame.f_globals["__name__"] == "torch.nn.utils._named_member_accessor":
+            what, fix = "layer.weight is no parameter", "use the names of model.named_parameters()"
+            raise complaint("functional_call", what, "It would be programmed onto the arrays", fix)
+        frame = frame.f_back or frame
+
+
 def _tied() -> MhoError:
-    what = "it is assigned the weight of an analog embedding, whose array it does not have"
-    return complaint("layer.weight = embedding.weight", what, "Arrays are tied when they are made", _TIE)
+    what = "it is assigned the weight of another analog layer, whose array it does not have"
+    return complaint("layer.weight = other.weight", what, "Arrays are tied when they are made", _TIE)
 
 
-_TIE = "tie the digital layers, then mho.convert_; or assign a copy: embedding.weight.detach().clone()"
+_TIE = "tie the digital layers, then mho.convert_; or assign a copy: other.weight.detach().clone()"
 
 
 @functools.cache
@@ -261,7 +283,8 @@ _WRITES = frozenset(f"__i{name}__" for name in ("add", "sub", "mul", "div", "tru
 _REQUIRES_GRAD: Any = torch.Tensor.requires_grad
 """Torch's own attribute, which `Programmed.requires_grad` hides."""
 _GRAD: Any = torch.Tensor.grad
-"""Torch's own attribute, which `Programmed.grad` hides."""
+_GRAD_FN: Any = torch.Tensor.grad_fn
+"""Torch's own attributes, which those of `Programmed` hide."""
 
 
 def _linked(values: torch.Tensor, link: Link | None) -> Programmed:

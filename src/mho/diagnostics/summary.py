@@ -1,5 +1,6 @@
 """The summary of a model: a line for each analog layer and each digital module, as data and as a table."""
 
+import dataclasses
 import io
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,7 +10,7 @@ import torch
 from torch import nn
 
 from mho.crossbar import Crossbar
-from mho.device.composed import ComposedCell
+from mho.device.composed import ComposedCell, alike
 from mho.device.device import Device
 from mho.nn.conversion.selection import Analog, walk
 from mho.nn.core.block import Block
@@ -179,7 +180,19 @@ def _bytes(tensors: Iterable[torch.Tensor], seen: set[tuple], kept: set[tuple] |
 def _in_short(device: Device | ComposedCell) -> str:
     if isinstance(device, Device):
         return f"{type(device.response).__name__}, dw_min {device.dw_min:g}"
-    return type(device).__name__
+    rules = ", ".join(f"{n}={v!r}" for n, v in _rules(device).items())
+    parts = "; ".join(
+        f"{', '.join(leaf.name for leaf in leaves)}: {_in_short(inner)}"
+        for inner, leaves in alike(device.leaves())
+    )
+    head = type(device).__name__ + (f"({rules})" if rules else "")
+    return f"{head} of {parts}" if parts else head
+
+
+def _rules(cell: ComposedCell) -> dict[str, Any]:
+    """Return the fields of a cell that are plain values and no defaults."""
+    plain = {f.name: (getattr(cell, f.name), f.default) for f in dataclasses.fields(cell)}  # type: ignore[arg-type]
+    return {n: v for n, (v, default) in plain.items() if isinstance(v, (int, float, str)) and v != default}
 
 
 def _shapes(line: LayerSummary) -> str:

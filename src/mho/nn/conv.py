@@ -74,7 +74,8 @@ class _Convolution(AnalogLayer):
 
         A copy; a write to it programs the arrays, and so does an assignment.
         """
-        return Programmed.of(self._read_weight, self.program_, self._writes)
+        weights = [w for part in self._affine() for w in part.matrix.weights()]
+        return Programmed.of(self._read_weight, self.program_, self._writes, weights)
 
     @weight.setter
     def weight(self, value: torch.Tensor) -> None:
@@ -104,7 +105,8 @@ class _Convolution(AnalogLayer):
         parts = self._affine()
         if self.groups == 1 or parts[0].bias is None:
             return parts[0].bias
-        return Programmed.of(self._read_bias, lambda b: self.program_(bias=b), self._writes)
+        trained = [p for part in parts for p in (part.matrix.weights() if part.has_column else [part.bias])]
+        return Programmed.of(self._read_bias, lambda b: self.program_(bias=b), self._writes, trained)  # type: ignore[arg-type]
 
     @bias.setter
     def bias(self, value: torch.Tensor | None) -> None:

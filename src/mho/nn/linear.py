@@ -62,7 +62,7 @@ class AnalogLinear(AnalogLayer, Affine):
 
         A copy; a write to it programs the arrays, and so does an assignment.
         """
-        return Programmed.of(self.read_weight, self.program_, self.matrix.version)
+        return Programmed.of(self.read_weight, self.program_, self.matrix.version, self.matrix.weights())
 
     @weight.setter
     def weight(self, value: torch.Tensor) -> None:

@@ -10,6 +10,7 @@ import weakref
 import torch
 
 from mho.nn.core import product as eager
+from mho.nn.core.parameter import AnalogParameter
 from mho.nn.core.product import MatrixLayout, Needed, Saved
 
 _LAYOUTS: "weakref.WeakValueDictionary[int, Handle]" = weakref.WeakValueDictionary()
@@ -33,11 +34,19 @@ def layout_of(number: int) -> MatrixLayout:
 def product(x: torch.Tensor, handle: Handle, training: bool, bias: torch.Tensor | None) -> torch.Tensor:
     """Multiply as `mho.nn.core.product.product`, for code that is being compiled."""
     pairs = [block.trained for block in handle.layout.blocks]
+    if not all(type(weight) is AnalogParameter for weight, _ in pairs):
+        return _uncompiled(x, handle.layout, training, bias)
     trained = [weight.requires_grad for weight, _ in pairs]
     scales = [scale for _, scale in pairs if scale is not None]
     tap = handle.tap if any(trained) else handle.tap.detach()
     y, *_ = torch.ops.mho.product(x.to(torch.float32), bias, scales, tap, handle.number, training)
     return y.to(x.dtype)
+
+
+_uncompiled = torch.compiler.disable(
+    eager.product,
+    reason="an analog layer multiplies with the weights of one functional_call outside of the graph",
+)
 
 
 @torch.library.custom_op("mho::product", mutates_args=(), tags=(torch.Tag.nondeterministic_seeded,))

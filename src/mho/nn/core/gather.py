@@ -12,7 +12,8 @@ from torch.autograd.function import once_differentiable
 
 from mho.base.errors import complaint
 from mho.nn.core.calls import may_be_repeated
-from mho.nn.core.product import Given, MatrixBlock, MatrixLayout, Scales, asked_for, with_given
+from mho.nn.core.given import Given
+from mho.nn.core.product import MatrixBlock, MatrixLayout, Scales, asked_for, with_given
 from mho.tile.checks import lines
 from mho.tile.events import NEXT_CALL
 from mho.tile.readout import is_finite

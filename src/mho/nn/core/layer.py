@@ -19,6 +19,8 @@ from torch import nn
 
 from mho.base.errors import wrong_type
 from mho.crossbar import Crossbar
+from mho.device.composed import ComposedCell
+from mho.device.device import Device
 from mho.nn.core import birth
 from mho.nn.core.arrays import LayerArray, arrays_of
 from mho.nn.core.export import refused
@@ -81,8 +83,8 @@ class AnalogLayer(nn.Module):
 
     @property
     def __jit_ignored_attributes__(self) -> list[str]:
-        """Refuse TorchScript, which reads this first of all. Raises: MhoError."""
-        if sys._getframe(1).f_globals.get("__name__") == "torch.jit._recursive":
+        """Refuse TorchScript, which reads this before the parts of the layer. Raises: MhoError."""
+        if sys._getframe(1).f_globals.get("__name__") in ("torch.jit._recursive", "torch._jit_internal"):
             raise refused("torch.jit")
         raise AttributeError("__jit_ignored_attributes__")
 
@@ -146,10 +148,18 @@ class AnalogLayer(nn.Module):
         raise NotImplementedError
 
 
+def _law_of(device: Device | ComposedCell) -> str:
+    """Return the law of a device, or the kind of a cell and the laws of its devices: `OneSided(ExpStep)`."""
+    if isinstance(device, Device):
+        return type(device.response).__name__
+    inner = dict.fromkeys(_law_of(leaf.device) for leaf in device.leaves())
+    return f"{type(device).__name__}({', '.join(inner)})"
+
+
 def words_of(hardware: Crossbar) -> str:
     """Return the words of a hardware in a layer's `repr`: algorithm, law, and what is not the usual."""
     devices = hardware.device.values() if isinstance(hardware.device, Mapping) else [hardware.device]
-    laws = dict.fromkeys(type(getattr(d, "response", d)).__name__ for d in devices)
+    laws = dict.fromkeys(map(_law_of, devices))
     words = [f"algorithm={type(hardware.algorithm).__name__}", f"law={'/'.join(laws)}"]
     if hardware.io is None:
         words.append("io=None")

@@ -88,13 +88,17 @@ class AnalogMatrix(checkpoint.Labelled):
 
         A copy; a write to it programs the arrays, see `mho.nn.core.programmed`.
         """
-        return Programmed.of(self.read, self.program_, self.version)
+        return Programmed.of(self.read, self.program_, self.version, self.weights())
 
     def read(self) -> torch.Tensor:
         """Return `weight` as a plain tensor."""
         width = len(self.columns)
         parts = [block.scaled_weight() for block in self.layout.blocks]  # type: ignore[attr-defined]
         return torch.cat([torch.cat(parts[n : n + width], dim=1) for n in range(0, len(parts), width)])
+
+    def weights(self) -> list[nn.Parameter]:
+        """Return the parameters that learn the matrix: the weight of each block."""
+        return [block.trained[0] for block in self.layout.blocks]
 
     def version(self) -> int:
         """Return the number of writes to the arrays."""
@@ -173,7 +177,10 @@ class Affine(nn.Module):
     def bias(self) -> torch.Tensor | None:
         """(out,): the digital parameter, or the analog column as a copy, a write to which programs it; or None."""
         if self.has_column:
-            return Programmed.of(self._column, lambda b: self.program_(bias=b), self.matrix.version)
+            weights = self.matrix.weights()
+            return Programmed.of(self._column, lambda b: self.program_(bias=b), self.matrix.version, weights)
+        if "bias" not in self._parameters:  # as while it is being parametrized
+            raise AttributeError(f"{type(self).__name__} has no bias")
         return self._parameters["bias"]
 
     @bias.setter
@@ -235,7 +242,7 @@ def _copied(bias: torch.Tensor | None) -> nn.Parameter | None:
     return None if bias is None else nn.Parameter(bias.detach().clone())
 
 
-def _cuts(n: int, most: int) -> list[tuple[int, int]]:
-    parts = -(-n // most)
+def _cuts(n: int, most: int | None) -> list[tuple[int, int]]:
+    parts = 1 if most is None else -(-n // most)
     edges = [n * i // parts for i in range(parts + 1)]
     return list(itertools.pairwise(edges))

@@ -1,16 +1,19 @@
 """A copy of what a layer computes with, through which torch code writes to the arrays.
 
 `layer.weight` is such a tensor. Reading it costs a copy, and arithmetic on it gives plain tensors.
-An in-place operation on it, on a view of it or on its `.data` programs the arrays of the layer, and the copy then
-shows the values that the arrays hold:
+An in-place operation on it, on a view of it or on its `.data` programs the arrays of the layer. The copy shows what
+the arrays hold when it is next read:
 
     nn.init.zeros_(layer.weight)
     layer.weight.data += change
     layer.weight[0].clamp_(-0.1, 0.1)
+
+No gradient can be given to it: a loss that depends on it raises in its backward pass. `requires_grad` is that of
+the layer's own parameters, and setting it freezes or thaws these.
 """
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -28,13 +31,15 @@ class Link(NamedTuple):
     version: Callable[[], int]  # rises with every write to the layer
     whole: torch.Tensor  # the copy that views are views of
     seen: list[int]  # the version of the layer and of the copy, when they last agreed
+    trained: Sequence[nn.Parameter]  # what the layer learns in the place of the copy
+    behind: list[int]  # not empty while the copy shows what was written to it, not what the layer holds
 
     def changed(self) -> bool:
         """Return whether torch wrote to the copy since it agreed with the layer."""
         return self.whole._version != self.seen[1]
 
     def settle(self) -> None:
-        """Program the layer with the copy, and bring the copy up to date.
+        """Program the layer with the copy.
 
         Raises: MhoError if the layer changed after the copy was taken.
         """
@@ -47,29 +52,46 @@ class Link(NamedTuple):
                 "read layer.weight again and write to that",
             )
         self.write(self.whole.detach().clone())
-        with torch.no_grad():
-            self.whole.copy_(self.read())
+        self.behind[:] = [1]
         self.seen[:] = self.version(), self.whole._version
+
+    def refresh(self) -> None:
+        """Have the copy show what the layer holds, if it was written to."""
+        if self.behind:
+            with torch.no_grad():
+                self.whole.copy_(self.read())
+            self.behind.clear()
+            self.seen[1] = self.whole._version
 
 
 class Programmed(torch.Tensor):
     """Weights or biases of an analog layer: a copy, writes to which program the layer."""
 
     link: Link | None
+    is_copy: bool = False
+    """True for the copy itself, False for its views."""
 
     @staticmethod
     def of(
         read: Callable[[], torch.Tensor],
         write: Callable[[torch.Tensor], object],
         version: Callable[[], int] = int,
+        trained: Sequence[nn.Parameter] = (),
     ) -> "Programmed":
         """Return a copy of what `read` gives, writes to which call `write` with the whole.
 
         version: rises with every write to the layer; a copy that is older can no longer be written to.
+        trained: the parameters that the layer learns in its place.
         """
-        with torch.inference_mode(False):  # such tensors count no writes
-            whole = read().detach().clone()
-        return _linked(whole, Link(write, read, version, whole, [version(), whole._version]))
+        is_trained = torch.is_grad_enabled() and any(p.requires_grad for p in trained)
+        with torch.inference_mode(False), torch.set_grad_enabled(is_trained):  # others count no writes
+            values = read().detach()
+            whole = _Copy.apply(values, *trained) if is_trained else values.clone()
+            found = _linked(
+                whole, Link(write, read, version, whole, [version(), whole._version], trained, [])
+            )
+        found.is_copy = True
+        return found
 
     def as_parameter(self) -> "Programmed":
         """Return this copy, which torch takes for a parameter from now on: `head.weight = embedding.weight`."""
@@ -82,14 +104,26 @@ class Programmed(torch.Tensor):
         kwargs = kwargs or {}
         links = {id(t.link.whole): t.link for t in _tensors((args, kwargs)) if t.link is not None}
         with torch._C.DisableTorchFunctionSubclass():
-            if func is torch.Tensor.requires_grad_ and links:  # nn.Parameter(layer.weight) is one of its own
+            if func is torch.Tensor.requires_grad_ and links:
+                if args[0].is_copy:
+                    args[0].requires_grad = (*args[1:], *kwargs.values(), True)[0]
+                    return args[0]
+                # nn.Parameter(layer.weight) is one of its own
                 return _linked(args[0].detach().clone(), None).requires_grad_(*args[1:], **kwargs)
+            if not _is_write(
+                func
+            ):  # writes in a row, as of nn.init.trunc_normal_, are not clipped in between
+                for link in links.values():
+                    link.refresh()
+            is_array = func in (torch.Tensor.numpy, torch.Tensor.__array__)
+            if is_array and links:
+                args = (args[0].detach(), *args[1:])
             out = func(*args, **kwargs)
             for link in links.values():
                 if link.changed():
                     link.settle()
             if not links or not isinstance(out, (torch.Tensor, tuple, list)):
-                return _closed(out) if links and func is torch.Tensor.numpy else out
+                return _closed(out) if links and is_array else out
             return _views(out, links)
 
     @property
@@ -106,6 +140,44 @@ class Programmed(torch.Tensor):
             with torch.no_grad():
                 self.detach().copy_(value)
 
+    @property
+    def requires_grad(self) -> bool:  # type: ignore[override]
+        """True if the layer learns it."""
+        link = self.link if self.is_copy else None
+        return _REQUIRES_GRAD.__get__(self) if link is None else any(p.requires_grad for p in link.trained)
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        if not self.is_copy or self.link is None:
+            _REQUIRES_GRAD.__set__(self, value)
+            return
+        for p in self.link.trained:
+            p.requires_grad = value
+
+    @property
+    def grad(self) -> torch.Tensor | None:  # type: ignore[override]
+        """None before a backward pass. Raises: MhoError after it, for the parameters have the gradient."""
+        link = self.link if self.is_copy else None
+        if link is None:
+            return _GRAD.__get__(self)
+        if all(p.grad is None for p in link.trained):
+            return None
+        what, fix = "it is a copy, and has no gradient", "read p.grad of the parameters in layer.parameters()"
+        raise complaint("layer.weight.grad", what, fix=fix)
+
+    @grad.setter
+    def grad(self, value: torch.Tensor | None) -> None:
+        if self.is_copy and value is not None:
+            what, fix = (
+                "it is a copy, and has no gradient",
+                "set p.grad of the parameters in layer.parameters()",
+            )
+            raise complaint("layer.weight.grad = ...", what, fix=fix)
+        for p in self.link.trained if self.is_copy and self.link is not None else ():
+            p.grad = None
+        if not self.is_copy:
+            _GRAD.__set__(self, value)
+
     def __deepcopy__(self, memo):
         plain = memo[id(self)] = self._plain()
         return plain
@@ -114,6 +186,8 @@ class Programmed(torch.Tensor):
         return self._plain().__reduce_ex__(protocol)
 
     def _plain(self) -> torch.Tensor:
+        if self.link is not None:
+            self.link.refresh()
         with torch._C.DisableTorchFunctionSubclass():
             copy = self.detach().as_subclass(torch.Tensor).clone()
             return nn.Parameter(copy, self.requires_grad) if isinstance(self, nn.Parameter) else copy
@@ -156,6 +230,38 @@ def _refuse(module: nn.Module, name: str, parameter: Any) -> None:
     """Check that no digital module gets the weight of an analog embedding: it would be a copy."""
     if isinstance(parameter, Programmed) and parameter.__dict__.get("link") is not None:
         raise _tied()
+
+
+class _Copy(torch.autograd.Function):
+    """A copy that tells its graph that the gradient of what is made of it would be lost."""
+
+    @staticmethod
+    def forward(ctx, values: torch.Tensor, *trained: torch.Tensor) -> torch.Tensor:
+        return values.clone()
+
+    @staticmethod
+    def backward(ctx, g: torch.Tensor):
+        raise complaint(
+            "loss.backward",
+            "the loss depends on layer.weight, or on an analog layer.bias, other than by a call of the layer",
+            "It is a copy, and arrays learn from the inputs and errors of their layer alone",
+            "call the layer; or use layer.weight.detach() where no gradient is meant",
+        )
+
+
+def _is_write(func: Any) -> bool:
+    """Return whether a function of torch is an operation in place, by its name."""
+    name = getattr(func, "__name__", "")
+    return name in _WRITES or (name.endswith("_") and not name.endswith("__"))
+
+
+_WRITES = frozenset(f"__i{name}__" for name in ("add", "sub", "mul", "div", "truediv", "pow")) | {
+    "__setitem__"
+}
+_REQUIRES_GRAD: Any = torch.Tensor.requires_grad
+"""Torch's own attribute, which `Programmed.requires_grad` hides."""
+_GRAD: Any = torch.Tensor.grad
+"""Torch's own attribute, which `Programmed.grad` hides."""
 
 
 def _linked(values: torch.Tensor, link: Link | None) -> Programmed:

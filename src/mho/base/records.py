@@ -12,8 +12,8 @@ are declared for that: `class Response(Record, named=False)` is no such class bu
 """
 
 import dataclasses
-import math
 import operator
+import sys
 from collections.abc import Callable
 from types import NoneType
 from typing import (
@@ -148,7 +148,7 @@ def _check_number(cls: str, name: str, value: Any, domains: tuple[Domain, ...], 
     where = f"{cls}({name}={value!r})"
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise complaint(where, f"{name} is a {type(value).__name__}", "It must be a number")
-    if not math.isfinite(value):
+    if not abs(value) <= sys.float_info.max:  # also an integer beyond every float
         fixes = [d.remedy(name, value) for d in domains if d.remedy is not None]
         raise complaint(where, f"{name} is {value}", "It must be finite", *fixes[:1])
     if whole and value != int(value):

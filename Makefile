@@ -8,7 +8,7 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 export OMP_WAIT_POLICY = passive
 
-.PHONY: demo test bench crosscheck clean
+.PHONY: demo test bench crosscheck fuzz clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/demo.stamp
@@ -23,6 +23,10 @@ test: $(VENV)/test.stamp
 # AIHWKIT_PYTHON names an interpreter that has aihwkit, see benchmarks/README.md; BENCH holds options
 bench: $(VENV)/demo.stamp
 	$(BIN)/python benchmarks/run.py $(BENCH)
+
+# random configurations of every record, with a report; FUZZ holds options such as --examples 500
+fuzz: $(VENV)/test.stamp
+	$(BIN)/python tests/fuzzing.py $(FUZZ)
 
 # against aihwkit, if AIHWKIT_PYTHON names it; CROSSCHECK holds options. Fails if anything differs without a reason
 crosscheck: $(VENV)/demo.stamp

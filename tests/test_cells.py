@@ -102,6 +102,18 @@ def test_a_random_policy_is_fair_and_a_function_of_the_key():
     assert abs(sum(a == b for a, b in itertools.pairwise(turns)) - 199.5) < 5 * 10
 
 
+@pytest.mark.parametrize("name", CELLS)
+def test_parts_of_a_cell_are_those_of_its_tile(name):
+    """By name and factor; the weight is the sum of the leaves."""
+    cell = CELLS[name]
+    tile, parts, leaves = tile_of(cell, weights()), cell.parts(), cell.leaves()
+    assert [part.name for part in parts] == [child for child, _ in tile.named_children()]
+    assert tuple(part.factor for part in parts) == tile.weights
+    assert [leaf.device for leaf in leaves] == [array.device for array in tile.leaves()]
+    total = sum(leaf.factor * tile.get_submodule(leaf.name).w for leaf in leaves)
+    torch.testing.assert_close(total, tile.w)
+
+
 def test_granularity_is_what_a_pulse_does():
     fine, coarse = mho.Device(FREE, dw_min=0.01), mho.Device(FREE, dw_min=0.04)
     for policy, step_size in (("all", 0.015), ("first", 0.005), ("sequential", 0.0075), ("random", 0.0075)):

@@ -55,6 +55,52 @@ def test_list(command):
     assert line_of(out, "ReRamArrayHfO2")[1:4] == ["SoftBounds", "0.4622", "4.327"]  # 2 / 0.4622
 
 
+def test_list_shows_the_parts_of_a_cell(command):
+    """A pair has the range of the difference, and its devices have lines of their own."""
+    out = command("list")[1]
+    assert line_of(out, "PCMPair")[1:8] == ["OneSided", "of", "2", "0.01", "400", "-2", ".."]
+    assert line_of(out, "plus, minus")[2:5] == ["ExpStep", "0.01", "200"]
+    entry = next(e for e in json.loads(command("list", "--json")[1])["presets"] if e["name"] == "PCMPair")
+    assert (entry["law"], entry["dw_min"], entry["lower"], entry["upper"]) == ("OneSided", 0.01, -2, 2)
+    assert [(part["name"], part["factor"], part["law"]) for part in entry["parts"]] == [
+        ("plus", 1.0, "ExpStep"),
+        ("minus", -1.0, "ExpStep"),
+    ]
+
+
+def test_show_explains_a_cell_and_its_parts(command):
+    code, out, _ = command("show", "PCMPair", "--set", "refresh_every=5", "--set", "device.dw_min=0.02")
+    assert code == 0 and out.startswith(
+        "PCMPair: a cell of 2 devices (plus, minus), OneSided\nSource: Nandak"
+    )
+    assert line_of(out, "refresh_every")[1] == "5" and line_of(out, "granularity")[1] == "0.02"
+    assert line_of(out, "plus ")[1:5] == ["1", "ExpStep", "0.02", "100"]
+    assert line_of(out, "minus ")[1:5] == ["-1", "ExpStep", "0.02", "100"]
+    assert "Device of plus, minus: law ExpStep\n" in out and out.count("40,000 cells") == 1
+    assert line_of(out, "device.retention.reset ")[1] == "0.01"
+    data = json.loads(command("show", "PCMPair", "--json")[1])
+    assert data["cell"]["refresh_every"] == 1 and data["granularity"] == 0.01 and data["states"] == 400
+    assert [part["device"]["dw_min"] for part in data["parts"]] == [0.01, 0.01]
+    assert [part["points"][0]["w"] for part in data["parts"]] == [pytest.approx(0.5001, abs=1e-4)] * 2
+
+
+def test_show_explains_a_cell_in_a_file(command, tmp_path):
+    """Each different device has its tables, those inside of a composed part too."""
+    coarse, fine = mho.Device(mho.responses.Power(), dw_min=0.1), mho.Device(dw_min=0.01)
+    cell = mho.Vector(devices=(coarse, mho.OneSided(fine)), gammas=(1.0, -0.5), policy="first")
+    (tmp_path / "mine.json").write_text(json.dumps(to_dict(cell)))
+    out = command("show", "mine.json")[1]
+    assert "a cell of 3 devices (0, 1.plus, 1.minus), Vector" in out
+    assert line_of(out, "1.plus ")[1:3] == ["-0.5", "SoftBounds"]
+    assert line_of(out, "1.minus ")[1:3] == ["0.5", "SoftBounds"]
+    assert line_of(out, "bounds")[1:4] == ["-2", "..", "2"] and line_of(out, "granularity")[1] == "0.1"
+    assert "Device of 0: law Power\n" in out and "Device of 1.plus, 1.minus: law SoftBounds\n" in out
+    (tmp_path / "pair.json").write_text(json.dumps(to_dict(mho.Crossbar(device=mho.Reference(coarse, fine)))))
+    assert "a cell of 2 devices (0, 1), Reference" in command("show", "pair.json")[1]
+    code, _, err = command("plot", "pair.json")
+    assert code == 2 and "it is a Reference, made of several devices (0, 1)" in err
+
+
 def test_list_as_json(command):
     data = json.loads(command("list", "--json")[1])
     presets = {entry["name"]: entry for entry in data["presets"]}
@@ -149,6 +195,13 @@ def test_plot(command, tmp_path):
     assert (tmp_path / "figures/mine.pdf").read_bytes().startswith(b"%PDF")
 
 
+def test_plot_of_a_cell_names_its_devices(command, tmp_path):
+    """Equal devices have one figure, which says that it shows each of them."""
+    words = ("--set", "device.dw_min=0.1", "--out", "pair.svg")
+    assert command("plot", "PCMPair", *words)[0] == 0
+    assert "PCMPair, each of plus, minus: ExpStep, dw_min 0.1" in (tmp_path / "pair.svg").read_text()
+
+
 def test_plot_names_its_files_and_obeys_the_suffix(command, tmp_path):
     command("plot", "constant", "--set", "dw_min=0.05")
     assert {p.name for p in tmp_path.iterdir()} == {"device-constant.png", "device-constant.pdf"}
@@ -165,6 +218,7 @@ def test_plot_names_its_files_and_obeys_the_suffix(command, tmp_path):
         (["show", "power", "--set", "response.tauu=1"], "did you mean 'tau'?"),
         (["show", "power", "--set", "dw_min"], "this is no assignment"),
         (["show", "power", "--set", "dw_min=0"], "dw_min must be positive"),
+        (["show", "PCMPair", "--set", "dw_min=0.1"], "OneSided has no 'dw_min'. known: device, lower"),
         (["plot", "power", "--out", "x.gif"], "no figure is written as '.gif'. Known: .png, .pdf, .svg"),
     ],
 )

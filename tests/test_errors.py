@@ -279,7 +279,11 @@ TABLE = [
         lambda: mho.Crossbar(mapping={"max_in": 3}),
         "`Crossbar(mapping=...)`: it is of type dict. It must be an mho.Mapping.",
     ),
-    (lambda: mho.Mapping(max_in=0), "`Mapping(max_in=0)`: max_in must be an integer of at least 1."),
+    (
+        lambda: mho.Mapping(max_in=0),
+        "`Mapping(max_in=0)`: max_in must be an integer of at least 1, or None. Fix: max_in=None for "
+        "tiles of any size; aihwkit writes 0 for that.",
+    ),
     (
         lambda: mho.Mapping(out_scale="row"),
         '`Mapping(out_scale=\'row\')`: out_scale is "scalar", "columnwise" or "none".',

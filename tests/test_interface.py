@@ -85,6 +85,27 @@ def test_a_birth_tells_clipping_from_write_noise():
     assert len(found) == 1
 
 
+def test_a_birth_tells_stuck_cells_from_clipping():
+    """Cells of a composed cell, too; both errors where there are both."""
+    stuck = mho.Device(corrupt=0.3)
+    for device in (stuck, mho.OneSided(stuck)):
+        with pytest.warns(mho.nn.ConversionWarning, match="Cells of the device are stuck") as found:
+            mho.nn.AnalogLinear(9, 8, hardware=mho.Crossbar(device=device), key=1)
+        assert len(found) == 1
+    both = mho.Device(mho.responses.SoftBounds(tau_max=0.1, tau_min=-0.1), corrupt=0.3)
+    with pytest.warns(mho.nn.ConversionWarning) as found:
+        mho.nn.AnalogLinear(9, 8, hardware=mho.Crossbar(device=both), key=1)
+    assert ["clipped." in str(w.message) for w in found] == [True, False]
+
+
+def test_a_layer_of_composed_cells_prints_their_laws():
+    layer = mho.nn.AnalogLinear(3, 2, hardware=mho.Crossbar(device=mho.presets.PCMPair, io=None), key=1)
+    assert "law=OneSided(ExpStep)" in repr(layer)
+    mixed = mho.Vector(devices=(mho.Device(mho.responses.Power()), mho.OneSided(mho.Device())))
+    layer = mho.nn.AnalogLinear(3, 2, hardware=mho.Crossbar(device=mixed), key=1)
+    assert "law=Vector(Power, SoftBounds)" in repr(layer)
+
+
 def test_arrays_are_read_and_set_by_name():
     hardware = mho.Crossbar(algorithm=mho.algorithms.AnalogSGD(), io=None, mapping=mho.Mapping(max_in=2))
     layer = mho.nn.AnalogLinear(4, 3, bias=False, hardware=hardware, key=1)

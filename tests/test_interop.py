@@ -284,37 +284,31 @@ def test_bert_in_the_trainer_with_activation_checkpoints(tmp_path):
 
 
 @needs("transformers")
-def test_gpt2_after_its_own_kind_of_layer_is_made_linear():
-    """Its Conv1D is a linear layer with a transposed weight, which is no class of torch."""
+def test_gpt2_in_the_trainer(tmp_path):
+    """Its Conv1D layers, its head and the embedding that is tied to it: a checkpoint, and a resumed run."""
     from transformers import GPT2Config, GPT2LMHeadModel
-    from transformers.pytorch_utils import Conv1D
 
     size = {"n_embd": 16, "n_layer": 2, "n_head": 2, "resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0}
-    torch.manual_seed(0)
-    model = GPT2LMHeadModel(GPT2Config(vocab_size=30, n_positions=12, bos_token_id=0, eos_token_id=0, **size))
-    tokens = torch.randint(0, 30, (4, 7))
-    expected = model(tokens).logits
-    with pytest.raises(mho.MhoError, match="no layer that can be converted has this name"):
-        mho.convert_(model, {"transformer.*": HARDWARE})
-    with pytest.raises(mho.MhoError, match="tied weights"):
+
+    def trainer(folder):
+        torch.manual_seed(0)
+        model = GPT2LMHeadModel(
+            GPT2Config(vocab_size=30, n_positions=12, bos_token_id=0, eos_token_id=0, **size)
+        )
         mho.convert_(model, HARDWARE)
-    for name, layer in list(model.named_modules()):
-        if isinstance(layer, Conv1D):
-            linear = nn.Linear(*layer.weight.shape)
-            linear.load_state_dict({"weight": layer.weight.mT, "bias": layer.bias})
-            model.set_submodule(name, linear)
-    mho.convert_(model, {"transformer.*": HARDWARE.replace(io=None)})
-    assert sum(isinstance(m, mho.nn.AnalogLinear) for m in model.modules()) == 2 * 4
-    torch.testing.assert_close(model(tokens).logits, expected, rtol=1e-4, atol=1e-4)
-    optimizer = mho.AnalogOptimizer(model, lr=0.1)
-    losses = []
-    for _ in range(10):
-        optimizer.zero_grad()
-        loss = model(tokens, labels=tokens).loss
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
-    assert losses[-1] < losses[0]
+        optimizer = mho.AnalogOptimizer(model, lr=0.05)
+        parts = model, optimizer, torch.optim.lr_scheduler.LinearLR(optimizer), folder
+        made = trainer_of(*parts, save_strategy="steps", save_steps=STEPS // 2)
+        made.train_dataset = [{"input_ids": s["input_ids"], "labels": s["input_ids"]} for s in sentences()]
+        return made
+
+    whole, resumed = trainer(tmp_path / "whole"), trainer(tmp_path / "resumed")
+    whole.train()
+    assert sum(isinstance(m, mho.nn.AnalogTransposedLinear) for m in whole.model.modules()) == 2 * 4
+    assert whole.model.lm_head.matrix is whole.model.transformer.wte.matrix
+    assert sum(count.up + count.down for count in mho.pulse_report(whole.model)) > 1000
+    resumed.train(resume_from_checkpoint=str(tmp_path / "whole" / f"checkpoint-{STEPS // 2}"))
+    assert_same(resumed.model, whole.model)
 
 
 # The page that says so.
@@ -343,4 +337,4 @@ def test_code_of_the_page(section, tmp_path):
 
 
 def test_the_page_has_all_its_code():
-    assert len(SECTIONS) == PAGE.count("```python") == 7
+    assert len(SECTIONS) == PAGE.count("```python") == 8

@@ -129,7 +129,7 @@ def test_source_of_a_simple_law():
     lowered = lower(SoftBounds())
     assert lowered.fields == ("tau_max", "tau_min")
     assert (
-        "def up(w, tau_max, tau_min):\n    _t0 = _C0 / tau_max\n    _t1 = w * _t0\n    _t2 = _C0 - _t1\n"
+        "def up(w, f_tau_max, f_tau_min):\n    _t0 = _C0 / f_tau_max\n    _t1 = w * _t0\n    _t2 = _C0 - _t1\n"
         in lowered.source
     )
     assert "_C0 = np.float32(1.0)" in lowered.source
@@ -156,9 +156,9 @@ def test_simple_powers_are_written_out(gamma, text):
 
 
 def test_other_powers_call_pow():
-    assert "pow32(_t3, gamma_res)" in lower(Power(gamma_res=0.7)).source
+    assert "pow32(_t3, f_gamma_res)" in lower(Power(gamma_res=0.7)).source
     varying = lower(Power(gamma_res=0.5), varying={"gamma_res"}).source
-    assert "pow32(_t3, gamma_res)" in varying
+    assert "pow32(_t3, f_gamma_res)" in varying
     assert varying == lower(Power(gamma_res=2.0), varying={"gamma_res"}).source
 
 
@@ -168,7 +168,7 @@ def test_method_of_choice():
             return 0.1 * torch.sqrt(self.up(w))
 
     source = lower(Noisy(), methods=("up", "noise")).source
-    assert "def noise(w, tau_max, tau_min):" in source
+    assert "def noise(w, f_tau_max, f_tau_min):" in source
     assert "def down" not in source
 
 

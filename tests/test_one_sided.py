@@ -182,3 +182,11 @@ def test_a_refresh_is_due_every_so_many_updates():
     assert tile.plus.w[0, 0].item() == pytest.approx(0.8)
     tile.pulse(torch.tensor([1.0]), column=1)
     assert tile.plus.w[0, :2].tolist() == pytest.approx([0.4, 0.61])
+
+
+def test_a_refresh_never_asks_for_more_than_a_device_can_hold():
+    slow = mho.Device(mho.responses.Exponential(tau=0.0095, gamma_res=0.0922), dw_min=1.15e-5)
+    io = mho.IO(out_res=0.00148, sigma_out=0.462)
+    tile = new_tile(torch.zeros(4, 4), mho.OneSided(slow, refresh_every=1, upper=0.97, lower=0.24), io, key=1)
+    tile.update(torch.ones(4), torch.zeros(4), 0.1)
+    assert 0 < sum(tile.pulses_sent) <= 16 * 8 * 0.0095 / 1.15e-5

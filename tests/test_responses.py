@@ -420,3 +420,27 @@ def test_suite_compares_compiled_values(monkeypatch):
 def test_suite_wants_a_source():
     with pytest.raises(AssertionError, match="has no `Source:` line"):
         check_response(Skewed, published=True)
+
+
+@pytest.mark.parametrize("name", ["gain", "gain_up", "lower", "upper", "reference", "bounds", "G", "replace"])
+def test_a_field_that_hides_a_parameter_of_cells_or_a_method_is_an_error(name):
+    law = {"__annotations__": {name: float}, name: 1.0, "up": lambda self, w: 1 - w}
+    with pytest.raises(mho.MhoError, match=f"the field {name} has the name of"):
+        type("Taken", (mho.Response,), law)
+
+
+@pytest.mark.parametrize(
+    "name", ["w", "z", "x", "f_w", "_C0", "_t0", "np", "scal", "q_w", "dw_min", "step_up"]
+)
+def test_a_field_of_any_other_name_is_compiled(name):
+    law = type(
+        "Named",
+        (mho.Response,),
+        {
+            "__annotations__": {name: float},
+            name: 2.0,
+            "up": lambda self, x: torch.exp(-x) * getattr(self, name) - x,
+            "down": lambda self, x: torch.exp(x) * getattr(self, name) + x,
+        },
+    )
+    check_response(law)

@@ -190,3 +190,13 @@ def test_messages(call, message):
     with pytest.raises(mho.MhoError) as failure:
         call()
     assert str(failure.value) == message
+
+
+def test_bounds_that_cross_are_an_error():
+    wide = mho.Device(SoftBounds(), spread={"tau_max": mho.Absolute(0.6), "tau_min": mho.Absolute(0.6)})
+    with pytest.raises(mho.MhoError, match=r"not in rising order for \d+ of 2500 cells.*low="):
+        mho.Tile(torch.zeros(50, 50), wide, key=1)
+    limited = wide.replace(
+        spread={"tau_max": mho.Absolute(0.6, low=0.1), "tau_min": mho.Absolute(0.6, high=-0.1)}
+    )
+    mho.Tile(torch.zeros(50, 50), limited, key=1)

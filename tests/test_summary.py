@@ -52,6 +52,26 @@ def test_a_line_for_each_layer_and_its_numbers():
     assert (mine.kind, mine.parameters) == ("Mine", 12)
 
 
+def test_a_cell_of_several_devices_shows_them():
+    """Its rules that are no defaults, and equal devices in one place."""
+    pair = mho.presets.PCMPair
+    coarse = mho.Device(Power(), dw_min=0.1)
+    for device, text in (
+        (pair, "OneSided(refresh_every=1) of plus, minus: ExpStep, dw_min 0.01"),
+        (mho.Reference(coarse), "Reference of 0, 1: Power, dw_min 0.1"),
+        (
+            mho.Vector(devices=(coarse, pair), policy="sequential"),
+            "Vector(policy='sequential') of 0: Power, dw_min 0.1; 1.plus, 1.minus: ExpStep, dw_min 0.01",
+        ),
+    ):
+        layer = mho.nn.AnalogLinear(4, 3, hardware=SGD.replace(device=device), key=1)
+        [line] = mho.summary(layer)
+        assert line.device == text and line.cells == 12 * len(device.leaves())
+    assert "OneSided(refresh_every=1) of plus, minus: ExpStep" in repr(
+        mho.summary(mho.nn.AnalogLinear(4, 3, hardware=SGD.replace(device=pair), key=1))
+    )
+
+
 def test_sums_are_those_of_the_model():
     model = network()
     found = mho.summary(model)
@@ -127,7 +147,7 @@ def test_a_single_layer_and_a_digital_model():
     [line] = mho.summary(
         mho.convert_(nn.Linear(3, 2), SGD.replace(device=mho.Vector(devices=(mho.Device(), mho.Device()))))
     )
-    assert (line.device, line.cells) == ("Vector", 12)
+    assert (line.device, line.cells) == ("Vector of 0, 1: SoftBounds, dw_min 0.001", 12)
 
 
 def test_the_table_says_all_of_it():

@@ -39,6 +39,56 @@ REFERENCE = {"up_down": 0.2, "reference_std": 0.05, "reference_mean": 0.02, "sub
 NODES = {"piecewise_up": [1.5, 1.1, 1.0, 0.7, 0.2], "piecewise_down": [0.3, 0.6, 1.0, 1.2, 1.4]}
 EVEN = {"dw_min_dtod": 0.0, "up_down_dtod": 0.0}
 
+# Of each class the values that its parameters are drawn from: negative ones and zeros where aihwkit gives them a
+# meaning. Of ExpStep a down pulse at 0 has some size, which aihwkit divides the learning rate by. What mho.aihwkit
+# refuses is in tests/test_aihwkit_words.py.
+SIGNED = {"up_down": (-0.3, 0.0, 0.25)}
+BOUNDS = {"w_max": (0.5, 0.9), "w_min": (-0.7, 0.0)}
+OFFSETS = {"reference_mean": (-0.05, 0.0, 0.04)}
+EXPONENTS = {"pow_gamma": (-1.5, 0.6, 2.0), "pow_up_down": (-0.4, 0.0, 0.3)}
+RANGES: list[tuple[str, str, dict[str, tuple]]] = [
+    ("ConstantStep", "constant_step", SIGNED | BOUNDS),
+    ("LinearStep", "linear_step", SIGNED | BOUNDS | {
+        "gamma_up": (-0.4, 0.0, 0.3), "gamma_down": (-0.2, 0.0, 0.5), "allow_increasing": (False, True),
+        "mult_noise": (False, True),
+    }),
+    ("SoftBounds", "soft_bounds", SIGNED | BOUNDS | {"mult_noise": (False, True)}),
+    ("SoftBoundsReference", "soft_bounds_reference", SIGNED | BOUNDS | OFFSETS | {
+        "mult_noise": (False, True), "subtract_symmetry_point": (False, True),
+    }),
+    ("SoftBoundsPmax", "soft_bounds_pmax", {
+        "p_max": (50, 100), "alpha": (0.01, 0.02), "range_min": (-0.8, 0.0), "range_max": (0.6, 1.0),
+        "reset": (-0.1, 0.0, 0.1),
+    }),
+    ("ExpStep", "exp_step", SIGNED | BOUNDS | {
+        "A_up": (-1.2, 0.0, 0.1), "A_down": (-0.8, 0.0, 0.3), "a": (-0.5, 0.0, 0.25), "b": (-0.2, 0.0, 0.2),
+        "gamma_up": (-3.0, 0.0, 5.0), "gamma_down": (-2.0, 0.0, 3.0),
+    }),
+    ("PowStep", "pow_step", SIGNED | BOUNDS | EXPONENTS),
+    ("PowStepReference", "pow_step_reference", SIGNED | BOUNDS | OFFSETS | EXPONENTS),
+    ("PiecewiseStep", "piecewise_step", SIGNED | BOUNDS | {
+        "piecewise_up": ([1.0], [1.4, 1.0, 0.0], [0.5, 1.5]), "piecewise_down": ([0.6], [0.0, 1.0, 1.2]),
+    }),
+]  # fmt: skip
+
+
+def drawn(ours: str, seed: int) -> Case:
+    """A case whose parameters are drawn from RANGES: a pure function of the class and the seed."""
+    theirs, _, ranges = next(entry for entry in RANGES if entry[1] == ours)
+    rng = np.random.default_rng([seed, *ours.encode()])
+    fields = {name: values[rng.integers(len(values))] for name, values in ranges.items()}
+    if theirs == "PiecewiseStep":  # aihwkit wants lists of one length; one node stands for any number of them
+        nodes = max(len(fields["piecewise_up"]), len(fields["piecewise_down"]))
+        for name in ("piecewise_up", "piecewise_down"):
+            x = np.linspace(0, 1, len(fields[name])) if len(fields[name]) > 1 else np.zeros(1)
+            fields[name] = np.interp(np.linspace(0, 1, nodes), x, fields[name]).tolist()
+    if theirs != "SoftBoundsPmax":
+        fields["dw_min"] = 0.01
+    return Case(f"{theirs}, drawn {seed}", theirs, ours, fields)
+
+
+DRAWN = [drawn(ours, seed) for _, ours, _ in RANGES for seed in range(3)]
+
 UPDATES = [
     Case("ConstantStep", "ConstantStep", "constant_step", coarse(dw_min_std=0.3)),
     Case("ConstantStep, management of lines only", "ConstantStep", "constant_step", coarse(dw_min_std=0.3), LINES),
@@ -57,6 +107,7 @@ UPDATES = [
     Case("PowStep", "PowStep", "pow_step", POWER),
     Case("PowStepReference", "PowStepReference", "pow_step_reference", POWER | REFERENCE),
     Case("PiecewiseStep", "PiecewiseStep", "piecewise_step", coarse(**NODES)),
+    *DRAWN,
 ]  # fmt: skip
 
 DRAWS = [
@@ -77,6 +128,7 @@ DRAWS = [
     Case("PowStepReference", "PowStepReference", "pow_step_reference"),
     Case("PowStepReference, calibrated", "PowStepReference", "pow_step_reference", REFERENCE),
     Case("PiecewiseStep", "PiecewiseStep", "piecewise_step"),
+    *DRAWN,
 ]  # fmt: skip
 
 PRESETS = ("ReRamES", "ReRamSB", "ReRamArrayOM", "ReRamArrayHfO2", "Capacitor", "EcRam", "EcRamMO",

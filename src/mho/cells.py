@@ -2,8 +2,9 @@
 
 `Vector` adds up several devices, `Reference` subtracts a second one, `OneSided` pairs two that are only pulsed
 upwards. A cell of your own is a record and a tile: a subclass of `ComposedCell`, whose method `tile` makes a
-subclass of `ComposedTile` that says which device receives which pulses. `new_tile` makes an array of any of
-them, or of a `Device`. Cells nest: a part may be a composed cell itself.
+subclass of `ComposedTile` that says which device receives which pulses, and whose method `parts` names the devices
+for summaries. `new_tile` makes an array of any of them, or of a `Device`. Cells nest: a part may be a composed cell
+itself.
 
 Each part has a key, converters and counters of its own; the sum has one read-out, behind one converter a line.
 

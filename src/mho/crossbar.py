@@ -1,26 +1,34 @@
 """The hardware of a layer: one frozen object."""
 
 from collections.abc import Mapping as Map
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 
 from mho.algorithms.base import Algorithm
 from mho.algorithms.residual_learning import ResidualLearning
 from mho.base.errors import complaint, wrong_type
-from mho.base.records import NonNegative, OneOrMore, Record
+from mho.base.records import Domain, NonNegative, Record
 from mho.device.composed import ComposedCell
 from mho.device.device import Device
 from mho.device.io import IO, by_direction
 from mho.device.pulses import Exact, Expected, Pulses, PulseScheme
 
 
+def _all_lines(name: str, value: float) -> str:
+    """Return the remedy for a size of tiles that is none."""
+    return f"{name}=None for tiles of any size" + ("; aihwkit writes 0 for that" if value == 0 else "")
+
+
+Lines = Domain("an integer of at least 1, or None", lambda v: v == int(v) and v >= 1, _all_lines)
+
+
 class Mapping(Record):
     """The layout of a layer's weight matrix on crossbars.
 
     Args:
-        max_in, max_out: largest tile [lines]. A larger layer becomes several sub-tiles, each with its own
-            cells, converters, column pointer and output scale; their outputs add up digitally.
+        max_in, max_out: largest tile [lines], None for no limit. A larger layer becomes several sub-tiles, each
+            with its own cells, converters, column pointer and output scale; their outputs add up digitally.
         omega: if > 0, initial weights are divided by a digital scale so that the largest |w| is omega.
         columnwise: that scale is one for each output line (else one for each sub-tile).
         rates: which weight a learning rate refers to if omega > 0. With "layer" it is the scale times the weight of
@@ -34,8 +42,19 @@ class Mapping(Record):
     TileWithPeriphery.pre_update for the rates.
     """
 
-    max_in: Annotated[int, OneOrMore] = 512
-    max_out: Annotated[int, OneOrMore] = 512
+    synonyms: ClassVar = {
+        "max_input_size": "max_in",
+        "max_output_size": "max_out",
+        "weight_scaling_omega": "omega",
+        "weight_scaling_columnwise": "columnwise",
+        "weight_scaling_lr_compensation": "rates",
+        "learn_out_scaling": "out_scale",
+        "out_scaling_columnwise": 'out_scale="columnwise"',
+        "digital_bias": 'bias="digital" or "analog"',
+    }
+
+    max_in: Annotated[int | None, Lines] = 512
+    max_out: Annotated[int | None, Lines] = 512
     omega: Annotated[float, NonNegative] = 0.0
     columnwise: bool = True
     rates: Literal["layer", "cells"] = "layer"

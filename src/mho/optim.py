@@ -1,5 +1,6 @@
 """One optimizer for all algorithms: analog weights by their algorithm, everything else by a torch optimizer."""
 
+import operator
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from numbers import Real
@@ -70,10 +71,20 @@ class AnalogOptimizer(torch.optim.Optimizer):
 
     def _find_blocks(self) -> None:
         """Look up the analog weights, their blocks, and the number of their group."""
+        self._listed = [list(group["params"]) for group in self.param_groups]
         weights = [(p, n) for n, g in enumerate(self.param_groups) for p in g["params"]]
         self._analog = [(p, p.of_block(), n) for p, n in weights if isinstance(p, AnalogParameter)]
         for _, block, _ in self._analog:
             block.learning.owner = weakref.ref(self)
+
+    def _follow_groups(self) -> None:
+        """Take over parameters that were put into the list of a group, or out of it, since the last look."""
+        lists, known = [group["params"] for group in self.param_groups], self._listed
+        if len(lists) != len(known) or not all(map(_are_one, lists, known)):
+            assert self._digital is not None, "it is made by the constructor"
+            self._digital.param_groups[:] = [_digital_part(group) for group in self.param_groups]
+            self._find_blocks()
+            self._check_keys()
 
     @staticmethod
     def _take_over(source: list[dict], target: list[dict]) -> None:
@@ -99,6 +110,7 @@ class AnalogOptimizer(torch.optim.Optimizer):
         """The analog blocks that are trained, in the order of their groups."""
         return [block for weight, block, _ in self._analog if weight.requires_grad]
 
+    @torch.compiler.disable
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Take one step of everything; return the value of the closure.
@@ -110,19 +122,14 @@ class AnalogOptimizer(torch.optim.Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
+        self._follow_groups()
         rates = [_checked(group["lr"], "AnalogOptimizer.step") for group in self.param_groups]
         if self.exchange is not None:
             self.exchange(self.blocks)
         for weight, block, _ in self._analog:
             block.learning.check()
             block.learning.settle()
-            if weight.added is not None:
-                raise complaint(
-                    "AnalogOptimizer.step",
-                    "the loss depends on an analog weight other than by its layer's product",
-                    "Pulses are made of the layer's inputs and errors, and a penalty on weights has none",
-                    "leave weights of type mho.nn.AnalogParameter out of it, and call zero_grad",
-                )
+            weight.check_added("AnalogOptimizer.step")
         ascends = [bool(group.get("maximize", False)) for group in self.param_groups]
         for weight, block, group in self._analog:
             if weight.requires_grad or block.factors:
@@ -170,6 +177,7 @@ class AnalogOptimizer(torch.optim.Optimizer):
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget gradients and recorded factors; digital gradients become zero if not `set_to_none`."""
+        self._follow_groups()
         for weight, _, _ in self._analog:
             weight.grad = None
         if self._digital is not None:
@@ -199,6 +207,11 @@ class AnalogOptimizer(torch.optim.Optimizer):
 
 
 AnalogParameter.optimizers.append(AnalogOptimizer)
+
+
+def _are_one(now: list[Any], was: list[Any]) -> bool:
+    """Return whether two lists hold the same objects."""
+    return len(now) == len(was) and all(map(operator.is_, now, was))
 
 
 def _groups(model: Any) -> list[dict[str, Any]]:

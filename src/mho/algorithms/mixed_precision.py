@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import field
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import torch
 
@@ -36,6 +36,7 @@ class MixedPrecision(Algorithm):
     """
 
     aliases = ("mp",)
+    synonyms: ClassVar = {"n_x_bins": "x_bins = n_x_bins // 2", "n_d_bins": "d_bins = n_d_bins // 2"}
 
     optimizer: str = "SGD"
     options: Mapping[str, Any] = field(default_factory=dict)

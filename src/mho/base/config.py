@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from mho.base.errors import MhoError, complaint, did_you_mean
-from mho.base.records import Record, field_rules
+from mho.base.records import Record, field_rules, name_instead
 from mho.base.registry import find, registered
 from mho.base.stored import read_text
 
@@ -82,7 +82,7 @@ def from_dict(data: Any, at: str = "", kind: Any = Record) -> Any:
             continue
         if name not in rules:
             raise complaint(
-                path, f"{cls.__name__} has no field {name!r} (= {value!r})", did_you_mean(name, rules)
+                path, f"{cls.__name__} has no field {name!r} (= {value!r})", name_instead(cls, name)
             )
         values[name] = _build(value, rules[name][0], path)
     try:

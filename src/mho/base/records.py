@@ -17,6 +17,7 @@ import sys
 from collections.abc import Callable
 from types import NoneType
 from typing import (
+    TYPE_CHECKING,
     Annotated,
     Any,
     ClassVar,
@@ -27,15 +28,15 @@ from typing import (
     get_type_hints,
 )
 
-from mho.base.errors import complaint
+from mho.base.errors import complaint, did_you_mean, wrong_type
 
 
 @dataclasses.dataclass(frozen=True)
 class Domain:
     """A rule for one number: `accepts(value)`, and the words for that rule in an error message.
 
-    remedy: from the field's name and a value outside, the words for what to write instead; None for no advice but
-        the value with the other sign, where that one is accepted.
+    remedy: from the field's name and a value outside, the words for what to write instead, "" or None for no advice
+        but the value with the other sign, where that one is accepted.
     """
 
     words: str
@@ -44,9 +45,10 @@ class Domain:
 
     def fix(self, name: str, value: float) -> str:
         """Return the remedy for a value outside of the domain, "" if there is none."""
-        if self.remedy is not None:
-            return self.remedy(name, value)
-        return f"did you mean {name}={-value!r}?" if value != 0 and self.accepts(-value) else ""
+        words = "" if self.remedy is None else self.remedy(name, value)
+        if words or value == 0 or not self.accepts(-value):
+            return words
+        return f"did you mean {name}={-value!r}?"
 
 
 Positive = Domain("positive", lambda v: v > 0)
@@ -54,6 +56,11 @@ NonNegative = Domain("zero or positive", lambda v: v >= 0)
 Negative = Domain("negative", lambda v: v < 0)
 NonPositive = Domain("zero or negative", lambda v: v <= 0)
 Probability = Domain("between 0 and 1", lambda v: 0 <= v <= 1)
+Single = Domain(
+    "zero, or a number that float32 holds: 1.2e-38 to 3.4e38 in size",
+    lambda v: v == 0 or 1.1754943508222875e-38 <= abs(v) <= 3.4028234663852886e38,
+)
+Whole = Domain("less than 2^63 in size", lambda v: abs(v) < 2**63)
 OneOrMore = Domain("an integer of at least 1", lambda v: v == int(v) and v >= 1)
 
 
@@ -61,7 +68,8 @@ OneOrMore = Domain("an integer of at least 1", lambda v: v == int(v) and v >= 1)
 class Record:
     """The base of all hyper-parameter classes: subclasses become frozen dataclasses and check their fields.
 
-    A field annotated `float` must be a finite number. `Annotated[float, Positive]` must also lie in that domain,
+    A field annotated `float` must be a finite number that float32 holds, `int` a whole
+    one (512.0 becomes 512), `bool` True or False. `Annotated[float, Positive]` must also lie in that domain,
     `float | None` may be None, and a `Literal` must be one of its values. Rules that join several fields go into a
     method `validate(self)`, which raises. Numbers of NumPy and torch become Python's, also inside of tuples, lists
     and dicts: scalars, and arrays and tensors without dimensions.
@@ -74,10 +82,21 @@ class Record:
     is_named: ClassVar[bool] = False
     """Whether files and the command line may name this class, if it lives in this package."""
 
+    synonyms: ClassVar[dict[str, str]] = {}
+    """Fields by the names that aihwkit gives to them, which errors about unknown fields translate."""
+
     def __init_subclass__(cls, named: bool = True, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         cls.is_named = named
         dataclasses.dataclass(frozen=True)(cls)
+
+    if not TYPE_CHECKING:  # type checkers see the constructor of each class alone
+
+        def __new__(cls, *_: Any, **fields: Any):
+            for name in fields.keys() - field_rules(cls).keys():
+                where = f"{cls.__name__}({name}={fields[name]!r})"
+                raise complaint(where, f"{cls.__name__} has no field {name!r}", fix=name_instead(cls, name))
+            return super().__new__(cls)
 
     def __post_init__(self) -> None:
         for name, (kind, domains) in field_rules(type(self)).items():
@@ -92,9 +111,14 @@ class Record:
                 known = f"{', '.join(others)} or {last}"
                 raise complaint(f"{type(self).__name__}({name}={value!r})", f"{name} is {known}")
             optional = NoneType in options and value is not None and {float, int} & {*options}
+            if kind in (bool, str) and not isinstance(value, kind):
+                need = "True or False" if kind is bool else "a string"
+                raise wrong_type(f"{type(self).__name__}({name}={value!r})", name, value, need)
             if kind in (float, int) or optional:
                 whole = kind is int or int in options
-                _check_number(type(self).__name__, name, value, domains, whole)
+                check_number(type(self).__name__, name, value, domains, whole)
+                if whole is not isinstance(value, int) and (whole or abs(value) > 2**53):  # torch overflows
+                    object.__setattr__(self, name, int(value) if whole else float(value))
         self.validate()
 
     def validate(self) -> None:
@@ -139,12 +163,19 @@ def field_rules(cls: type) -> dict[str, tuple[Any, tuple[Domain, ...]]]:
     return _RULES[cls]
 
 
+def name_instead(cls: type[Record], name: str) -> str:
+    """Return the clause that follows an unknown name of a field: this library's word, or the nearest name."""
+    ours = cls.synonyms.get(name)
+    return did_you_mean(name, field_rules(cls)) if ours is None else f"{ours}; aihwkit calls it {name}"
+
+
 def float_fields(cls: type) -> tuple[str, ...]:
     """Return the names of the real-valued fields: those that may vary from cell to cell."""
     return tuple(name for name, (kind, _) in field_rules(cls).items() if kind is float)
 
 
-def _check_number(cls: str, name: str, value: Any, domains: tuple[Domain, ...], whole: bool) -> None:
+def check_number(cls: str, name: str, value: Any, domains: tuple[Domain, ...], whole: bool = False) -> None:
+    """Check the number that a call of `cls` was given. Raises: MhoError if it is none, or outside of a domain."""
     where = f"{cls}({name}={value!r})"
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise complaint(where, f"{name} is a {type(value).__name__}", "It must be a number")
@@ -153,6 +184,9 @@ def _check_number(cls: str, name: str, value: Any, domains: tuple[Domain, ...], 
         raise complaint(where, f"{name} is {value}", "It must be finite", *fixes[:1])
     if whole and value != int(value):
         domains = (Domain("an integer", lambda v: v == int(v)), *domains)
+    limits = Whole if whole else Single
+    if not limits.accepts(value):
+        domains = (limits, *domains)
     for domain in domains:
         if not domain.accepts(value):
             raise complaint(where, f"{name} must be {domain.words}", fix=domain.fix(name, value))

@@ -70,7 +70,7 @@ def calibrate(
     from mho.datasheet.named import lookup
 
     chosen = lookup(name, settings or [])
-    device = chosen.device
+    device = chosen.single
     low = float(device.response.bounds()[0])
     first = (low / 2 if low > -float("inf") else -0.5) if start is None else start
     kind: Any = schedule

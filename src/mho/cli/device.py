@@ -11,6 +11,7 @@ from mho.cli.options import AsJson, Settings, print_json
 
 if TYPE_CHECKING:
     from mho.datasheet.named import NamedDevice
+    from mho.device.device import Device
 
 app = typer.Typer(help="List devices and laws, show one in numbers, plot it, fit one.", no_args_is_help=True)
 app.command("fit")(fit)
@@ -35,11 +36,12 @@ def list_(as_json: AsJson = False) -> None:
     from rich.text import Text
 
     from mho.base.registry import names
-    from mho.cli.device_text import grid, law_entry, law_row, preset_entry, preset_row
+    from mho.cli.cell_text import entry_of, rows_of
+    from mho.cli.device_text import grid, law_entry, law_row
     from mho.presets import PRESETS
     from mho.responses.base import Response
 
-    found = [preset_entry(name, preset) for name, preset in PRESETS.items()]
+    found = [entry_of(name, preset.device, preset.source) for name, preset in PRESETS.items()]
     known = [law_entry(name, law) for name, law in names(Response).items()]
     if as_json:
         print_json({"presets": found, "laws": known})
@@ -54,7 +56,8 @@ def list_(as_json: AsJson = False) -> None:
             last=(n == 8) * (console.width - 102),
         )
         for entry in found:
-            table.add_row(*map(Text, preset_row(entry)[:n]))
+            for row in rows_of(entry):
+                table.add_row(*map(Text, row[:n]))
         console.print(table)
     table = grid(
         "law", "size of a pulse in dw_min", "symmetric point by default", title="Laws, in the default device"
@@ -66,7 +69,8 @@ def list_(as_json: AsJson = False) -> None:
 
 @app.command()
 def show(name: Name, settings: Settings = None, seed: Seed = 0, as_json: AsJson = False) -> None:
-    """Explain one device: every field, and the numbers that follow from them.
+    """Explain one device: every field, and the numbers that follow from them. Of a cell of several devices: its
+    rules, its parts, and each different device.
 
     Number of states, steps, bounds, symmetric points and how fast cells reach them, for the nominal cell; means
     and standard deviations over 200 x 200 drawn cells. In JSON, null stands for what is infinite or absent.
@@ -79,16 +83,26 @@ def show(name: Name, settings: Settings = None, seed: Seed = 0, as_json: AsJson 
 
     - mho device show power --set response.gamma_res=2 --set spread.gain=0.3 --json
 
+    - mho device show PCMPair --set refresh_every=10 --set device.dw_min=0.02
+
     - mho device show runs/mnist/config.json
     """
     from rich.console import Console
 
     from mho.base.config import to_dict
+    from mho.cli.cell_text import print_cell, shown_as_json
     from mho.cli.device_text import print_device
     from mho.datasheet.named import lookup
     from mho.datasheet.numbers import measure
+    from mho.device.composed import ComposedCell
 
     chosen = lookup(name, settings or [])
+    if isinstance(chosen.device, ComposedCell):
+        if as_json:
+            print_json(shown_as_json(chosen, chosen.device, seed))
+        else:
+            print_cell(Console(), chosen, chosen.device, seed)
+        return
     portrait = measure(chosen.device, seed)
     if as_json:
         head = {"name": chosen.name, "source": chosen.source, "note": chosen.note}
@@ -132,13 +146,24 @@ def plot(
     from mho.figures.style import check_suffix, save
 
     chosen = lookup(name, settings or [])
+    device, which = _drawn(chosen)
     for path in (paths := _paths(chosen, out)):
         check_suffix(path)
-    heading = f"{chosen.name}: {sketch(chosen.device)}" if title is None else title
-    figure = draw(measure(chosen.device, seed), heading)
+    heading = f"{which}: {sketch(device)}" if title is None else title
+    figure = draw(measure(device, seed), heading)
     for path in paths:
         save(figure, path)
         typer.echo(f"written: {path}")
+
+
+def _drawn(chosen: "NamedDevice") -> "tuple[Device, str]":
+    """Return the device of the figure, and its name: for a cell, the device that all of its parts are."""
+    from mho.device.composed import ComposedCell, alike
+
+    if isinstance(chosen.device, ComposedCell) and len(groups := alike(chosen.device.leaves())) == 1:
+        [(device, leaves)] = groups
+        return device, f"{chosen.name}, each of {', '.join(leaf.name for leaf in leaves)}"
+    return chosen.single, chosen.name
 
 
 def _paths(chosen: "NamedDevice", out: Path | None) -> list[Path]:

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -13,11 +13,10 @@ from mho.base.errors import MhoError
 from mho.base.records import Record
 from mho.base.tables import table
 from mho.cli.catalogue import Field, describe
-from mho.datasheet.named import NamedDevice, single
+from mho.datasheet.named import NamedDevice
 from mho.datasheet.nominal import NEAR, nominal
 from mho.datasheet.numbers import Point, Portrait, measure, moments
 from mho.device.device import Device
-from mho.presets import Preset
 from mho.responses.base import Response
 
 if TYPE_CHECKING:
@@ -39,21 +38,20 @@ def grid(*columns: str, title: str = "", last: int = 0) -> Table:
     return view
 
 
-def preset_entry(name: str, preset: Preset) -> dict[str, Any]:
-    """Return a preset as `mho device list --json` gives it."""
-    device = single(preset.device, name)
+def device_entry(name: str, device: Device, source: str = "") -> dict[str, Any]:
+    """Return a device as `mho device list --json` gives it."""
     found = measure(nominal(device), cells=(1, 1)).as_dict()
     kept = {n: found[n] for n in ("lower", "upper", "states", "moves", "symmetric", "points")}
-    own = {"dw_min": device.dw_min, "sigma_c2c": device.sigma_c2c, "c2c": device.c2c, "source": preset.source}
+    own = {"dw_min": device.dw_min, "sigma_c2c": device.sigma_c2c, "c2c": device.c2c, "source": source}
     return {"name": name, "law": type(device.response).__name__} | kept | own
 
 
-def preset_row(entry: dict[str, Any]) -> tuple[str, ...]:
-    """Return one line of the table of presets."""
+def device_row(entry: dict[str, Any]) -> tuple[str, ...]:
+    """Return one line of a table of devices."""
     e = entry
-    noise = "law" if e["c2c"] == "law" else f"{_number(e['sigma_c2c'])} {e['c2c'][:3]}"
-    bounds = f"{_number(e['lower'], '-infinite')} .. {_number(e['upper'])}"
-    head = e["name"], e["law"], _number(e["dw_min"]), _number(e["states"]), bounds, points_in_short(e)
+    noise = "law" if e["c2c"] == "law" else f"{number(e['sigma_c2c'])} {e['c2c'][:3]}"
+    bounds = f"{number(e['lower'], '-infinite')} .. {number(e['upper'])}"
+    head = e["name"], e["law"], number(e["dw_min"]), number(e["states"]), bounds, points_in_short(e)
     return *head, noise if e["sigma_c2c"] or e["c2c"] == "law" else "none", e["source"]
 
 
@@ -83,39 +81,61 @@ def law_row(entry: dict[str, Any]) -> tuple[str, ...]:
 def points_in_short(entry: dict[str, Any]) -> str:
     """Return `0, attracts` for each symmetric point, or say that there is none."""
     if entry["points"]:
-        return "\n".join(f"{_number(p['w'])}, {p['kind']}" for p in entry["points"])
+        return "\n".join(f"{number(p['w'])}, {p['kind']}" for p in entry["points"])
     return {"everywhere": "every weight", "nowhere": "none"}.get(entry["symmetric"], "depends on the fields")
 
 
 def print_device(console: Console, chosen: NamedDevice, portrait: Portrait) -> None:
-    """Print all of `mho device show`."""
-    device, law = chosen.device, describe(type(chosen.device.response))
-    console.print(Text(f"{chosen.name}: a device with the law {law.title}", style="bold"))
-    for title, text in (("Source", chosen.source), ("Note", chosen.note)):
-        if text:
-            console.print(f"{title}: {text}", markup=False, highlight=False)
-    console.print(f"\n{law.summary}\n", markup=False, highlight=False)
-    for line in law.equations.splitlines():
-        console.print(Text(f"    {line}"), soft_wrap=True)
-    table = grid("field", "value", "unit", "meaning")
-    _print(console, table, _fields(device))
-    _print(console, grid("nominal cell", "value", "unit", "meaning"), _nominal(portrait))
-    table = grid(f"{portrait.cells.sp.numel():,} cells", "mean", "std", "unit", "meaning")
-    _print(console, table, _population(portrait))
+    """Print all of `mho device show` for a device."""
+    law = type(portrait.device.response).__name__
+    print_head(console, chosen, f"a device with the law {law}")
+    print_law(console, portrait.device)
+    print_tables(console, portrait)
     console.print(f"Figure: mho device plot {chosen.name}", markup=False, highlight=False)
 
 
-def _print(console: Console, table: Table, rows: Iterable[tuple[str, ...]]) -> None:
+def print_head(console: Console, chosen: NamedDevice, kind: str) -> None:
+    """Print the name, and the origin of the numbers."""
+    console.print(Text(f"{chosen.name}: {kind}", style="bold"))
+    for title, text in (("Source", chosen.source), ("Note", chosen.note)):
+        if text:
+            console.print(f"{title}: {text}", markup=False, highlight=False)
+
+
+def print_law(console: Console, device: Device) -> None:
+    """Print the summary of a device's law, and its equations."""
+    law = describe(type(device.response))
+    console.print(f"\n{law.summary}\n", markup=False, highlight=False)
+    for line in law.equations.splitlines():
+        console.print(Text(f"    {line}"), soft_wrap=True)
+
+
+def print_tables(console: Console, portrait: Portrait, prefix: str = "") -> None:
+    """Print a device's fields, the numbers of its nominal cell, and those of many cells.
+
+    prefix: of the fields' names, as `--set` takes them.
+    """
+    print_rows(console, grid("field", "value", "unit", "meaning"), fields_of(portrait.device, prefix))
+    print_rows(console, grid("nominal cell", "value", "unit", "meaning"), _nominal(portrait))
+    table = grid(f"{portrait.cells.sp.numel():,} cells", "mean", "std", "unit", "meaning")
+    print_rows(console, table, _population(portrait))
+
+
+def print_rows(console: Console, table: Table, rows: Iterable[tuple[str, ...]]) -> None:
     for row in rows:
         table.add_row(*map(Text, row))
     console.print(table)
 
 
-def _fields(record: Record, prefix: str = "") -> list[tuple[str, str, str, str]]:
+def fields_of(
+    record: Record, prefix: str = "", left_out: Container[str] = ()
+) -> list[tuple[str, str, str, str]]:
     """Return (name as --set takes it, value, unit, meaning) of every field, those of records inside included."""
     rows: list[tuple[str, str, str, str]] = []
     before = Field("", "", "", "", False)
     for f in describe(type(record)).fields:
+        if f.name in left_out:
+            continue
         value = getattr(record, f.name)
         unit = UNIT.search(f.text)
         meaning = UNIT.sub("", f.text, count=1)
@@ -127,7 +147,7 @@ def _fields(record: Record, prefix: str = "") -> list[tuple[str, str, str, str]]
         shown = type(value).__name__ if inner else _value(value)
         rows.append((prefix + f.name, shown, unit[1] if unit else "", meaning))
         if inner:
-            rows += _fields(value, f"{prefix}{f.name}.")
+            rows += fields_of(value, f"{prefix}{f.name}.")
     return rows
 
 
@@ -140,12 +160,12 @@ def _value(value: Any) -> str:
 
 
 def _nominal(p: Portrait) -> list[tuple[str, str, str, str]]:
-    at = f"w = {_number(p.at)}"
+    at = f"w = {number(p.at)}"
     rows = [
-        ("bounds", f"{_number(p.lower)} .. {_number(p.upper)}", WEIGHT, "of the hidden weight"),
-        ("number of states", _number(p.states), "", "(upper - lower) / dw_min"),
-        (f"step up at {at}", _number(p.step_up), WEIGHT, "dw_min gain_up q_up"),
-        (f"step down at {at}", _number(p.step_down), WEIGHT, "dw_min gain_down q_down"),
+        ("bounds", f"{number(p.lower)} .. {number(p.upper)}", WEIGHT, "of the hidden weight"),
+        ("number of states", number(p.states), "", "(upper - lower) / dw_min"),
+        (f"step up at {at}", number(p.step_up), WEIGHT, "dw_min gain_up q_up"),
+        (f"step down at {at}", number(p.step_down), WEIGHT, "dw_min gain_down q_down"),
     ]
     if p.moves != "both ways":
         rows.append(("moves", p.moves, "", "pulses of the other sign have no effect"))
@@ -160,17 +180,17 @@ def _nominal(p: Portrait) -> list[tuple[str, str, str, str]]:
             count, meaning = math.inf, "a bound is infinite"
         elif math.isinf(count):
             meaning = "they stop having an effect on the way to the other bound"
-        rows.append((name, _number(count), "pulses", meaning))
+        rows.append((name, number(count), "pulses", meaning))
     return rows
 
 
 def _point(point: Point) -> list[tuple[str, str, str, str]]:
     meaning = f"{point.kind}, {point.rate}" + ("" if point.rate == "exponential" else ": G is flat there")
-    rows = [("symmetric point", _number(point.w), WEIGHT, meaning)]
+    rows = [("symmetric point", number(point.w), WEIGHT, meaning)]
     if point.rate == "exponential":
         change = "1/e of the distance to it is left" if point.kind == "attracts" else "e times as far from it"
-        rows.append(("  slope G'", _number(point.slope), "1/weight unit", "at this point"))
-        rows.append(("  relaxation", _number(point.pulses), "pulses", f"1 / (dw_min |G'|): then {change}"))
+        rows.append(("  slope G'", number(point.slope), "1/weight unit", "at this point"))
+        rows.append(("  relaxation", number(point.pulses), "pulses", f"1 / (dw_min |G'|): then {change}"))
     return rows
 
 
@@ -197,10 +217,11 @@ def _spread(name: str, values: "torch.Tensor", meaning: str) -> tuple[str, ...]:
         return name, "none", "", WEIGHT, meaning
     note = f"; {found['missing']:,} cells have none or are stuck" if found["missing"] else ""
     alike = bool((values == values.flatten()[0]).all())
-    return name, _number(found["mean"]), "0" if alike else _number(found["std"]), WEIGHT, meaning + note
+    return name, number(found["mean"]), "0" if alike else number(found["std"]), WEIGHT, meaning + note
 
 
-def _number(value: float | None, absent: str = "infinite") -> str:
+def number(value: float | None, absent: str = "infinite") -> str:
+    """Return a number with four digits."""
     if value is None:
         return absent
     if math.isinf(value):

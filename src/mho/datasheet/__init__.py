@@ -12,6 +12,7 @@ The modules, each of which imports from those above it only:
 
     nominal       the cell that a device is meant to be, without anything random; pulses from bound to bound
     numbers       `measure`: the numbers of the nominal cell and of many drawn cells
+    cell_numbers  the function of that name: the numbers of a cell made of several devices
     ramps         weights under ramps of pulses, sent to tiles
     panels        one panel of the figure each, into axes of your own
     figure        all panels together
@@ -27,6 +28,7 @@ To add a number, compute it in `numbers.measure`, give it a field of `Portrait` 
 
 from typing import TYPE_CHECKING
 
+from mho.datasheet.cell_numbers import CellNumbers, cell_numbers
 from mho.datasheet.named import NamedDevice, lookup
 from mho.datasheet.numbers import Point, Population, Portrait, measure
 from mho.datasheet.ramps import Ramps, ramps
@@ -35,7 +37,10 @@ from mho.device.device import Device
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["NamedDevice", "Point", "Population", "Portrait", "Ramps", "draw", "lookup", "measure", "ramps"]
+__all__ = [
+    "CellNumbers", "NamedDevice", "Point", "Population", "Portrait", "Ramps",
+    "cell_numbers", "draw", "lookup", "measure", "ramps",
+]  # fmt: skip
 
 
 def draw(device: Device | Portrait, title: str = "", key: int = 0) -> "Figure":

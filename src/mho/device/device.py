@@ -126,6 +126,7 @@ class Device(Record):
         law = self.response.with_fields(**fields)
         up, down = self._gains(gain, r)
         lower, upper = law.bounds()
+        self._check_order(lower, upper)
         cells = Cells(law, up, down, lower, upper, self.reference_mean)
         if self.corrupt > 0:
             cells = self._broken(cells, shape, key)
@@ -135,6 +136,15 @@ class Device(Record):
         if self.reference_std > 0:
             reference = reference + self.reference_std * draw_normal(shape, key, "reference")
         return cells._replace(reference=reference)
+
+    def _check_order(self, lower: Value, upper: Value) -> None:
+        """Check that a weight fits between the bounds of every cell. Raises: MhoError if it does not in one."""
+        crossed = ~(torch.as_tensor(lower) <= torch.as_tensor(upper))
+        if crossed.any():
+            cells = f"{int(crossed.sum())} of {crossed.numel()} cells"
+            what = f"the spread draws bounds that are not in rising order for {cells}"
+            fix = "give Absolute(sigma, low=..., high=...) limits, or a relative spread, which keeps signs"
+            raise complaint(f"Device(spread={self.spread!r})", what, "No weight lies between them", fix)
 
     def _broken(self, cells: Cells, shape: tuple[int, int], key: int) -> Cells:
         """Return the cells, some of which are stuck."""
@@ -152,7 +162,8 @@ class Device(Record):
     def _gains(self, gain: Value, r: Value = 0.0) -> tuple[Value, Value]:
         """Return (gain_up, gain_down) of cells with this gain and deviation r, one object if both are equal."""
         if self.up_down == 0 and self.up_down_std == 0:
-            return gain, gain
+            both = _size(gain)
+            return both, both
         one = self.up_down_rule == "one-sided"
         up = min(self.up_down, 0.0) if one else self.up_down
         down = max(self.up_down, 0.0) if one else self.up_down

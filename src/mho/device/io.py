@@ -3,7 +3,7 @@
 import functools
 import math
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -83,6 +83,8 @@ class IO(Record):
         wires: what lies between cells and converters, perfect ones too; None for wires without resistance.
     Source: arXiv 2602.21321, table 6; arXiv 2502.06309, appendix K, table 4; order of steps as aihwkit 1.2.0.
     """
+
+    synonyms: ClassVar = {"inp_noise": "sigma_inp", "out_noise": "sigma_out", "is_perfect": "perfect"}
 
     inp_bound: Annotated[float | None, Bound] = 1.0
     inp_res: Annotated[float, Resolution] = 1 / 126

@@ -1,6 +1,6 @@
 """Pulse schemes: an update as stochastic pulse trains, as rounded pulse counts, or as an expectation."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from mho.base.errors import complaint
 from mho.base.records import NonNegative, OneOrMore, Record
@@ -23,6 +23,8 @@ class Pulses(Record):
     Source: trains, Gokmen and Vlasov 2016; managements, aihwkit 1.2.0 UpdateParameters (desired_bl,
     update_management, update_bl_management): behaviour and defaults match.
     """
+
+    synonyms: ClassVar = {"desired_bl": "bl", "update_bl_management": "bl_management"}
 
     bl: Annotated[int, OneOrMore] = 31
     rounding: Literal["trains", "stochastic"] = "trains"

@@ -1,6 +1,6 @@
 """Records of how cells keep their weights: decay, diffusion and reset, and the drift of what was programmed."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from mho.base.errors import complaint
 from mho.base.records import NonNegative, Positive, Record
@@ -27,6 +27,12 @@ class Retention(Record):
     reset_std is reset_noise. The spread of b is added to b, as the code of aihwkit does and its documents do not.
     """
 
+    synonyms: ClassVar = {
+        "lifetime_dtod": "lifetime_std",
+        "diffusion_dtod": "diffusion_std",
+        "reset_dtod": "reset_std; the field reset_std of aihwkit is reset_noise here",
+    }
+
     lifetime: Annotated[float, NonNegative] = 0.0
     lifetime_std: Annotated[float, NonNegative] = 0.0
     diffusion: Annotated[float, NonNegative] = 0.0
@@ -51,6 +57,8 @@ class Drift(Record):
         t0: time at which w was programmed, in the unit of t.
     Source: aihwkit 1.2.0, DriftParameter: nu, nu_dtod, t_0.
     """
+
+    synonyms: ClassVar = {"nu_dtod": "nu_std", "t_0": "t0"}
 
     nu: Annotated[float, NonNegative]
     nu_std: Annotated[float, NonNegative] = 0.0

@@ -1,5 +1,6 @@
 """The summary of a model: a line for each analog layer and each digital module, as data and as a table."""
 
+import dataclasses
 import io
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,7 +10,7 @@ import torch
 from torch import nn
 
 from mho.crossbar import Crossbar
-from mho.device.composed import ComposedCell
+from mho.device.composed import ComposedCell, alike
 from mho.device.device import Device
 from mho.nn.conversion.selection import Analog, walk
 from mho.nn.core.block import Block
@@ -108,12 +109,12 @@ def summary(model: nn.Module) -> Summary:
     lines: list[LayerSummary] = []
     seen: set[nn.Module] = set()
     storages: tuple[set[tuple], set[tuple]] = (set(), set())
-    kinds, left = tuple(ANALOG_OF), {}
+    kinds, left, counted = tuple(ANALOG_OF), {}, set[nn.Module]()
     for name, module in walk(model, WHOLE):
         if module in seen:
             continue
         seen.add(module)
-        line = _line(name, module, *storages)
+        line = _line(name, module, *storages, counted)
         if line is not None:
             lines.append(line)
         if isinstance(module, kinds) and type(module) not in kinds:
@@ -121,7 +122,10 @@ def summary(model: nn.Module) -> Summary:
     return Summary(lines, left)
 
 
-def _line(name: str, module: nn.Module, in_memory: set[tuple], in_file: set[tuple]) -> LayerSummary | None:
+def _line(
+    name: str, module: nn.Module, in_memory: set[tuple], in_file: set[tuple], counted: set[nn.Module]
+) -> LayerSummary | None:
+    """Return the line of a module; `counted`: the sub-tiles of earlier lines, whose arrays this one may share."""
     blocks = [part for part in module.modules() if isinstance(part, Block)]
     whole = isinstance(module, WHOLE) and bool(blocks)
     parameters = dict(module.named_parameters(recurse=whole))
@@ -139,12 +143,15 @@ def _line(name: str, module: nn.Module, in_memory: set[tuple], in_file: set[tupl
         return None
     tensors = [*parameters.values(), *buffers.values()]
     memory = _bytes(tensors, in_memory)
-    tiles = [tile for block in blocks for tile in block.state.tiles().values()] if whole else []
+    own = [block for block in blocks if block not in counted] if whole else []
+    tiles = [tile for block in own for tile in block.state.tiles().values()]
+    analog |= {id(p) for block in counted.intersection(blocks) for p in block.parameters()}
+    counted.update(blocks)
     return LayerSummary(
         name,
         type(module).__name__,
         shapes,
-        len(blocks) if whole else 0,
+        len(own),
         tuple(blocks[0].state.tiles()) if whole else (),
         sum(tile.cells.numel() for tile in tiles),
         blocks[0].hardware if whole else None,
@@ -172,7 +179,19 @@ def _bytes(tensors: Iterable[torch.Tensor], seen: set[tuple], kept: set[tuple] |
 def _in_short(device: Device | ComposedCell) -> str:
     if isinstance(device, Device):
         return f"{type(device.response).__name__}, dw_min {device.dw_min:g}"
-    return type(device).__name__
+    rules = ", ".join(f"{n}={v!r}" for n, v in _rules(device).items())
+    parts = "; ".join(
+        f"{', '.join(leaf.name for leaf in leaves)}: {_in_short(inner)}"
+        for inner, leaves in alike(device.leaves())
+    )
+    head = type(device).__name__ + (f"({rules})" if rules else "")
+    return f"{head} of {parts}" if parts else head
+
+
+def _rules(cell: ComposedCell) -> dict[str, Any]:
+    """Return the fields of a cell that are plain values and no defaults."""
+    plain = {f.name: (getattr(cell, f.name), f.default) for f in dataclasses.fields(cell)}  # type: ignore[arg-type]
+    return {n: v for n, (v, default) in plain.items() if isinstance(v, (int, float, str)) and v != default}
 
 
 def _shapes(line: LayerSummary) -> str:

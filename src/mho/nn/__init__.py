@@ -1,6 +1,8 @@
 """Analog layers, in the argument order of torch.nn.
 
     linear      `AnalogLinear`, a matrix and a bias.
+    embedding   `AnalogEmbedding`: rows of a matrix, that of a head with tied weights among them.
+    transposed  `AnalogTransposedLinear`: the linear layer of GPT-2, whose weight is (in, out).
     conv        `AnalogConv1d`, `AnalogConv2d` and `AnalogConv3d`: a matrix whose inputs are patches of images.
     recurrent   `AnalogRNN`, `AnalogLSTM` and `AnalogGRU`: matrices that are used once a time step.
     attention   `AnalogMultiheadAttention`: four linear layers; masks has the masks of its scores.
@@ -24,19 +26,23 @@ from mho.nn.conv import AnalogConv1d, AnalogConv2d, AnalogConv3d
 from mho.nn.conversion.convert import convert_, to_digital_
 from mho.nn.core.birth import ConversionWarning
 from mho.nn.core.parameter import AnalogParameter
+from mho.nn.embedding import AnalogEmbedding
 from mho.nn.linear import AnalogLinear
 from mho.nn.recurrent.layers import AnalogGRU, AnalogLSTM, AnalogRNN
+from mho.nn.transposed import AnalogTransposedLinear
 
 __all__ = [
     "AnalogConv1d",
     "AnalogConv2d",
     "AnalogConv3d",
+    "AnalogEmbedding",
     "AnalogGRU",
     "AnalogLSTM",
     "AnalogLinear",
     "AnalogMultiheadAttention",
     "AnalogParameter",
     "AnalogRNN",
+    "AnalogTransposedLinear",
     "ConversionWarning",
     "convert_",
     "to_digital_",

@@ -14,7 +14,7 @@ from mho.nn.core.export import leaf
 from mho.nn.core.layer import ANALOG_OF, AnalogLayer, checked, words_of
 from mho.nn.core.matrix import Affine
 from mho.nn.core.product import not_floating
-from mho.nn.core.programmed import Programmed
+from mho.nn.core.programmed import Programmed, is_own
 from mho.numerics.rng import child_key
 from mho.tile.patches import Geometry
 
@@ -74,11 +74,14 @@ class _Convolution(AnalogLayer):
 
         A copy; a write to it programs the arrays, and so does an assignment.
         """
-        return Programmed.of(self._read_weight, self.program_, self._writes)
+        return Programmed.of(self._read_weight, self.program_, self._writes, self._weights())
 
     @weight.setter
     def weight(self, value: torch.Tensor) -> None:
-        self.program_(value)
+        if not is_own(
+            value, (self.out_channels, self.in_channels // self.groups, *self.kernel_size), self._writes
+        ):
+            self.program_(value)
 
     def program_(self, weight: torch.Tensor | None = None, bias: torch.Tensor | None = None) -> Self:
         """Program the arrays with `weight`, and write `bias` (out_channels,), if given; see `Affine.program_`."""
@@ -104,7 +107,8 @@ class _Convolution(AnalogLayer):
         parts = self._affine()
         if self.groups == 1 or parts[0].bias is None:
             return parts[0].bias
-        return Programmed.of(self._read_bias, lambda b: self.program_(bias=b), self._writes)
+        trained = [p for part in parts for p in (part.matrix.weights() if part.has_column else [part.bias])]
+        return Programmed.of(self._read_bias, lambda b: self.program_(bias=b), self._writes, trained)  # type: ignore[arg-type]
 
     @bias.setter
     def bias(self, value: torch.Tensor | None) -> None:
@@ -120,6 +124,9 @@ class _Convolution(AnalogLayer):
             chunks = [None] * self.groups if value is None else value.detach().chunk(self.groups)
             for part, chunk in zip(parts, chunks, strict=True):
                 part.bias = None if chunk is None else nn.Parameter(chunk.clone())
+
+    def _weights(self) -> list[nn.Parameter]:
+        return [w for part in self._affine() for w in part.matrix.weights()]
 
     def _read_bias(self) -> torch.Tensor:
         biases = [part.weight_and_bias()[1] for part in self._affine()]

@@ -1,6 +1,6 @@
 """The analog fully connected layer."""
 
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import nn
@@ -9,9 +9,9 @@ from torch.fx import Proxy
 from mho.base.errors import complaint
 from mho.crossbar import Crossbar
 from mho.nn.core.export import leaf
-from mho.nn.core.layer import ANALOG_OF, AnalogLayer, words_of
+from mho.nn.core.layer import ANALOG_OF, TIED_OF, AnalogLayer, words_of
 from mho.nn.core.matrix import Affine
-from mho.nn.core.programmed import Programmed
+from mho.nn.core.programmed import Programmed, is_own
 
 
 class AnalogLinear(AnalogLayer, Affine):
@@ -35,6 +35,20 @@ class AnalogLinear(AnalogLayer, Affine):
     ) -> None:
         self._born(nn.Linear(in_features, out_features, bias), hardware, key)
 
+    @classmethod
+    def tied(cls, digital: nn.Linear, other: Affine, key: int) -> Self:
+        """Make the layer of a digital one that has the weight of another: on the arrays of the other, not copied.
+
+        key: of the other. Raises: MhoError if one of them has an analog bias, which is a column of the arrays.
+        """
+        if other.has_column or (digital.bias is not None and other.hardware.mapping.bias == "analog"):
+            what, fix = "an analog bias is a column of the arrays of one layer", 'use Mapping(bias="digital")'
+            raise complaint("AnalogLinear.tied", what, "The two layers have one weight (tied weights)", fix)
+        layer = cls.__new__(cls)
+        Affine._share(layer, digital.bias, other)
+        layer.key, layer.in_features, layer.out_features = key, digital.in_features, digital.out_features
+        return layer
+
     def _begin(self, digital: nn.Linear, hardware: Crossbar, key: int) -> None:
         Affine.__init__(self, digital.weight, digital.bias, hardware, key)
         self.in_features, self.out_features = digital.in_features, digital.out_features
@@ -48,11 +62,15 @@ class AnalogLinear(AnalogLayer, Affine):
 
         A copy; a write to it programs the arrays, and so does an assignment.
         """
-        return Programmed.of(self.read_weight, self.program_, self.matrix.version)
+        return Programmed.of(self.read_weight, self.program_, self.matrix.version, self.matrix.weights())
 
     @weight.setter
     def weight(self, value: torch.Tensor) -> None:
-        self.program_(value)
+        if not is_own(value, self._shape(), self.matrix.version):
+            self.program_(value)
+
+    def _shape(self) -> tuple[int, int]:
+        return self.out_features, self.in_features
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if isinstance(x, Proxy):
@@ -75,6 +93,7 @@ class AnalogLinear(AnalogLayer, Affine):
 
 
 ANALOG_OF[nn.Linear] = AnalogLinear.from_digital
+TIED_OF[nn.Linear] = AnalogLinear.tied
 
 
 def linear_of(weight: torch.Tensor, bias: torch.Tensor | None) -> nn.Linear:

@@ -62,9 +62,16 @@ class Viewed(nn.Module):
 
     def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
         empty = {prefix + name: self._buffers[name] for name in self._empty()}
+        kinds = {n: b.dtype for n, b in self._buffers.items() if b is not None}
         super()._load_from_state_dict(empty | state_dict, prefix, *args)
         # With `assign=True` the loaded tensors are where they were, and the others of a meta model nowhere yet.
         loaded = {n: b for n, b in self._buffers.items() if b is not None and not b.is_meta}
+        for (
+            name,
+            buffer,
+        ) in loaded.items():  # and of other dtypes and strides, which compiled code cannot tell
+            if buffer.dtype is not kinds[name] or not buffer.is_contiguous():
+                loaded[name] = self._buffers[name] = buffer.to(kinds[name]).contiguous()
         for name, buffer in loaded.items():
             if buffer.dtype is torch.int64 and not buffer.is_cpu:
                 self._buffers[name] = buffer.cpu()

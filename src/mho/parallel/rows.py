@@ -13,6 +13,7 @@ from mho.nn.core import checkpoint
 from mho.nn.core.block import Block
 from mho.nn.core.matrix import AnalogMatrix
 from mho.nn.core.product import MatrixLayout, product
+from mho.nn.embedding import AnalogEmbedding
 from mho.parallel.collectives import Collect, Deal, samples_of_ranks, swap
 from mho.parallel.ranks import Group, group_of
 
@@ -122,7 +123,7 @@ def shard_rows_(model: nn.Module, group: object = None) -> nn.Module:
     Args:
         model: the same on all ranks; make the optimizer afterwards, and then call `connect`.
         group: process group or one-dimensional DeviceMesh; None means all ranks.
-    Raises: MhoError if no matrix has rows enough.
+    Raises: MhoError if no matrix has rows enough, or one that has is an embedding's.
     """
     found = group_of("shard_rows_(model)", group)
     ranks = dist.get_world_size(found)
@@ -137,6 +138,10 @@ def shard_rows_(model: nn.Module, group: object = None) -> nn.Module:
         most = max((len(matrix.rows) for *_, matrix in places), default=0)
         what = f"no matrix has a row of blocks for each of the {ranks} ranks; the most that one has is {most}"
         raise complaint("shard_rows_(model)", what, fix="use a smaller Mapping.max_out, or fewer ranks")
+    if any(isinstance(parent, AnalogEmbedding) and matrix in shards for parent, _, matrix in places):
+        what = "an embedding reads rows of a matrix that has enough of them for all ranks"
+        fix = "use a Mapping.max_out of at least num_embeddings for its head, or leave both digital"
+        raise complaint("shard_rows_(model)", what, "Each rank looks up rows of its own samples", fix)
     for parent, name, matrix in places:
         if matrix in shards:
             setattr(parent, name, shards[matrix].train(matrix.training))

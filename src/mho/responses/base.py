@@ -1,5 +1,6 @@
 """Response laws: two functions of w, the sizes of an up and of a down pulse, and all that follows from them."""
 
+import dataclasses
 from typing import Any, ClassVar, Literal, NamedTuple, Self, overload
 
 import torch
@@ -11,6 +12,8 @@ from mho.responses import search
 from mho.responses.fitting import Fitting
 
 DOUBLE = torch.float64
+OF_CELLS = ("gain", "gain_up", "gain_down", "lower", "upper", "reference")
+"""The parameters of a cell beside the fields of its law, see `mho.device.cell.Cells`."""
 
 
 class SymmetricPoint(NamedTuple):
@@ -35,12 +38,23 @@ class Response(Record, named=False):
     A subclass lists its parameters as `float` fields with defaults, and writes the methods `up(self, w)` and
     `down(self, w)` as torch expressions of w and the fields; nothing else is needed. Fields of type float may
     vary from cell to cell; fields of other types are constants of the law. Inside `up` and `down` w and the
-    float fields are tensors, whatever the caller passed: call `q_up` and `q_down` instead.
+    float fields are tensors, whatever the caller passed: call `q_up` and `q_down` instead. A field may have any
+    name but those of a law's methods and of the other parameters of a cell (`OF_CELLS`), which are errors.
 
     A law may also say how steps scatter from pulse to pulse, in `noisy_up(self, w, z)` and `noisy_down`: the step
     of a pulse whose standard normal number is z, with mean `up(w)` or `down(w)` over z ~ N(0, 1). A device uses
     them with c2c="law".
     """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for field in dataclasses.fields(cls):  # type: ignore[arg-type]
+            if field.name in OF_CELLS or hasattr(Response, field.name):
+                taken = (
+                    "a parameter that every cell has" if field.name in OF_CELLS else "a method of every law"
+                )
+                what = f"the field {field.name} has the name of {taken}"
+                raise complaint(f"class {cls.__name__}(Response)", what, fix="give it another name")
 
     fitting: ClassVar[Fitting | None] = None
     """The fields that measured data determine; None for a law that `mho.fit` does not try."""

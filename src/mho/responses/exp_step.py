@@ -25,7 +25,7 @@ class ExpStep(Response):
         tau_max: upper bound of w [weight units], > 0.
         tau_min: lower bound of w [weight units], <= 0; 0 for cells that are only raised, as PCM.
         A_up, A_down: strength of the exponential; negative makes pulses grow instead [relative].
-        gamma_up, gamma_down: steepness of the exponential in z, > 0 [relative].
+        gamma_up, gamma_down: steepness of the exponential in z; negative turns it round [relative].
         a, b: slope and offset of the state z [relative].
         noise, noise_add, noise_slope: standard deviation of a step, for c2c="law" only: relative to the step,
             constant, and growing with |w| [relative; dw_min; dw_min per weight unit], >= 0. In aihwkit's terms s,
@@ -38,8 +38,8 @@ class ExpStep(Response):
     tau_min: Annotated[float, NonPositive] = -1.0
     A_up: float = 0.00081
     A_down: float = 0.36833
-    gamma_up: Annotated[float, Positive] = 12.44625
-    gamma_down: Annotated[float, Positive] = 12.78785
+    gamma_up: float = 12.44625
+    gamma_down: float = 12.78785
     a: float = 0.244
     b: float = 0.2425
     noise: Annotated[float, NonNegative] = 0.0

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from mho.base.errors import complaint
-from mho.base.records import NonPositive, Positive
+from mho.base.records import NonPositive, Positive, plain
 from mho.responses.base import Response
 
 
@@ -37,7 +37,7 @@ class Piecewise(Response):
 
     def validate(self) -> None:
         for name in ("nodes_up", "nodes_down"):
-            nodes = tuple(getattr(self, name))
+            nodes = plain(tuple(getattr(self, name)))
             object.__setattr__(self, name, nodes)
             where = f"Piecewise({name}={nodes})"
             if not nodes or not all(isinstance(q, (int, float)) and 0 <= q < float("inf") for q in nodes):

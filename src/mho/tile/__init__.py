@@ -4,6 +4,8 @@
                 `new_tile` makes it, or the tile of a composed cell.
     readout     the product with lines and the reading of a line, once for all. `Visible.through` gives the matrix
                 behind the wires, `drive` multiplies with it, `Readable` has forward, backward and read.
+    written     the number of writes to an array, and those of torch code past its verbs.
+    parameters  the parameters of cells by name, to get and set.
     events      the numbering of noise: the key, stream and event of each product and read, of tiles and layers.
     scratch     memory of the converters on the CPU.
     checks      rules of shape for arguments, and the complaints about them.
@@ -13,7 +15,6 @@
     tally       the counters of a tile, and `UpdateInfo`, the counts of one update.
     plane       `Plane`, an array that is written digitally.
     patches     the inputs of a convolution, cut out of images a few at a time.
-    views       modules that touch single numbers of their buffers without torch.
     composed    `ComposedTile`, an array of cells of several devices; vector_cells and one_sided are its kinds.
 
 Rules of this room:

@@ -18,6 +18,9 @@ stream (`next_event`). A layer counts its calls (`mho.nn.core.calls`), and an ev
 These numbers are part of the file format: a checkpoint continues with the same noise.
 """
 
+import operator
+
+from mho.base.errors import complaint, wrong_type
 from mho.numerics.rng import Stream, Use
 
 NEXT_CALL = 1 << 32
@@ -28,6 +31,18 @@ EVALUATION = 1 << 62
 """Added to the event of a call in eval mode, whose noise has a stream of its own."""
 
 STREAM_OF = {"forward": Stream.FORWARD, "backward": Stream.BACKWARD, "transfer": Stream.READ}
+
+
+def checked_key(key: object, where: str) -> int:
+    """Return a key as an integer. Raises: MhoError if it is none of 64 bits."""
+    try:
+        number = operator.index(key)  # type: ignore[arg-type]
+    except TypeError:
+        raise wrong_type(f"{where}(key=...)", "the key", key, "an integer from 0 to 2^64 - 1") from None
+    if not 0 <= number < 2**64:
+        need = "A key has 64 bits, so it is from 0 to 2^64 - 1"
+        raise complaint(f"{where}(key=...)", f"the key is {number}", need, f"use {number % 2**64}")
+    return number
 
 
 def use_of(key: int, direction: str, event: int) -> Use:

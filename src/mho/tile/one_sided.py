@@ -1,12 +1,12 @@
 """Pairs of devices that can only be pulsed upwards."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import torch
 
 from mho.base.errors import complaint, wrong_type
 from mho.base.records import NonNegative, Probability
-from mho.device.composed import ComposedCell
+from mho.device.composed import ComposedCell, Part
 from mho.device.device import Device
 from mho.device.pulses import Expected, Pulses, PulseScheme
 from mho.numerics.rng import Stream, child_key, next_event
@@ -31,6 +31,12 @@ class OneSided(ComposedCell):
     Source: aihwkit 1.2.0, OneSidedUnitCell.
     """
 
+    synonyms: ClassVar = {
+        "refresh_upper_thres": "upper",
+        "refresh_lower_thres": "lower",
+        "unit_cell_devices": "device",
+    }
+
     device: Device = Device()
     refresh_every: Annotated[int, NonNegative] = 0
     upper: Annotated[float, Probability] = 0.75
@@ -43,6 +49,9 @@ class OneSided(ComposedCell):
             raise complaint(
                 f"OneSided(upper={self.upper}, lower={self.lower})", "lower must not exceed upper"
             )
+
+    def parts(self) -> tuple[Part, ...]:
+        return Part("plus", 1.0, self.device), Part("minus", -1.0, self.device)
 
     def tile(
         self, w: torch.Tensor, io: Any, pulses: PulseScheme, key: int, count_cells: bool
@@ -153,13 +162,19 @@ class OneSidedTile(ComposedTile):
         return self._counting[0]
 
     def _needed(self, change: torch.Tensor) -> torch.Tensor:
-        """Integrate dw / (dw_min q_up): the pulses that raise a nominal device from its reset by change (n,)."""
+        """Integrate dw / (dw_min q_up): the pulses that raise a nominal device from its reset by change (n,).
+
+        A change beyond the device's bound less dw_min asks for that much. A law that hardly moves near its bound
+        gets at most `_LAPS` times the pulses that cross the range at q = 1: a controller would not wait longer.
+        """
         device = self.cell.device
         start = device.retention.reset if device.retention else 0.0
+        change = change.clamp(max=max(self._bound - device.dw_min - start, 0.0))
+        most = min(_MOST, _LAPS * max(self._bound - start, 0.0) / device.dw_min)
         places = (torch.arange(_POINTS, device=change.device, dtype=torch.float64) + 0.5) / _POINTS
         q = device.cell.up(start + change.double()[..., None] * places)
         n = change / device.dw_min * (1 / q.clamp(min=_LEAST)).mean(-1)
-        return n.round().clamp(max=_MOST).to(torch.float32)
+        return n.clamp(max=most).round().to(torch.float32)
 
     def _refresh_if_due(self) -> None:
         t, every = self.counters("t"), self.cell.refresh_every
@@ -174,7 +189,8 @@ class OneSidedTile(ComposedTile):
 
 _POINTS = 64  # of the integral, by the midpoint rule
 _LEAST = 1e-3  # q below which a device is full
-_MOST = 2.0**24 - 1
+_MOST = 2.0**24 - 1  # a float32 counts to it
+_LAPS = 8.0
 
 
 def _only_line(x: torch.Tensor, d: torch.Tensor) -> dict[str, int]:

@@ -19,12 +19,12 @@ import torch
 from mho.base.errors import complaint
 from mho.device.io import IO, Wires
 from mho.numerics.rng import Use, next_event, signed
-from mho.numerics.views import Viewed, writes
 from mho.tile import checks
 from mho.tile.events import STREAM_OF, use_of
 from mho.tile.patches import Patches
 from mho.tile.scratch import room_for
 from mho.tile.tally import Tally
+from mho.tile.written import Written
 
 _READS = int(Tally.READS)  # an index as int costs a tenth of an IntEnum's
 
@@ -37,7 +37,7 @@ class _Wired(NamedTuple):
     matrix: torch.Tensor
 
 
-class Visible(Viewed):
+class Visible(Written):
     """Weights (out, in) that lines can be multiplied with.
 
     `version` rises with every write. A holder of anything that follows from the weights compares it before use.
@@ -52,38 +52,8 @@ class Visible(Viewed):
 
     def __init__(self) -> None:
         super().__init__()
-        self._writes = self._own_writes = 0
         self._pair: tuple[torch.Tensor, torch.Tensor] | None = None
         self._wired: dict[tuple[int, bool], _Wired] = {}
-
-    @property
-    def version(self) -> int:
-        """Number of writes to the weights."""
-        return self._writes
-
-    @property
-    def touched(self) -> torch.Tensor:
-        """(out + in,) uint8: 1 for rows and columns that changed since the follower of this array cleared it."""
-        return self._buffers.get("_touched")  # type: ignore[return-value]  # none in a block: nobody follows it
-
-    def wrote(self) -> None:
-        """Raise the version; every write calls it."""
-        own = self.__dict__  # not by attribute, which costs nn.Module a microsecond
-        own["_writes"] += 1
-        own["_own_writes"] = writes(own["_buffers"].get(self.stored))
-
-    stored = "w"
-    """Name of the buffer that holds the numbers."""
-
-    def adopt(self) -> None:
-        """Take the numbers as they are for the array's own, as after a copy or a move to other memory."""
-        self._own_writes = writes(self._buffers.get(self.stored))
-
-    @property
-    def is_written(self) -> bool:
-        """True if torch code has written to the numbers of the array past its verbs."""
-        own = self.__dict__  # not by attribute, see `wrote`
-        return writes(own["_buffers"].get(self.stored)) != own["_own_writes"]
 
     def through(self, wires: Wires | None, backward: bool) -> torch.Tensor:
         """Return the matrix (driven, sensed) that the array multiplies with: (in, out), or backward (out, in).

@@ -16,6 +16,7 @@ from mho.kernels.law.plan import KernelPlan, Sent, UpdateKernels
 from mho.kernels.update import update_kernels
 from mho.numerics.rng import STREAMS, Stream, next_event
 from mho.tile import arithmetic, checks, parameters, write_noise
+from mho.tile.events import checked_key
 from mho.tile.patches import Patches
 from mho.tile.readout import Readable, factors, patches
 from mho.tile.tally import Tally, UpdateInfo, total
@@ -72,7 +73,7 @@ class Tile(Readable):
         self.device = device
         self.io = by_direction(io)
         self.pulses = Pulses() if pulses is None else pulses
-        self.key = key
+        self.key = checked_key(key, "Tile")
         self.shape = (w.shape[0], w.shape[1])
         with torch.device("cpu"):  # one cell tells which parameters vary, and a meta tensor holds no others
             drawn = device.draw((1, 1) if w.is_meta else self.shape, key)
@@ -338,6 +339,7 @@ def new_tile(
     count_cells: bool = False,
 ) -> Any:
     """Make `Tile(...)` of a device, or the tile of a composed cell; the arguments are those of `Tile`."""
+    key = checked_key(key, "Tile")
     if isinstance(device, ComposedCell):
         return device.tile(w, io, Pulses() if pulses is None else pulses, key, count_cells)
     return Tile(w, device, io, pulses, key, count_cells=count_cells)

@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 
 from mho.base.errors import complaint
-from mho.device.composed import ComposedCell, check_device
+from mho.device.composed import ComposedCell, Part, check_device
 from mho.device.device import Device
 from mho.device.pulses import PulseScheme
 from mho.numerics.rng import Stream, call_key, child_key, next_event
@@ -32,6 +32,8 @@ class Vector(ComposedCell):
     Source: aihwkit 1.2.0, VectorUnitCell (gamma_vec, update_policy), which ignores a gamma's sign.
     """
 
+    synonyms: ClassVar = {"unit_cell_devices": "devices", "gamma_vec": "gammas", "update_policy": "policy"}
+
     devices: tuple[Device | ComposedCell, ...]
     gammas: tuple[float, ...] = ()
     policy: Policy = "all"
@@ -55,8 +57,13 @@ class Vector(ComposedCell):
     def tile(
         self, w: torch.Tensor, io: Any, pulses: PulseScheme, key: int, count_cells: bool
     ) -> "VectorTile":
-        gammas = self.gammas or (1 / len(self.devices),) * len(self.devices)
-        return VectorTile(w, self.devices, gammas, self.policy, io, pulses, key, count_cells)
+        return VectorTile(w, self.devices, self._factors(), self.policy, io, pulses, key, count_cells)
+
+    def parts(self) -> tuple[Part, ...]:
+        return _numbered(self._factors(), self.devices)
+
+    def _factors(self) -> tuple[float, ...]:
+        return self.gammas or (1 / len(self.devices),) * len(self.devices)
 
 
 class Reference(ComposedCell):
@@ -84,6 +91,14 @@ class Reference(ComposedCell):
     ) -> "VectorTile":
         devices = self.device, self.reference_device or self.device
         return VectorTile(w, devices, (1.0, -1.0), "first", io, pulses, key, count_cells)
+
+    def parts(self) -> tuple[Part, ...]:
+        return _numbered((1.0, -1.0), (self.device, self.reference_device or self.device))
+
+
+def _numbered(factors: Sequence[float], devices: Sequence[Device | ComposedCell]) -> tuple[Part, ...]:
+    """Return parts that have their numbers for names, as in a `VectorTile`."""
+    return tuple(Part(str(k), *pair) for k, pair in enumerate(zip(factors, devices, strict=True)))
 
 
 class VectorTile(ComposedTile):

@@ -11,7 +11,7 @@ from mho.base.errors import complaint, did_you_mean
 from mho.base.records import Record, float_fields
 from mho.kernels.law.dialect import FLOAT32, ScalarCode
 from mho.kernels.law.lowerings import Unsupported, Value, Writer, look_up, lowering_of, operations
-from mho.kernels.law.trace import inputs_of, operation_name, trace
+from mho.kernels.law.trace import argument_of, inputs_of, operation_name, trace
 from mho.numerics.compile import ELEMENTARY
 
 
@@ -63,7 +63,7 @@ def lower(
     fields = float_fields(cls)
     for name in varying - set(fields):
         raise complaint(f"lower(varying={name!r})", did_you_mean(name, fields))
-    shared = {name: _shared_value(response, name) for name in fields if name not in varying}
+    shared = {argument_of(name): _shared_value(response, name) for name in fields if name not in varying}
     writer = Writer()
     functions = [_function(writer, response, method, fields, shared) for method in methods]
     constants = {name: number for number, name in writer.constants.items()}
@@ -97,7 +97,7 @@ def _function(
         else:
             values[node] = _operation(where, writer, node, values)
     assert result is not None
-    arguments = ", ".join((*inputs_of(method), *fields))
+    arguments = ", ".join((*inputs_of(method), *map(argument_of, fields)))
     body = "\n".join(f"    {line}" for line in [*writer.lines, f"return {result.text}"])
     return f"@inlined\ndef {method}({arguments}):\n{body}"
 

@@ -21,6 +21,11 @@ def inputs_of(method: str) -> tuple[str, ...]:
     return ("w", "z") if method.startswith("noisy_") else ("w",)
 
 
+def argument_of(field: str) -> str:
+    """Return the argument of a method for a field; no other name of the text begins in this way."""
+    return f"f_{field}"
+
+
 def trace(law: Record, method: str = "up") -> fx.Graph:
     """Return the graph of `law.method(w)`: inputs w (and z of a noisy method), then the float fields in order of
     definition; one output.
@@ -36,7 +41,7 @@ def trace(law: Record, method: str = "up") -> fx.Graph:
     for name, value in vars(law).items():
         object.__setattr__(stand_in, name, value)
     for name in float_fields(cls):
-        object.__setattr__(stand_in, name, Proxy(graph.placeholder(name), tracer))
+        object.__setattr__(stand_in, name, Proxy(graph.placeholder(argument_of(name)), tracer))
     try:
         result = getattr(stand_in, method)(*inputs)
         graph.output(tracer.create_arg(result))

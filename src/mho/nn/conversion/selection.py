@@ -51,6 +51,15 @@ def analog_layers_of(model: nn.Module) -> Layers:
     return found
 
 
+def names_of(model: nn.Module, layers: Iterable[nn.Module]) -> Layers:
+    """Return the names of these layers of the model."""
+    found: Layers = {layer: [] for layer in layers}
+    for name, module in model.named_modules(remove_duplicate=False):
+        if module in found:
+            found[module].append(name)
+    return found
+
+
 def choose(
     model: nn.Module, hardware: Hardware, filter_fn: Filter | None, kinds: tuple[type, ...]
 ) -> list[ChosenLayer]:

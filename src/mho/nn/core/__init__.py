@@ -16,7 +16,8 @@ The modules, from the bottom to the top:
     calls       the calls of a layer, which number its noise and order its factors.
     parameter   `AnalogParameter`, a weight whose gradient is computed on request.
     product     forward and backward of a matrix of blocks, one node of autograd.
-    compiled    the same as custom operators, for torch.compile.
+    gather      rows of a matrix of blocks by their numbers, one node of autograd too.
+    compiled    product as custom operators, for torch.compile; compiled_gather: the look-up.
     factors     `Learning`, the recorded factors of a block.
     block       `Block`, one sub-tile: the arrays of an algorithm, their product and their step.
     checkpoint  the label of a matrix in a state_dict, and its comparison before loading.

@@ -24,28 +24,47 @@ _NOISY = (
 )
 
 
+_STUCK = (
+    "Cells of the device are stuck, and hold what they hold; no weight was clipped for it. Fix: Device(corrupt=0), "
+    "or train from here."
+)
+
+
 class ConversionWarning(UserWarning):
-    """The warning that arrays do not hold the weights they were given: these lie beyond the device's bounds, or
-    write noise moved them."""
+    """The warning that arrays do not hold the weights they were given: these lie beyond the device's bounds, write
+    noise moved them, or cells are stuck."""
 
 
 class Birth:
-    """Squares of a layer's given weights, of the part that was clipped and of the part that is write noise."""
+    """Squares of a layer's given weights, and of their errors: clipped, by write noise, by cells that are stuck."""
 
     def __init__(self) -> None:
-        self.given = self.clipped = self.noise = 0.0
+        self.given = self.clipped = self.noise = self.stuck = 0.0
 
-    def add(self, given: torch.Tensor, clipped: torch.Tensor, noise: torch.Tensor | None) -> None:
-        """Add one block's weights and their two errors, in one unit."""
+    def add(
+        self,
+        given: torch.Tensor,
+        clipped: torch.Tensor,
+        noise: torch.Tensor | None,
+        stuck: torch.Tensor | None,
+    ) -> None:
+        """Add one block's weights (out, in) and their errors, in one unit.
+
+        clipped: errors without write noise; where `stuck` is true, they are those of cells that are stuck.
+        """
         self.given += float(given.square().sum())
-        self.clipped += float(clipped.square().sum())
         self.noise += 0.0 if noise is None else float(noise.square().sum())
+        if stuck is not None:
+            self.stuck += float(clipped[stuck].square().sum())
+            clipped = clipped.masked_fill(stuck, 0.0)
+        self.clipped += float(clipped.square().sum())
 
-    def errors(self) -> tuple[float, float]:
-        """Return the norms of what was clipped and of the noise, relative to that of the weights."""
+    def errors(self) -> tuple[float, float, float]:
+        """Return the norms of what was clipped, of noise and of stuck cells, relative to that of the weights."""
         if not self.given:
-            return 0.0, 0.0
-        return (self.clipped / self.given) ** 0.5, (self.noise / self.given) ** 0.5
+            return 0.0, 0.0, 0.0
+        clipped, noise, stuck = ((e / self.given) ** 0.5 for e in (self.clipped, self.noise, self.stuck))
+        return clipped, noise, stuck
 
 
 _open: ContextVar[Birth | None] = ContextVar("_open", default=None)
@@ -78,7 +97,7 @@ def warn(where: str, births: dict[str, Birth], level: int = 3) -> None:
     Args:
         where: the call; level: frames from here to the user's code.
     """
-    for n, reason in enumerate((_CLIPPED, _NOISY)):
+    for n, reason in enumerate((_CLIPPED, _NOISY, _STUCK)):
         errors = {name: birth.errors()[n] for name, birth in births.items()}
         missed = [f"{name} by {error:.0%}" for name, error in errors.items() if error > NOTICED]
         if missed:

@@ -14,6 +14,7 @@ from mho.device.pulses import Exact
 from mho.nn.core import birth
 from mho.nn.core.factors import Learning
 from mho.nn.core.fused import Fused, fused
+from mho.nn.core.parameter import replaced
 from mho.numerics.rng import child_key
 from mho.responses.constant import Constant
 from mho.tile.ageing import age
@@ -75,6 +76,8 @@ class Block(Fused):
     def trained(self) -> tuple[nn.Parameter, nn.Parameter | None]:
         """The parameters of the block for autograd: (weight, out_scale)."""
         parameters = self._parameters  # not by attribute, which nn.Module looks up in three places
+        if "weight" not in parameters:
+            raise replaced(None)
         return parameters["weight"], parameters.get("out_scale")  # type: ignore[return-value]
 
     def scaled_weight(self) -> torch.Tensor:
@@ -163,10 +166,9 @@ class Block(Fused):
             return
         scale = self.scale.reshape(-1, 1) if self.is_scaled else 1.0
         given, missed = w0 * scale, (self.weight.detach() - w0) * scale
-        noise = None
-        noisy = [
-            t for array in self.state.tiles().values() for t in array.leaves() if t.device.write_noise > 0
-        ]
+        noise = stuck = None
+        leaves = [tile for array in self.state.tiles().values() for tile in array.leaves()]
+        noisy = [tile for tile in leaves if tile.device.write_noise > 0]
         if noisy:
             drawn = [tile.noise.clone() for tile in noisy]
             for tile in noisy:
@@ -177,7 +179,10 @@ class Block(Fused):
             for tile, own in zip(noisy, drawn, strict=True):
                 tile.noise.copy_(own)
                 tile.refresh()
-        record.add(given, missed, noise)
+        for cells in (tile.parameters_of_cells for tile in leaves if tile.device.corrupt > 0):
+            there = torch.as_tensor(cells.lower) >= torch.as_tensor(cells.upper)
+            stuck = there if stuck is None else stuck | there
+        record.add(given, missed, noise, stuck)
 
     def product(self, x: torch.Tensor, direction: str, event: int, sign: float = 1.0) -> torch.Tensor:
         """Return sign * x (samples, in) W^T forward, sign * x (samples, out) W backward, as the hardware gives it.

@@ -86,6 +86,44 @@ def guard(model: nn.Module) -> None:
         model.register_load_state_dict_pre_hook(check)
 
 
+def save_once(model: nn.Module) -> None:
+    """Have matrices that layers of the model share (tied weights) in its state_dict under their first name alone.
+
+    safetensors takes no tensor twice. A state_dict with any of the names, or with all, can be loaded.
+    """
+    if not any(hook is _drop for hook in model._state_dict_hooks.values()):
+        model.register_state_dict_post_hook(_drop)
+        model.register_load_state_dict_pre_hook(_fill)
+
+
+def _drop(model: nn.Module, state_dict: dict[str, Any], prefix: str, *_: Any) -> None:
+    for _first, *others in _shared(model, prefix):
+        for name in [name for name in state_dict if name.startswith(tuple(others))]:
+            del state_dict[name]
+
+
+def _fill(model: nn.Module, state_dict: dict[str, Any], prefix: str, *_: Any) -> None:
+    for places in _shared(model, prefix):
+        entries = {place: [name for name in state_dict if name.startswith(place)] for place in places}
+        source = next((place for place in places if entries[place]), "")
+        for place in places:
+            if not entries[place]:
+                given = {
+                    place + name.removeprefix(source): state_dict[name] for name in entries.get(source, [])
+                }
+                state_dict.update(given)
+
+
+def _shared(model: nn.Module, prefix: str) -> list[list[str]]:
+    """Return, of each matrix that several modules have, the beginnings of the names of its tensors."""
+    found: dict[nn.Module, list[str]] = {}
+    for name, parent in model.named_modules():
+        for leaf, child in parent._modules.items():
+            if isinstance(child, Labelled):
+                found.setdefault(child, []).append(f"{prefix}{name}{'.' if name else ''}{leaf}.")
+    return [places for places in found.values() if len(places) > 1]
+
+
 def _problems(matrix: Labelled, state_dict: Mapping[str, Any], prefix: str) -> list[str]:
     saved = state_dict.get(prefix + NAME)
     return [] if saved is None or saved.is_meta else differences(saved, matrix.analog_hardware)

@@ -10,6 +10,7 @@ import weakref
 import torch
 
 from mho.nn.core import product as eager
+from mho.nn.core.parameter import AnalogParameter
 from mho.nn.core.product import MatrixLayout, Needed, Saved
 
 _LAYOUTS: "weakref.WeakValueDictionary[int, Handle]" = weakref.WeakValueDictionary()
@@ -25,14 +26,27 @@ class Handle:
         _LAYOUTS[self.number] = self
 
 
+def layout_of(number: int) -> MatrixLayout:
+    """Return the layout of a handle's number."""
+    return _LAYOUTS[number].layout
+
+
 def product(x: torch.Tensor, handle: Handle, training: bool, bias: torch.Tensor | None) -> torch.Tensor:
     """Multiply as `mho.nn.core.product.product`, for code that is being compiled."""
     pairs = [block.trained for block in handle.layout.blocks]
+    if not all(type(weight) is AnalogParameter for weight, _ in pairs):
+        return _uncompiled(x, handle.layout, training, bias)
     trained = [weight.requires_grad for weight, _ in pairs]
     scales = [scale for _, scale in pairs if scale is not None]
     tap = handle.tap if any(trained) else handle.tap.detach()
     y, *_ = torch.ops.mho.product(x.to(torch.float32), bias, scales, tap, handle.number, training)
     return y.to(x.dtype)
+
+
+_uncompiled = torch.compiler.disable(
+    eager.product,
+    reason="an analog layer multiplies with the weights of one functional_call outside of the graph",
+)
 
 
 @torch.library.custom_op("mho::product", mutates_args=(), tags=(torch.Tag.nondeterministic_seeded,))
@@ -45,7 +59,7 @@ def _forward(
     training: bool,
 ) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor]]:
     """Return y, the event of the call, and the unscaled outputs of the blocks, which the way back needs."""
-    layout = _LAYOUTS[number].layout
+    layout = layout_of(number)
     y, saved = eager.forward(x, bias, layout, scales or [None] * len(layout.blocks), training, training)
     y = y if layout.geometry else y.reshape(*x.shape[:-1], y.shape[1])
     return y, torch.tensor(saved.event), [part.clone() if part is y else part for part in saved.unscaled]
@@ -53,7 +67,7 @@ def _forward(
 
 @_forward.register_fake
 def _(x, bias, scales, tap, number, training):
-    blocks, rows, _, _, geometry = _LAYOUTS[number].layout
+    blocks, rows, _, _, geometry = layout_of(number)
     out = rows[-1][1]
     if geometry is None:
         samples, shape = x.numel() // x.shape[-1], (*x.shape[:-1], out)
@@ -77,7 +91,7 @@ def _backward(
     needed: list[bool],
 ) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor], torch.Tensor]:
     """Return gradients of x, bias (empty if not needed), scales, and the recording: a zero, the tap's gradient."""
-    layout = _LAYOUTS[number].layout
+    layout = layout_of(number)
     of_x, of_bias, of_scales, of_weights = needed
     weights = [of_weights and block.trained[0].requires_grad for block in layout.blocks]
     saved = Saved(eager.contiguous(x, layout), unscaled, int(event))

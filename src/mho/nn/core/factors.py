@@ -29,6 +29,7 @@ class Learning:
         self._versions: list[int] = []  # of the inputs, when they were recorded
         self._dense: torch.Tensor | None = None  # `weight.grad`, once it was asked for
         self._computed: torch.Tensor | None = None  # its value then
+        self._asked: torch.Tensor | None = None  # the last `weight.grad` that was asked for, after its step
         self.is_shared = False
         self.is_checked = False  # all factors are known to be finite
         self.owner: weakref.ref | None = None  # the optimizer whose step will take the factors
@@ -46,6 +47,7 @@ class Learning:
             )
         if self._dense is not None:
             self.settle()
+        self._asked = None
         self.is_checked = False
         place = order(event)
         at = bisect.bisect_right(self._order, place) if self._order else 0
@@ -80,8 +82,9 @@ class Learning:
     def take(self) -> Factors | None:
         """Return all factors as one, or None; none are left. `settle` comes before."""
         self._check_kept()
-        factors = self.factors
+        factors, asked = self.factors, self._asked
         self.clear()
+        self._asked = asked
         if not factors:
             return None
         if len(factors) == 1:
@@ -117,7 +120,7 @@ class Learning:
         """Forget everything."""
         self._forget()
         self._rest = None
-        self._dense = self._computed = None
+        self._dense = self._computed = self._asked = None
         self.is_shared = self.is_checked = False
 
     def _forget(self) -> None:
@@ -125,15 +128,20 @@ class Learning:
         self._size = 0
 
     def gradient(self) -> torch.Tensor | None:
-        """Return dL/dW (out, in), see `AnalogParameter`; None if nothing was recorded."""
+        """Return dL/dW (out, in), see `AnalogParameter`; None if nothing was recorded.
+
+        Raises: MhoError if an input was overwritten since.
+        """
         if self._dense is None and (self.factors or self._rest is not None):
+            self._check_inputs()
             with torch.inference_mode(False):
                 self._dense = self._sum()
                 self._computed = self._dense.clone()
-        return self._dense
+        return self._asked if self._dense is None else self._dense
 
     def replace(self, gradient: torch.Tensor) -> None:
         """Take another matrix for the gradient."""
+        self._asked = None
         if self.gradient() is None:
             self._computed = torch.zeros_like(gradient, dtype=torch.float32)
         self._dense = gradient
@@ -143,13 +151,7 @@ class Learning:
 
         Raises: MhoError if the gradient was changed in any other way, or the inputs were.
         """
-        if self._versions != [_versions(f) for f in self.factors]:
-            raise complaint(
-                "AnalogOptimizer.step",
-                "an input of an analog layer was changed in place after the backward pass",
-                "It is a factor of the update, which is still to come",
-                "pass a copy to the layer: layer(x.clone())",
-            )
+        self._check_inputs()
         now, was = self._dense, self._computed
         if now is None or was is None:
             return
@@ -161,7 +163,16 @@ class Learning:
             self.is_checked = False
             self.factors = [Factors(f.x, f.d * factor) for f in self.factors]
             self._rest = None if self._rest is None else self._rest * factor
-        self._dense = self._computed = None
+        self._dense, self._computed, self._asked = None, None, now
+
+    def _check_inputs(self) -> None:
+        if self._versions != [_versions(f) for f in self.factors]:
+            raise complaint(
+                "AnalogOptimizer.step",
+                "an input of an analog layer was changed in place after the backward pass",
+                "It is a factor of the update, which is still to come",
+                "pass a copy to the layer: layer(x.clone())",
+            )
 
     def _sum(self) -> torch.Tensor:
         if not self.factors:

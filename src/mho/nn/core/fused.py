@@ -10,7 +10,7 @@ from mho.algorithms.base import State, Term
 from mho.base.errors import complaint
 from mho.crossbar import Crossbar
 from mho.nn.core.assemble import add_terms
-from mho.nn.core.parameter import AnalogParameter
+from mho.nn.core.parameter import AnalogParameter, replaced
 from mho.numerics.views import writes
 from mho.tile.readout import Visible
 
@@ -25,6 +25,7 @@ class Fused(Visible):
 
     hardware: Crossbar
     state: State
+    _own_weight: AnalogParameter
     learning: Any
 
     def _show(self, arrays: list[Any]) -> None:
@@ -69,7 +70,7 @@ class Fused(Visible):
         Where it wrote both, as averages of parameters and buffers do, the weight counts if they disagree.
         Raises: MhoError if it wrote NaN or infinity; the weight is then what the arrays hold, as before.
         """
-        wanted = self._seen.clone() if writes(self._seen) != self._left else None
+        wanted = self._written()
         written = [array for array in self._arrays if array.is_written]
         for array in written:
             array.accept()
@@ -86,6 +87,29 @@ class Fused(Visible):
         if float((wanted - self._seen).abs().max()) > most:
             self.program(wanted)
 
+    def _written(self) -> torch.Tensor | None:
+        """Return what torch code has written to `weight`, or None. Raises: MhoError if the weight was replaced."""
+        weight = self._parameters.get("weight")
+        if weight is not self._own_weight and (weight is None or not weight.is_meta):
+            raise replaced(weight)
+        return None if writes(self._seen) == self._left else self._own_weight.restored(self._seen)
+
+    def register_parameter(self, name: str, param: nn.Parameter | None) -> None:
+        """Program the arrays where a parameter is assigned to `weight`. Raises: MhoError for new names."""
+        own = self._parameters.get("weight")
+        if own is None or name == "out_scale" or (own is param and name == "weight"):
+            super().register_parameter(name, param)
+        elif name == "weight" and param is not None and param.shape == own.shape:
+            own.data = param.data
+        else:
+            raise replaced(param)
+
+    def __delattr__(self, name: str) -> None:
+        """Refuse to lose `weight`. Raises: MhoError."""
+        if name == "weight":
+            raise replaced(None)
+        super().__delattr__(name)
+
     def follow(self) -> None:
         """Bring `weight` up to date if an array was written since, and the arrays if torch code wrote to it.
 
@@ -97,7 +121,7 @@ class Fused(Visible):
                 self.settle()
                 return
             version += array._writes
-        if writes(self._seen) != self._left:
+        if writes(self._seen) != self._left or self._parameters.get("weight") is not self._own_weight:
             self.settle()
         elif self._shown != version:
             self.refresh()
@@ -135,6 +159,7 @@ class Fused(Visible):
             weight = AnalogParameter.of(self, data, weight.requires_grad)
             self._parameters["weight"] = weight
             array.touched.fill_(1)
+        self.__dict__["_own_weight"] = weight  # which nn.Module would register again
         self._seen = weight.detach()
         self._left = writes(self._seen)
         for part in self._arrays:
@@ -142,7 +167,7 @@ class Fused(Visible):
 
     def __getstate__(self) -> dict:
         self.follow()
-        return super().__getstate__() | {"_seen": None}
+        return super().__getstate__() | {"_seen": None, "_own_weight": None}
 
     def __setstate__(self, state: dict) -> None:
         super().__setstate__(state)

@@ -4,13 +4,13 @@ A key is the 64-bit name of a layer's randomness. Its cells and all its noise fo
 `mho.numerics.rng`. Two layers with one key are one piece of hardware twice: equal cells and equal noise.
 """
 
-import operator
 from collections.abc import Iterable
 from typing import Protocol
 
 import torch
 
-from mho.base.errors import complaint, wrong_type
+from mho.base.errors import complaint
+from mho.tile.events import checked_key
 
 
 class Keyed(Protocol):
@@ -25,14 +25,11 @@ def own_key(key: int | None, where: str) -> int:
 
     So `torch.manual_seed` repeats it. A key that is given draws nothing.
 
-    Raises: MhoError if it is no integer.
+    Raises: MhoError if it is no integer of 64 bits.
     """
     if key is None:
         return int(torch.randint(2**63 - 1, (), dtype=torch.int64, device="cpu"))
-    try:
-        return operator.index(key)
-    except TypeError:
-        raise wrong_type(f"{where}(key=...)", "key", key, "an integer, or None for one of its own") from None
+    return checked_key(key, where)
 
 
 def check_different(where: str, blocks: Iterable[tuple[str, Keyed]]) -> None:

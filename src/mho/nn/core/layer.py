@@ -19,6 +19,8 @@ from torch import nn
 
 from mho.base.errors import wrong_type
 from mho.crossbar import Crossbar
+from mho.device.composed import ComposedCell
+from mho.device.device import Device
 from mho.nn.core import birth
 from mho.nn.core.arrays import LayerArray, arrays_of
 from mho.nn.core.export import refused
@@ -26,6 +28,18 @@ from mho.nn.core.keys import own_key
 
 ANALOG_OF: dict[type[nn.Module], Callable[..., nn.Module]] = {}
 """{torch layer: function of (layer, hardware, key) that makes its counterpart}; that has a method `to_digital`."""
+ANALOG_OF_NAMED: dict[str, Callable[..., nn.Module]] = {}
+"""The same for layers of libraries that mho does not import, by module and name of the class."""
+TIED_OF: dict[type[nn.Module], Callable[..., nn.Module]] = {}
+"""{torch layer: function of (layer, analog layer, its key) that makes its counterpart on the arrays of that analog
+layer}, whose weight it has (tied weights)."""
+
+
+def named_in(model: object) -> dict[type[nn.Module], Callable[..., nn.Module]]:
+    """Return {class: function} of the layers in the model that `ANALOG_OF_NAMED` has."""
+    kinds = {type(part) for part in model.modules()} if isinstance(model, nn.Module) else set()
+    names = {f"{kind.__module__}.{kind.__qualname__}": kind for kind in kinds}
+    return {names[name]: make for name, make in ANALOG_OF_NAMED.items() if name in names}
 
 
 @runtime_checkable
@@ -69,8 +83,8 @@ class AnalogLayer(nn.Module):
 
     @property
     def __jit_ignored_attributes__(self) -> list[str]:
-        """Refuse TorchScript, which reads this first of all. Raises: MhoError."""
-        if sys._getframe(1).f_globals.get("__name__") == "torch.jit._recursive":
+        """Refuse TorchScript, which reads this before the parts of the layer. Raises: MhoError."""
+        if sys._getframe(1).f_globals.get("__name__") in ("torch.jit._recursive", "torch._jit_internal"):
             raise refused("torch.jit")
         raise AttributeError("__jit_ignored_attributes__")
 
@@ -95,10 +109,7 @@ class AnalogLayer(nn.Module):
         The layer is as new: hidden weights, digital state, scales, biases. Cells stay the same, with their
         references. Counters of pulses and of programmings go on, and so does the noise.
         """
-        digital = self.to_digital().cpu()
-        again = getattr(digital, "reset_parameters", None) or digital._reset_parameters
-        again()  # type: ignore[operator]
-        fresh = type(self).from_digital(digital, self.hardware, self.key)
+        fresh = type(self).from_digital(self._drawn(), self.hardware, self.key)
         for own, new in zip(self.modules(), fresh.modules(), strict=True):
             if isinstance(own, Renewed):
                 own.renew(new)
@@ -109,6 +120,13 @@ class AnalogLayer(nn.Module):
         for name, p in self.named_parameters():
             if id(p) not in own_scales and name in begun:
                 p.copy_(begun[name])
+
+    def _drawn(self) -> nn.Module:
+        """Return the digital layer with new initial weights, on the CPU."""
+        digital = self.to_digital().cpu()
+        again = getattr(digital, "reset_parameters", None) or digital._reset_parameters
+        again()  # type: ignore[operator]
+        return digital
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.extra_repr()})"
@@ -130,10 +148,18 @@ class AnalogLayer(nn.Module):
         raise NotImplementedError
 
 
+def _law_of(device: Device | ComposedCell) -> str:
+    """Return the law of a device, or the kind of a cell and the laws of its devices: `OneSided(ExpStep)`."""
+    if isinstance(device, Device):
+        return type(device.response).__name__
+    inner = dict.fromkeys(_law_of(leaf.device) for leaf in device.leaves())
+    return f"{type(device).__name__}({', '.join(inner)})"
+
+
 def words_of(hardware: Crossbar) -> str:
     """Return the words of a hardware in a layer's `repr`: algorithm, law, and what is not the usual."""
     devices = hardware.device.values() if isinstance(hardware.device, Mapping) else [hardware.device]
-    laws = dict.fromkeys(type(getattr(d, "response", d)).__name__ for d in devices)
+    laws = dict.fromkeys(map(_law_of, devices))
     words = [f"algorithm={type(hardware.algorithm).__name__}", f"law={'/'.join(laws)}"]
     if hardware.io is None:
         words.append("io=None")

@@ -14,7 +14,7 @@ from mho.nn.core.block import Block
 from mho.nn.core.calls import Calls
 from mho.nn.core.layer import checked, close_fused_inference
 from mho.nn.core.product import MatrixLayout, not_floating, product
-from mho.nn.core.programmed import Programmed
+from mho.nn.core.programmed import Programmed, is_own
 from mho.numerics.rng import child_key
 from mho.tile.patches import Geometry
 from mho.tile.tile import Tile
@@ -88,13 +88,17 @@ class AnalogMatrix(checkpoint.Labelled):
 
         A copy; a write to it programs the arrays, see `mho.nn.core.programmed`.
         """
-        return Programmed.of(self.read, self.program_, self.version)
+        return Programmed.of(self.read, self.program_, self.version, self.weights())
 
     def read(self) -> torch.Tensor:
         """Return `weight` as a plain tensor."""
         width = len(self.columns)
         parts = [block.scaled_weight() for block in self.layout.blocks]  # type: ignore[attr-defined]
         return torch.cat([torch.cat(parts[n : n + width], dim=1) for n in range(0, len(parts), width)])
+
+    def weights(self) -> list[nn.Parameter]:
+        """Return the parameters that learn the matrix: the weight of each block."""
+        return [block.trained[0] for block in self.layout.blocks]
 
     def version(self) -> int:
         """Return the number of writes to the arrays."""
@@ -160,25 +164,33 @@ class Affine(nn.Module):
             w0 = torch.cat([w0, bias.detach()[:, None]], dim=1)
             geometry = None if geometry is None else geometry._replace(ones=True)
         self.matrix = AnalogMatrix(w0, hardware, key, geometry)
-        has_parameter = bias is not None and not self.has_column
-        own = nn.Parameter(bias.detach().clone()) if bias is not None and has_parameter else None
-        self._parameters["bias"] = own
+        self._parameters["bias"] = None if self.has_column else _copied(bias)
+
+    def _share(self, bias: torch.Tensor | None, other: "Affine") -> None:
+        """Begin on the arrays of another, which has no column of a bias; bias: (out,) digital, or None."""
+        super().__init__()
+        self.hardware, self.matrix = other.hardware, other.matrix
+        self.has_column = self._pads = False
+        self._parameters["bias"] = _copied(bias)
 
     @property
     def bias(self) -> torch.Tensor | None:
         """(out,): the digital parameter, or the analog column as a copy, a write to which programs it; or None."""
         if self.has_column:
-            return Programmed.of(self._column, lambda b: self.program_(bias=b), self.matrix.version)
+            weights = self.matrix.weights()
+            return Programmed.of(self._column, lambda b: self.program_(bias=b), self.matrix.version, weights)
+        if "bias" not in self._parameters:  # as while it is being parametrized
+            raise AttributeError(f"{type(self).__name__} has no bias")
         return self._parameters["bias"]
 
     @bias.setter
     def bias(self, value: torch.Tensor | None) -> None:
-        if not self.has_column:
-            self._parameters["bias"] = value  # type: ignore[assignment]
+        if not self.has_column and (value is None or isinstance(value, nn.Parameter)):
+            self._parameters["bias"] = value
         elif value is None:
             what, fix = "an analog bias is a column of the arrays", "write zeros: nn.init.zeros_(layer.bias)"
             raise complaint("layer.bias = None", what, fix=fix)
-        else:
+        elif not is_own(value, (self.matrix.rows[-1][1],), self.matrix.version):
             self.program_(bias=value)
 
     def _column(self) -> torch.Tensor:
@@ -226,7 +238,11 @@ class Affine(nn.Module):
         return w, None if self.bias is None else self.bias.detach().clone()
 
 
-def _cuts(n: int, most: int) -> list[tuple[int, int]]:
-    parts = -(-n // most)
+def _copied(bias: torch.Tensor | None) -> nn.Parameter | None:
+    return None if bias is None else nn.Parameter(bias.detach().clone())
+
+
+def _cuts(n: int, most: int | None) -> list[tuple[int, int]]:
+    parts = 1 if most is None else -(-n // most)
     edges = [n * i // parts for i in range(parts + 1)]
     return list(itertools.pairwise(edges))

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
-from mho.base.errors import complaint, wrong_type
+from mho.base.errors import MhoError, complaint, wrong_type
 
 
 class Owner(Protocol):
@@ -29,9 +29,9 @@ class AnalogParameter(nn.Parameter):
     before digital scales. Multiplying `grad` by one number multiplies d of all these samples by that number,
     and so the pulses that the step asks for. Setting it to zero, or to None, forgets the samples: no step. Any
     other change is an error at the step, because pulses are made of x and d, and no x and d have such a sum.
-    After a step `grad` is None, for a step uses up the factors. A copy of the weight alone is an ordinary
-    parameter. (With omega and `Mapping(rates="layer")` the step itself divides d by the square of the digital
-    scale.)
+    A step uses up the factors. After it `grad` is None, or, if it was read before the step, what it was until the
+    next backward. A copy of the weight alone is an ordinary parameter. (With omega and `Mapping(rates="layer")` the
+    step itself divides d by the square of the digital scale.)
     """
 
     block: "weakref.ref[Any] | None"
@@ -72,9 +72,10 @@ class AnalogParameter(nn.Parameter):
 
     @property
     def grad(self) -> torch.Tensor | None:  # type: ignore[override]
-        """(out, in) float32, or None."""
-        block = self._of()
-        return self.added if block is None else block.learning.gradient()
+        """(out, in) float32, or None. Gradients of other uses of the weight than its layer's product are in it."""
+        block, added = self._of(), self.added
+        found = None if block is None else block.learning.gradient()
+        return found if added is None else added if found is None else found + added
 
     @grad.setter
     def grad(self, value: torch.Tensor | None) -> None:
@@ -98,6 +99,38 @@ class AnalogParameter(nn.Parameter):
         """The gradient that autograd itself has added up, for uses of the weight other than its layer's product."""
         return _GRAD.__get__(self)
 
+    def register_hook(self, hook: Any) -> Any:
+        """Refuse: the gradient is no tensor yet when torch would call the hook. Raises: MhoError."""
+        if self._of() is None:
+            return super().register_hook(hook)
+        raise complaint(
+            "weight.register_hook",
+            "the gradient of an analog weight leaves the backward pass as factors, which no hook can change",
+            fix="use weight.register_post_accumulate_grad_hook(hook) and read weight.grad in it",
+        )
+
+    def restored(self, memory: torch.Tensor) -> torch.Tensor:
+        """Return a copy of the numbers, and have them in `memory` again, which `set_` had taken away.
+
+        Raises: MhoError if they have another shape now.
+        """
+        if self.shape != memory.shape:
+            raise replaced(self)
+        found = self.detach().clone()
+        if self.data_ptr() != memory.data_ptr():
+            _DATA.__set__(self, memory)
+        return found
+
+    def check_added(self, where: str) -> None:
+        """Check that the weight was used by its layer's product alone. Raises: MhoError, in the name of `where`."""
+        if self.added is not None:
+            raise complaint(
+                where,
+                "the loss depends on an analog weight other than by its layer's product",
+                "Pulses are made of the layer's inputs and errors, and a penalty on weights has none",
+                "leave weights of type mho.nn.AnalogParameter out of it, and call zero_grad",
+            )
+
     def _of(self) -> Any:
         block = getattr(self, "block", None)
         return None if block is None else block()
@@ -105,6 +138,18 @@ class AnalogParameter(nn.Parameter):
     def __reduce_ex__(self, protocol):
         """Pickle a plain parameter: a copied block makes it its weight again (`Block.__setstate__`)."""
         return nn.Parameter(self.data, self.requires_grad).__reduce_ex__(protocol)
+
+
+def replaced(by: Any) -> MhoError:
+    """Return the error about an analog weight in whose place there is something else."""
+    what = "nothing" if by is None else f"a {type(by).__name__} {tuple(by.shape)}"
+    return complaint(
+        "weight",
+        f"the parameter of an analog layer was replaced by {what}",
+        "An array is one place, and forward, state_dict and the optimizer go by its own parameter",
+        "write to it: layer.program_(w), or parameter.data.copy_(w); parametrizations and pruning need a mask that "
+        "you multiply with after each step",
+    )
 
 
 @functools.cache
@@ -116,22 +161,31 @@ def _watch_optimizers() -> None:
 def _refuse(optimizer: torch.optim.Optimizer, *_: Any) -> None:
     """Check that the optimizer has no analog weight that takes pulses.
 
+    Where updates are exact, it may have them alone, and no loss may depend on them directly.
     Raises: MhoError if it has, before anything has changed.
     """
     if isinstance(optimizer, tuple(AnalogParameter.optimizers)):
         return
+    where = f"{type(optimizer).__name__}.step"
     for group in optimizer.param_groups:
         for p in group["params"]:
             block = p._of() if isinstance(p, AnalogParameter) else None
-            if block is not None and not block.is_exact:
+            if block is None:
+                continue
+            if not block.is_exact:
                 raise complaint(
-                    f"{type(optimizer).__name__}.step",
+                    where,
                     f"it was given the weight {tuple(p.shape)} of an analog layer, whose algorithm is "
                     f"{type(block.hardware.algorithm).__name__}",
                     "A crossbar learns by pulses, which no digital optimizer sends; nothing has been changed",
                     "make mho.AnalogOptimizer(model, lr=..., "
                     f"digital=torch.optim.{type(optimizer).__name__}), with the Trainer too: optimizers=(...)",
                 )
+            p.check_added(where)
+            if block.learning.owner is not None and block.learning.owner() is not None:
+                what = f"the weight {tuple(p.shape)} of an analog layer has an AnalogOptimizer too"
+                fix = "leave one of the two; an optimizer that wraps another cannot wrap an AnalogOptimizer"
+                raise complaint(where, what, "Its step uses the gradient up; nothing has been changed", fix)
 
 
 _DATA: Any = torch.Tensor.data

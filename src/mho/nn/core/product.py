@@ -6,10 +6,11 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch.autograd.function import once_differentiable
 
-from mho.algorithms.base import Factors
 from mho.base.errors import MhoError, complaint
+from mho.device.io import IO
 from mho.nn.core.assemble import add_output, columns_of, error_of_block
 from mho.nn.core.calls import Calls, may_be_repeated
+from mho.nn.core.given import Given
 from mho.nn.core.parameter import AnalogParameter
 from mho.tile.checks import lines, numbers
 from mho.tile.events import NEXT_CALL
@@ -24,7 +25,15 @@ class MatrixBlock(Protocol):
     is_scaled: bool
 
     @property
+    def io(self) -> dict[str, IO]: ...
+
+    @property
+    def w(self) -> torch.Tensor: ...
+
+    @property
     def trained(self) -> tuple[Any, Any]: ...
+
+    def follow(self) -> None: ...
 
     def product(self, x: torch.Tensor, direction: str, event: int, sign: float = 1.0) -> torch.Tensor: ...
 
@@ -99,43 +108,6 @@ def not_floating(layer: str, x: torch.Tensor) -> MhoError:
     return complaint(f"{layer}.forward", what, "An analog layer multiplies real floating point numbers", fix)
 
 
-class Given(NamedTuple):
-    """A block whose weight is another tensor for one call, as in `torch.func.functional_call`."""
-
-    block: Any
-    w: torch.Tensor
-    found: list[Factors]  # of the way back
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        return self.block.shape
-
-    @property
-    def scale(self) -> torch.Tensor:
-        return self.block.scale
-
-    @property
-    def is_scaled(self) -> bool:
-        return self.block.is_scaled
-
-    @property
-    def trained(self) -> tuple[Any, Any]:
-        return self.w, self.block.trained[1]
-
-    def product(self, x: torch.Tensor, direction: str, event: int, sign: float = 1.0) -> torch.Tensor:
-        """Multiply as the block does, but with the given weight."""
-        return self.block.product_of(self.w, x, direction, event, sign)
-
-    def record(self, x: torch.Tensor | Patches, d: torch.Tensor, event: int = 0) -> None:
-        """Keep the factors for `gradient`: no block learns them."""
-        self.found.append(Factors(x, d))
-
-    def gradient(self) -> torch.Tensor | None:
-        """Return the gradient of the given weight, of the way back that has just ended."""
-        factors = [self.found.pop() for _ in range(len(self.found))]
-        return sum((f.outer() for f in factors[1:]), factors[0].outer()).neg_() if factors else None
-
-
 def with_given(layout: MatrixLayout, weights: Sequence[Any]) -> MatrixLayout:
     """Return the layout with another tensor wherever a weight is not the block's own."""
     if all(type(w) is AnalogParameter for w in weights):
@@ -187,6 +159,10 @@ def backward(
     """
     blocks, rows, columns, calls, geometry = layout
     x, unscaled, event = saved
+    if (
+        True in needed.weights and not x.untyped_storage().resizable()
+    ):  # NumPy's memory: torch sees no write to it
+        x = x.clone()
     g = lines(g)
     calls.end()
     inputs = columns_of(x, columns) if geometry is None else [Patches([x], geometry, cut) for cut in columns]
@@ -267,8 +243,11 @@ def asked_for(node, layout: MatrixLayout) -> list[bool]:
 
     `loss.backward` does; `torch.autograd.grad` of an input is no micro-batch of a training.
 
-    Raises: MhoError if `torch.autograd.grad` asks for the gradient of a weight.
+    Raises: MhoError if `torch.autograd.grad` asks for the gradient of a weight, or under compiled autograd.
     """
+    if torch._C._current_autograd_node() is None:
+        what = "compiled autograd does not tell which gradients it was asked for"
+        raise complaint("loss.backward", what, fix="compile the model instead: torch.compile(model)")
     asked = set()
     for following, _ in node.next_functions:
         weight = getattr(following, "variable", None)

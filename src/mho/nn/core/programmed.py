@@ -1,21 +1,27 @@
 """A copy of what a layer computes with, through which torch code writes to the arrays.
 
 `layer.weight` is such a tensor. Reading it costs a copy, and arithmetic on it gives plain tensors.
-An in-place operation on it, on a view of it or on its `.data` programs the arrays of the layer, and the copy then
-shows the values that the arrays hold:
+An in-place operation on it, on a view of it or on its `.data` programs the arrays of the layer. The copy shows what
+the arrays hold when it is next read:
 
     nn.init.zeros_(layer.weight)
     layer.weight.data += change
     layer.weight[0].clamp_(-0.1, 0.1)
+
+No gradient can be given to it: a loss that depends on it raises in its backward pass. `requires_grad` is that of
+the layer's own parameters, and setting it freezes or thaws these.
 """
 
-from collections.abc import Callable, Iterator
+import functools
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
-from mho.base.errors import complaint
+from mho.base.errors import MhoError, complaint
 
 
 class Link(NamedTuple):
@@ -26,13 +32,15 @@ class Link(NamedTuple):
     version: Callable[[], int]  # rises with every write to the layer
     whole: torch.Tensor  # the copy that views are views of
     seen: list[int]  # the version of the layer and of the copy, when they last agreed
+    trained: Sequence[nn.Parameter]  # what the layer learns in the place of the copy
+    behind: list[int]  # not empty while the copy shows what was written to it, not what the layer holds
 
     def changed(self) -> bool:
         """Return whether torch wrote to the copy since it agreed with the layer."""
         return self.whole._version != self.seen[1]
 
     def settle(self) -> None:
-        """Program the layer with the copy, and bring the copy up to date.
+        """Program the layer with the copy.
 
         Raises: MhoError if the layer changed after the copy was taken.
         """
@@ -45,43 +53,78 @@ class Link(NamedTuple):
                 "read layer.weight again and write to that",
             )
         self.write(self.whole.detach().clone())
-        with torch.no_grad():
-            self.whole.copy_(self.read())
+        self.behind[:] = [1]
         self.seen[:] = self.version(), self.whole._version
+
+    def refresh(self) -> None:
+        """Have the copy show what the layer holds, if it was written to."""
+        if self.behind:
+            with torch.no_grad():
+                self.whole.copy_(self.read())
+            self.behind.clear()
+            self.seen[1] = self.whole._version
 
 
 class Programmed(torch.Tensor):
     """Weights or biases of an analog layer: a copy, writes to which program the layer."""
 
     link: Link | None
+    is_copy: bool = False
+    """True for the copy itself, False for its views."""
 
     @staticmethod
     def of(
         read: Callable[[], torch.Tensor],
         write: Callable[[torch.Tensor], object],
         version: Callable[[], int] = int,
+        trained: Sequence[nn.Parameter] = (),
     ) -> "Programmed":
         """Return a copy of what `read` gives, writes to which call `write` with the whole.
 
         version: rises with every write to the layer; a copy that is older can no longer be written to.
+        trained: the parameters that the layer learns in its place.
         """
-        with torch.inference_mode(False):  # such tensors count no writes
-            whole = read().detach().clone()
-        return _linked(whole, Link(write, read, version, whole, [version(), whole._version]))
+        is_trained = torch.is_grad_enabled() and any(p.requires_grad for p in trained)
+        with torch.inference_mode(False), torch.set_grad_enabled(is_trained):  # others count no writes
+            values = read().detach()
+            whole = _Copy.apply(values, *trained) if is_trained else values.clone()
+            found = _linked(
+                whole, Link(write, read, version, whole, [version(), whole._version], trained, [])
+            )
+        found.is_copy = True
+        return found
+
+    def as_parameter(self) -> "Programmed":
+        """Return this copy, which torch takes for a parameter from now on: `head.weight = embedding.weight`."""
+        _watch_modules()
+        self.__dict__["_is_param"] = True
+        return self
 
     @classmethod
     def __torch_function__(cls, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
         links = {id(t.link.whole): t.link for t in _tensors((args, kwargs)) if t.link is not None}
         with torch._C.DisableTorchFunctionSubclass():
-            if func is torch.Tensor.requires_grad_ and links:  # nn.Parameter(layer.weight) is one of its own
+            if func is torch.Tensor.requires_grad_ and links:
+                if args[0].is_copy:
+                    args[0].requires_grad = (*args[1:], *kwargs.values(), True)[0]
+                    return args[0]
+                # nn.Parameter(layer.weight) is one of its own
                 return _linked(args[0].detach().clone(), None).requires_grad_(*args[1:], **kwargs)
+            if not _is_write(
+                func
+            ):  # writes in a row, as of nn.init.trunc_normal_, are not clipped in between
+                for link in links.values():
+                    link.refresh()
+            is_array = func in (torch.Tensor.numpy, torch.Tensor.__array__)
+            if is_array and links:
+                args = (args[0].detach(), *args[1:])
             out = func(*args, **kwargs)
             for link in links.values():
                 if link.changed():
                     link.settle()
             if not links or not isinstance(out, (torch.Tensor, tuple, list)):
-                return _closed(out) if links and func is torch.Tensor.numpy else out
+                return _closed(out) if links and is_array else out
             return _views(out, links)
 
     @property
@@ -98,6 +141,49 @@ class Programmed(torch.Tensor):
             with torch.no_grad():
                 self.detach().copy_(value)
 
+    @property
+    def requires_grad(self) -> bool:  # type: ignore[override]
+        """True if the layer learns it."""
+        link = self.link if self.is_copy else None
+        return _REQUIRES_GRAD.__get__(self) if link is None else any(p.requires_grad for p in link.trained)
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        if not self.is_copy or self.link is None:
+            _REQUIRES_GRAD.__set__(self, value)
+            return
+        for p in self.link.trained:
+            p.requires_grad = value
+
+    @property
+    def grad_fn(self) -> Any:  # type: ignore[override]
+        """As of a parameter where torch takes it for one, see `as_parameter`: None."""
+        return None if self.is_copy and isinstance(self, nn.Parameter) else _GRAD_FN.__get__(self)
+
+    @property
+    def grad(self) -> torch.Tensor | None:  # type: ignore[override]
+        """None before a backward pass. Raises: MhoError after it, for the parameters have the gradient."""
+        link = self.link if self.is_copy else None
+        if link is None:
+            return _GRAD.__get__(self)
+        if all(p.grad is None for p in link.trained):
+            return None
+        what, fix = "it is a copy, and has no gradient", "read p.grad of the parameters in layer.parameters()"
+        raise complaint("layer.weight.grad", what, fix=fix)
+
+    @grad.setter
+    def grad(self, value: torch.Tensor | None) -> None:
+        if self.is_copy and value is not None:
+            what, fix = (
+                "it is a copy, and has no gradient",
+                "set p.grad of the parameters in layer.parameters()",
+            )
+            raise complaint("layer.weight.grad = ...", what, fix=fix)
+        for p in self.link.trained if self.is_copy and self.link is not None else ():
+            p.grad = None
+        if not self.is_copy:
+            _GRAD.__set__(self, value)
+
     def __deepcopy__(self, memo):
         plain = memo[id(self)] = self._plain()
         return plain
@@ -106,9 +192,99 @@ class Programmed(torch.Tensor):
         return self._plain().__reduce_ex__(protocol)
 
     def _plain(self) -> torch.Tensor:
+        if self.link is not None:
+            self.link.refresh()
         with torch._C.DisableTorchFunctionSubclass():
             copy = self.detach().as_subclass(torch.Tensor).clone()
             return nn.Parameter(copy, self.requires_grad) if isinstance(self, nn.Parameter) else copy
+
+
+def is_own(value: Any, shape: tuple[int, ...], version: Callable[[], int]) -> bool:
+    """Return whether a weight that a layer is assigned is its own, as when torch code ties it once more.
+
+    Args:
+        shape, version: of the weight of the layer, as in `Programmed.of`.
+    Raises: MhoError if it is the weight of other arrays, which an assignment does not tie; if its gradient would
+        end here; and in the middle of `functional_call`, which would program the arrays.
+    """
+    _check_caller()
+    link = value.__dict__.get("link") if isinstance(value, Programmed) else None
+    if link is not None and link.version == version:
+        with torch._C.DisableTorchFunctionSubclass():
+            is_whole = value.data_ptr() == link.whole.data_ptr() and value.stride() == link.whole.stride()
+        return is_whole and tuple(value.shape) == shape and link.seen == [version(), link.whole._version]
+    if link is not None and (value.is_copy or isinstance(value, nn.Parameter)):
+        raise _tied()
+    if isinstance(value, torch.Tensor) and value.requires_grad and not isinstance(value, nn.Parameter):
+        what, fix = (
+            "it requires a gradient, which would end here",
+            "assign value.detach(), or use functional_call",
+        )
+        raise complaint("layer.weight = ...", what, fix=fix)
+    return False
+
+
+def _check_caller() -> None:
+    """Check that a weight is not assigned by torch.func.functional_call. Raises: MhoError."""
+    frame: Any = sys._getframe(2)
+    for _ in range(6):
+        if frame.f_globals["__name__"] == "torch.nn.utils._named_member_accessor":
+            what, fix = "layer.weight is no parameter", "use the names of model.named_parameters()"
+            raise complaint("functional_call", what, "It would be programmed onto the arrays", fix)
+        frame = frame.f_back or frame
+
+
+def _tied() -> MhoError:
+    what = "it is assigned the weight of another analog layer, whose array it does not have"
+    return complaint("layer.weight = other.weight", what, "Arrays are tied when they are made", _TIE)
+
+
+_TIE = "tie the digital layers, then mho.convert_; or assign a copy: other.weight.detach().clone()"
+
+
+@functools.cache
+def _watch_modules() -> None:
+    """Have the parameters that digital modules get checked from now on."""
+    register_module_parameter_registration_hook(_refuse)
+
+
+def _refuse(module: nn.Module, name: str, parameter: Any) -> None:
+    """Check that no digital module gets the weight of an analog embedding: it would be a copy."""
+    if isinstance(parameter, Programmed) and parameter.__dict__.get("link") is not None:
+        raise _tied()
+
+
+class _Copy(torch.autograd.Function):
+    """A copy that tells its graph that the gradient of what is made of it would be lost."""
+
+    @staticmethod
+    def forward(ctx, values: torch.Tensor, *trained: torch.Tensor) -> torch.Tensor:
+        return values.clone()
+
+    @staticmethod
+    def backward(ctx, g: torch.Tensor):
+        raise complaint(
+            "loss.backward",
+            "the loss depends on layer.weight, or on an analog layer.bias, other than by a call of the layer",
+            "It is a copy, and arrays learn from the inputs and errors of their layer alone",
+            "call the layer; or use layer.weight.detach() where no gradient is meant",
+        )
+
+
+def _is_write(func: Any) -> bool:
+    """Return whether a function of torch is an operation in place, by its name."""
+    name = getattr(func, "__name__", "")
+    return name in _WRITES or (name.endswith("_") and not name.endswith("__"))
+
+
+_WRITES = frozenset(f"__i{name}__" for name in ("add", "sub", "mul", "div", "truediv", "pow")) | {
+    "__setitem__"
+}
+_REQUIRES_GRAD: Any = torch.Tensor.requires_grad
+"""Torch's own attribute, which `Programmed.requires_grad` hides."""
+_GRAD: Any = torch.Tensor.grad
+_GRAD_FN: Any = torch.Tensor.grad_fn
+"""Torch's own attributes, which those of `Programmed` hide."""
 
 
 def _linked(values: torch.Tensor, link: Link | None) -> Programmed:

@@ -11,7 +11,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from mho.base.errors import complaint, wrong_type
 from mho.crossbar import Crossbar
-from mho.nn.core.export import leaf
+from mho.nn.core.export import leaf, refused
 from mho.nn.core.layer import ANALOG_OF, AnalogLayer, checked, words_of
 from mho.nn.core.product import not_floating
 from mho.nn.linear import AnalogLinear
@@ -89,6 +89,8 @@ class _Recurrent(AnalogLayer):
         """
         if isinstance(input, Proxy):
             return leaf(self, input, hx)
+        if torch.compiler.is_exporting():
+            raise refused("torch.export")
         x, form = of_steps(input, self.input_size, self.batch_first, f"{type(self).__name__}.forward")
         if not x.is_floating_point():
             raise not_floating(type(self).__name__, x)

@@ -4,12 +4,12 @@
     python tests/crash.py --kills 6 --every 9      # what tests/test_faults_disk.py runs
 
 A work is a training, a comparison, an experiment that solves problems, one that trains, a calibration, or a fit. It
-runs in a process that is forked from this one, where everything is imported and compiled. That one gets SIGKILL; a
-new one goes on, perhaps to be killed as well, and so on. The last one is left alone: then all files must be those
-of an undisturbed work, byte for byte, and no other file may be there. Clocks stand still in these processes, so seconds
-are equal too. Of checkpoints the contents are compared: equal strings may be one object or two in them.
-
-Each work is also killed at each step of its writes (open, fsync, replace and others), one after the other.
+runs in a process that is forked from this one, where everything is imported and compiled. That one gets SIGKILL;
+a new one goes on, perhaps to be killed as well, and so on. The last one is left alone: then all files must be
+those of an undisturbed work, byte for byte, and no other file may be there. Clocks stand still in these
+processes, so seconds are equal too. Of checkpoints the contents are compared: equal strings may be one object or
+two in them. Each work is also killed at each step of its writes (open, fsync, replace and others), one after the
+other.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""The pool of threads after interrupts, exceptions and forks: the next call is right, and nothing of the last one runs."""
+"""The pool of threads after interrupts, exceptions and forks: the next call is right, the last one has ended."""
 
 import contextlib
 import os

@@ -3,9 +3,9 @@
 Numba's own `parallel=True` is not used: its OpenMP layer kills forked children, its workqueue layer aborts
 when called from two threads.
 
-An interrupt, such as Ctrl-C, may strike a call at any point. Each call has an outbox of its own, so no call gets the
-answer of another. The caller leaves only when no worker runs a block any more, since kernels hold addresses of
-memory that the caller owns.
+An interrupt, such as Ctrl-C, may strike a call at any point. Each call has an outbox of its own, so no call gets
+the answer of another. The caller leaves only when no worker runs a block any more, since kernels hold addresses
+of memory that the caller owns.
 """
 
 import itertools
@@ -21,9 +21,7 @@ _lock = threading.RLock()  # a signal's handler may call, in the thread that hol
 _threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 _torch_threads: int | None = None
 _inboxes: list[SimpleQueue] = []  # one a worker
-_unfinished = (
-    False  # blocks may still run: a call is in progress, or was left without the wait for its workers
-)
+_unfinished = False  # blocks may still run: of a call in progress, or of one left without the wait for them
 
 
 def _serve(inbox: SimpleQueue) -> None:

@@ -645,13 +645,14 @@ def test_a_model_without_memory_gives_shapes():
     assert analog(tokens().to("meta")).shape == (4, 6, N)
 
 
-def test_lines_of_reports_are_there_once():
-    analog = tied()
-    assert len(mho.pulse_report(analog)) == 2
-    assert (
-        mho.summary(analog).total.memory
-        == mho.summary(nn.ModuleList([analog.head, analog.body])).total.memory
-    )
+def test_lines_of_reports_count_shared_arrays_once():
+    analog = tied(NOISY)
+    assert len(mho.pulse_report(analog)) == 2 * (6 + 4)
+    analog.own = nn.Parameter(torch.zeros(3))  # of the model itself
+    lines, alone = mho.summary(analog), mho.summary(nn.ModuleList([analog.head, analog.body]))
+    assert [line.cells > 0 for line in lines] == [False, True, True, False]
+    for name, more in {"tiles": 0, "cells": 0, "memory": 12, "parameters": 3}.items():
+        assert getattr(lines.total, name) == getattr(alone.total, name) + more, name
 
 
 # By itself.

@@ -7,7 +7,9 @@ Everything above imports from here, and nothing here imports torch.
 `registry`    the records of this package by name, in any spelling and by the aliases of papers
 `config`      records as plain data and back: config.json, `--config` and `--set`
 `roles`       `Roles`, the declaration by which an algorithm says which array and which field is which
-`files`       whole-file writes: a reader finds the old file or the new one
+`files`       whole-file writes: a reader finds the old file or the new one, also after a kill
+`stored`      files that others may have written: read up to a length, checked against a type
+`flock`, `locks`   the lock of a file, and one process at a time in a folder
 `signals`     Ctrl-C and SIGTERM as `Interrupted`, between two steps
 `sources`     the digest of the modules that a result depends on
 `tables`      tables for a terminal, in one look

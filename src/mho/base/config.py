@@ -12,6 +12,7 @@ import inspect
 import json
 import math
 import os
+import sys
 import tomllib
 import types
 from collections.abc import Mapping, Sequence
@@ -21,6 +22,9 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from mho.base.errors import MhoError, complaint, did_you_mean
 from mho.base.records import Record, field_rules, name_instead
 from mho.base.registry import find, registered
+from mho.base.stored import read_text
+
+DEEPEST = 64  # tables and lists inside each other in a file
 
 
 def to_dict(record: Record) -> dict[str, Any]:
@@ -124,8 +128,10 @@ def _build(value: Any, kind: Any, path: str) -> Any:
             return value
         if isinstance(value, list) and _bare(option) in (tuple, list, Sequence):
             return tuple(_build(v, (*get_args(option), Any)[0], path) for v in value)
-        if option is float and type(value) in (int, float):
+        if option is float and type(value) is int and abs(value) <= sys.float_info.max:
             return float(value)
+        if option is float and type(value) is float:
+            return value
         if option in (int, str, bool) and type(value) is option:
             return value
     raise complaint(path, f"{value!r} does not fit", f"Needed: {' or '.join(map(_words, options))}")
@@ -189,22 +195,57 @@ def _value(text: str) -> Any:
     for parse in (json.loads, float):
         try:
             return parse(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             pass
     return text
 
 
 def read(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Return the table in a .json or .toml file. Raises: MhoError if the file holds none, or cannot be read."""
+    """Return the table in a .json or .toml file.
+
+    Raises: MhoError if the file holds none, names a field twice, is nested too deeply, or cannot be read.
+    """
     path = Path(path)
+    text = read_text(path)
     try:
-        text = path.read_text(encoding="utf-8")
-        data = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
-    except OSError as error:
-        raise complaint(str(path), f"cannot be read ({error.strerror})") from None
-    except ValueError as error:  # of json, tomllib or the decoder
+        data = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text, object_pairs_hook=_once)
+    except ValueError as error:  # of json or tomllib
         kind = "TOML" if path.suffix == ".toml" else "JSON"
         raise complaint(str(path), f"is no valid {kind} ({error})") from None
+    except RecursionError:
+        raise complaint(str(path), "is nested too deeply") from None
     if not isinstance(data, dict):
         raise complaint(str(path), "holds no table of fields")
+    if _deep(data):
+        raise complaint(
+            str(path), "is nested too deeply", f"{DEEPEST} tables and lists inside each other at most"
+        )
     return data
+
+
+def record_in(path: str | os.PathLike[str], kind: Any = Record) -> Any:
+    """Return the record that a file describes, see `read` and `from_dict`. Raises: MhoError that names the file."""
+    data = read(path)
+    try:
+        return from_dict(data, kind=kind)
+    except MhoError as error:
+        raise MhoError(f"`{path}`: {error}") from None
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a table of JSON. Raises: ValueError if a name stands twice in it."""
+    table: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in table:
+            raise ValueError(f"{name!r} stands twice in one table")
+        table[name] = value
+    return table
+
+
+def _deep(data: Any) -> bool:
+    """Return whether tables and lists stand more than `DEEPEST` times inside each other."""
+    level = [data]
+    for _ in range(DEEPEST):
+        inner = (one.values() if isinstance(one, dict) else one for one in level)
+        level = [part for parts in inner for part in parts if isinstance(part, dict | list)]
+    return bool(level)

@@ -16,9 +16,12 @@ def complaint(where: str, wrong: str, need: str = "", fix: str = "") -> MhoError
         wrong: the fault, with the offending value.
         need: the rule (optional).
         fix: the remedy (optional).
+
+    Characters that a terminal would obey, which a file may smuggle in, are written as Python writes them.
     """
     sentences = [wrong, need, f"Fix: {fix}" if fix else ""]
-    return MhoError(f"`{where}`: " + " ".join(s if s[-1] in ".?" else s + "." for s in sentences if s))
+    text = f"`{where}`: " + " ".join(s if s[-1] in ".?" else s + "." for s in sentences if s)
+    return MhoError("".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text))
 
 
 def wrong_type(where: str, name: str, value: object, need: str) -> MhoError:

@@ -12,8 +12,8 @@ are declared for that: `class Response(Record, named=False)` is no such class bu
 """
 
 import dataclasses
-import math
 import operator
+import sys
 from collections.abc import Callable
 from types import NoneType
 from typing import (
@@ -117,8 +117,8 @@ class Record:
             if kind in (float, int) or optional:
                 whole = kind is int or int in options
                 check_number(type(self).__name__, name, value, domains, whole)
-                if whole and type(value) is float:
-                    object.__setattr__(self, name, int(value))
+                if whole is not isinstance(value, int) and (whole or abs(value) > 2**53):  # torch overflows
+                    object.__setattr__(self, name, int(value) if whole else float(value))
         self.validate()
 
     def validate(self) -> None:
@@ -179,7 +179,7 @@ def check_number(cls: str, name: str, value: Any, domains: tuple[Domain, ...], w
     where = f"{cls}({name}={value!r})"
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise complaint(where, f"{name} is a {type(value).__name__}", "It must be a number")
-    if not math.isfinite(value):
+    if not abs(value) <= sys.float_info.max:  # also an integer beyond every float
         fixes = [d.remedy(name, value) for d in domains if d.remedy is not None]
         raise complaint(where, f"{name} is {value}", "It must be finite", *fixes[:1])
     if whole and value != int(value):

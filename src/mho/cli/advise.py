@@ -87,7 +87,7 @@ def advise(
 
 def _base(device: Path | None):
     """Return the run to start from: the default hardware with the device or crossbar of the file."""
-    from mho.base.config import from_dict, read
+    from mho.base.config import record_in
     from mho.crossbar import Crossbar
     from mho.device.device import Device
     from mho.training.choice import default_hardware
@@ -95,7 +95,7 @@ def _base(device: Path | None):
 
     if device is None:
         return RunSpec()
-    part = from_dict(read(device), kind=Device | Crossbar | RunSpec)
+    part = record_in(device, kind=Device | Crossbar | RunSpec)
     if isinstance(part, RunSpec):
         return part
     return RunSpec(hardware=part if isinstance(part, Crossbar) else default_hardware().replace(device=part))

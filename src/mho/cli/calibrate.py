@@ -37,7 +37,7 @@ def calibrate(
     cells: Annotated[str, Option(metavar="OUTxIN", help="Size of an array.")] = "64x64",
     repeats: Annotated[int, Option(min=1, help="Arrays, each with cells of its own.")] = 4,
     tolerance: Annotated[float, Option(help="Mean error to reach [percent].")] = 1.0,
-    seed: Annotated[int, Option(help="Of the drawn cells and of random pulses.")] = 0,
+    seed: Annotated[int, Option(min=0, help="Of the drawn cells and of random pulses.")] = 0,
     out: Annotated[
         Path | None, Option(help="Folder of the results.", show_default="runs/calibrate/NAME")
     ] = None,
@@ -101,7 +101,7 @@ def calibrate(
 
 def _write(folder: Path, asked: dict[str, Any], found: Any) -> dict[str, Any]:
     from mho.base.config import to_dict
-    from mho.base.files import write_json
+    from mho.base.files import make_folder, write_json
     from mho.base.provenance import provenance
     from mho.figures.calibration import draw
     from mho.figures.style import save
@@ -113,11 +113,7 @@ def _write(folder: Path, asked: dict[str, Any], found: Any) -> dict[str, Any]:
         "cells_without_point": found.missing,
         "pulses_needed": [{"dw_min": d, "pulses": n} for d, n in found.needed.items()],
     }
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_json(folder / "calibrate.json", data | provenance(), indent=1)
-    except OSError as error:
-        raise complaint(f"--out {folder}", f"cannot be written ({error.strerror})") from None
+    write_json(make_folder(folder, f"--out {folder}") / "calibrate.json", data | provenance(), indent=1)
     save(draw(found, asked["tolerance"]), folder / "calibrate")
     return data
 

@@ -65,7 +65,7 @@ def diagnose(
 
 def _session(folder: Path, data_dir: Path | None) -> "Session":
     """The run as it was when its checkpoint was written."""
-    from mho.base.config import from_dict, read
+    from mho.base.config import record_in
     from mho.data import load
     from mho.training.folder import RunFolder
     from mho.training.session import Session
@@ -75,14 +75,14 @@ def _session(folder: Path, data_dir: Path | None) -> "Session":
     if not (folder / "config.json").is_file():
         fix = "name the folder that `mho train` wrote, its --out"
         raise complaint(where, "the folder holds no run", fix=fix)
-    spec = from_dict(read(folder / "config.json"), kind=RunSpec)
+    spec = record_in(folder / "config.json", kind=RunSpec)
     if spec.hardware is None or spec.hardware.algorithm.roles().digital:
         raise complaint(where, "the run is digital", "There are no arrays to look at")
     state = RunFolder(folder).checkpoint()
     if state is None:
         raise complaint(where, "the folder has no checkpoint yet", fix="wait for the end of an epoch")
     session = Session(spec, load(spec.data, str(data_dir) if data_dir else spec.data_dir))
-    session.load_state_dict(state)
+    session.load_state_dict(state, str(folder / "checkpoint.pt"))
     return session
 
 

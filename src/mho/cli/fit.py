@@ -37,7 +37,7 @@ def fit(
         bool,
         Option("--same-device", help="Several ramps are cycles of one device: no device-to-device spread."),
     ] = False,
-    seed: Annotated[int, Option(help="Of the resampling behind intervals.")] = 0,
+    seed: Annotated[int, Option(min=0, help="Of the resampling behind intervals.")] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Fit a device to measured pulses: law, parameters, noise, symmetric point, and how sure each of them is.

@@ -116,26 +116,27 @@ def train(
     """
     from rich.console import Console
 
-    from mho.base.config import from_dict, read
+    from mho.base.config import read, record_in
     from mho.base.signals import Interrupted
     from mho.cli.train_text import announce, compared, stopped, watcher
     from mho.training.choice import choose, choose_several
     from mho.training.comparison import compare as compare_runs
-    from mho.training.folder import RunFolder
+    from mho.training.folder import CONFIG, RunFolder
     from mho.training.loop import train as train_run
     from mho.training.spec import RunSpec, algorithm_name
 
     console = Console()
     if resume and folder is None:
         raise complaint("--resume", "no folder is named", fix="add --out and the folder of the run")
+    written: dict[str, Any] = {}
     if resume and not compare:
-        written = RunFolder(str(folder)).config()
-    else:
-        written = read(config) if config else {}
+        written, config = RunFolder(str(folder)).config(), Path(str(folder)) / CONFIG
+    elif config:
+        written = read(config)
     given = values_of(RunPlan, context, fields)
     if "data" in given:
         given["data"] = given["data"].replace("-", "_")
-    base = from_dict(written, kind=RunSpec).replace(**given)
+    base = (record_in(config, kind=RunSpec) if config else RunSpec()).replace(**given)
     settings = settings or []
     rest: dict[str, Any] = {"checkpoint_every": checkpoint_every, "where": where}
     try:

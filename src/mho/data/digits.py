@@ -11,6 +11,8 @@ from importlib import resources
 
 import numpy as np
 
+from mho.base.errors import MhoError, complaint
+
 IMAGE = (8, 8)
 WHITE = 16  # each pixel counts the ink in 4 x 4 cells of the scanned form
 N_TRAIN = 1415
@@ -23,16 +25,33 @@ SOURCE = (
 
 
 def read() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return x_train (1415, 64), y_train (1415,), x_test (382, 64), y_test (382,), uint8 in 0..16 and 0..9."""
-    with (resources.files("mho.data") / "digits.npz").open("rb") as file, np.load(file) as arrays:
-        x, y = arrays["images"], arrays["labels"]
-    return x[:N_TRAIN], y[:N_TRAIN], x[N_TRAIN:], y[N_TRAIN:]
+    """Return x_train (1415, 64), y_train (1415,), x_test (382, 64), y_test (382,), uint8 in 0..16 and 0..9.
+
+    Raises: MhoError for a damaged file.
+    """
+    try:
+        with (resources.files("mho.data") / "digits.npz").open("rb") as file, np.load(file) as arrays:
+            x, y = arrays["images"], arrays["labels"]
+    except Exception as error:  # damaged bytes make zipfile and numpy fail in many ways
+        wrong = f"cannot be read ({type(error).__name__})"
+        raise complaint("mho/data/digits.npz", wrong, fix="install mho anew") from error
+    parts = x[:N_TRAIN], y[:N_TRAIN], x[N_TRAIN:], y[N_TRAIN:]
+    if (found := _digest(parts)) != SHA256:
+        raise complaint(
+            "mho/data/digits.npz", f"its SHA-256 is {found}", f"It has {SHA256}", "install mho anew"
+        )
+    return parts
+
+
+def _digest(parts: tuple[np.ndarray, ...]) -> str:
+    return hashlib.sha256(b"".join(part.tobytes() for part in parts)).hexdigest()
 
 
 def state() -> dict[str, tuple[str, str]]:
     """Return {file: (contents, verdict)}; see `mho.data.check`."""
-    parts = read()
-    found = hashlib.sha256(b"".join(part.tobytes() for part in parts)).hexdigest()
+    try:
+        parts = read()
+    except MhoError as error:
+        return {"digits.npz": ("", str(error))}
     x = np.concatenate(parts[::2])
-    contents = f"{len(x)} x 8 x 8, {x.min()} to {x.max()}"
-    return {"digits.npz": (contents, "ok" if found == SHA256 else f"its SHA-256 is {found}")}
+    return {"digits.npz": (f"{len(x)} x 8 x 8, {x.min()} to {x.max()}", "ok")}

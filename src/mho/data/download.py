@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mho.base.errors import MhoError, complaint, did_you_mean
-from mho.base.files import whole
+from mho.base.files import make_folder, whole
 from mho.data import idx
 
 __all__ = ["get"]
@@ -18,6 +18,17 @@ __all__ = ["get"]
 Progress = Callable[[str, int, int], None]
 CHUNK = 1 << 16  # bytes between two calls of `progress`
 TIMEOUT = 30.0  # s without an answer
+LONGEST = 3600.0  # s for a file
+
+
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Redirects to http and https alone: urllib would follow one to ftp."""
+
+    def redirect_request(self, req, fp, code, msg, headers, newurl):
+        if not newurl.lower().startswith(("http://", "https://")):
+            fp.close()
+            raise MhoError(f"a redirect to {newurl}, which is neither http nor https")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
 def get(
@@ -51,15 +62,12 @@ def get(
     folder = base if base.name == name else base / name
     new = [f for f in (folder, *folder.parents) if not f.exists()]
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder, f"mho.data.get({name!r})")
         for file, (_, verdict) in idx.state(name, folder).items():
             if verdict != "ok":
                 packed = _fetch(name, folder / file, mirrors or idx.SETS[name].mirrors, tries, wait, progress)
                 with whole(folder / file) as part:
                     part.write_bytes(packed)
-    except OSError as error:
-        wrong = f"cannot write to {str(folder)!r} ({error.strerror})"
-        raise complaint(f"mho.data.get({name!r})", wrong) from None
     finally:
         for made in new:  # only those that stayed empty can be removed
             with contextlib.suppress(OSError):
@@ -96,11 +104,16 @@ def _fetch(
 
 
 def _fetch_once(url: str, file: str, progress: Progress) -> bytes:
-    packed = bytearray()
-    with urllib.request.urlopen(url, timeout=TIMEOUT) as answer:
+    """Return the bytes behind an address. Raises: MhoError if there are too many, or they come too slowly."""
+    packed, most, end = bytearray(), idx.longest(file), time.monotonic() + LONGEST
+    with urllib.request.build_opener(_Redirects).open(url, timeout=TIMEOUT) as answer:
         size = int(answer.headers.get("Content-Length") or 0)
-        while chunk := answer.read(CHUNK):
+        while chunk := answer.read1(CHUNK):
             packed += chunk
+            if max(size, len(packed)) > most:
+                raise MhoError(f"a file of more than {most:,} bytes, which {file} does not have")
+            if time.monotonic() > end:
+                raise MhoError(f"only {len(packed):,} bytes in {LONGEST:.0f} s")
             progress(file, len(packed), size)
     if size and len(packed) != size:
         raise MhoError(f"the connection ended after {len(packed)} of {size} bytes")

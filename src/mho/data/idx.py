@@ -3,6 +3,7 @@
 import dataclasses
 import gzip
 import hashlib
+import io
 import math
 import os
 import struct
@@ -12,9 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from mho.base.errors import MhoError, complaint
+from mho.base.stored import read_bytes
 
 IMAGE = (28, 28)
 WHITE = 255
+HEAD = 1 << 16  # bytes more than the data: the heads of both formats, and what packing adds to random data
 TRAIN, TEST = (60_000, *IMAGE), (10_000, *IMAGE)
 FILES = {  # name -> shape, in the order in which `read_set` returns them
     "train-images-idx3-ubyte.gz": TRAIN,
@@ -100,7 +103,7 @@ def read_set(name: str, folder: Path) -> tuple[np.ndarray, ...]:
             f"`mho.data.get({name!r}, data_dir={base!r})` downloads them; or name their folder with "
             "data_dir=... or the variable MHO_DATA",
         )
-    arrays = [verified(name, folder / file, _bytes_of(folder / file)) for file in FILES]
+    arrays = [verified(name, folder / file, read_bytes(folder / file, longest(file))) for file in FILES]
     return tuple(array.reshape(len(array), -1) if array.ndim > 1 else array for array in arrays)
 
 
@@ -121,13 +124,27 @@ def verified(name: str, path: Path, packed: bytes) -> np.ndarray:
 
 
 def unpack(packed: bytes, path: Path) -> bytes:
-    """Return the contents of a gzip file. Raises: MhoError for a file that is cut short or of another kind."""
+    """Return the contents of a gzip file, of which never more is unpacked than the file of that name has.
+
+    Raises: MhoError for a file that is cut short, of another kind, or longer.
+    """
+    most = longest(path.name)
     try:
-        return gzip.decompress(packed)
+        with gzip.GzipFile(fileobj=io.BytesIO(packed)) as file:
+            raw = file.read(most + 1)
     except EOFError:
         raise complaint(str(path), f"ends early, after {len(packed)} bytes", fix="fetch it anew") from None
     except (gzip.BadGzipFile, zlib.error) as error:
         raise complaint(str(path), f"is no intact gzip file ({error})", fix="fetch it anew") from None
+    if len(raw) > most:
+        raise complaint(str(path), f"unpacks to more than {most:,} bytes", fix="fetch it anew")
+    return raw
+
+
+def longest(file: str) -> int:
+    """Return the most bytes that a file of that name may have, packed or not; of the longest, for another name."""
+    shapes = [FILES[file]] if file in FILES else FILES.values()
+    return HEAD + max(map(math.prod, shapes))
 
 
 def parse(raw: bytes, path: Path) -> np.ndarray:
@@ -147,20 +164,13 @@ def parse(raw: bytes, path: Path) -> np.ndarray:
     return data.reshape(shape).copy()
 
 
-def _bytes_of(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise complaint(str(path), f"cannot be read ({error.strerror})") from None
-
-
 def state(name: str, folder: Path) -> dict[str, tuple[str, str]]:
     """Return {file: (contents, verdict)} of a set's folder; the verdict is "ok", "missing" or the fault."""
     found = dict.fromkeys(FILES, ("", "missing"))
     for file in FILES:
         if (folder / file).is_file():
             try:
-                array = verified(name, folder / file, _bytes_of(folder / file))
+                array = verified(name, folder / file, read_bytes(folder / file, longest(file)))
                 found[file] = (describe(array), "ok")
             except MhoError as error:
                 found[file] = ("", str(error))

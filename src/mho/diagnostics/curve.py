@@ -1,11 +1,12 @@
 """The rules about the curve of a run, the metrics.csv that `mho train` writes."""
 
-import csv
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TypedDict
 
 from mho.base.errors import complaint
+from mho.base.stored import check, read_rows
 from mho.diagnostics.finding import Finding
 
 CLASSES = 10  # classes of every data set of `mho train`
@@ -18,19 +19,29 @@ LEARNED = 0.95  # training accuracy above which little is left to be learned
 Epoch = dict[str, float]
 
 
+class EpochLine(TypedDict):
+    """The columns of metrics.csv that the rules look at, beside those of the arrays."""
+
+    epoch: float
+    lr: float
+    train_loss: float
+    train_accuracy: float
+    test_accuracy: float
+
+
 def rows_of(run: str | os.PathLike[str]) -> list[Epoch]:
     """Read the epochs of a run's folder.
 
-    Raises: MhoError if it has no metrics.csv, or that holds no epoch.
+    Raises: MhoError if it has no metrics.csv, or that holds no epoch, or a line that is none of an epoch's numbers.
     """
     path = Path(run) / "metrics.csv"
     if not path.is_file():
         fix = "name the folder of a run of `mho train` that has finished an epoch"
         raise complaint(f"diagnose(run={str(run)!r})", "the folder has no metrics.csv", fix=fix)
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+    rows = read_rows(path, "resume the run, which writes the file again")
     if not rows:
         raise complaint(f"diagnose(run={str(run)!r})", "its metrics.csv holds no epoch")
+    check(rows[0], EpochLine, f"{path}, line 1")
     return rows
 
 
@@ -97,7 +108,8 @@ def _drying_up(rows: Sequence[Epoch]) -> Iterator[Finding]:
     accuracy = rows[-1]["train_accuracy"]
     if len(rows) < 3 or accuracy >= LEARNED:
         return
-    for array in [name.removeprefix("pulses_up_") for name in rows[0] if name.startswith("pulses_up_")]:
+    arrays = [name.removeprefix("pulses_up_") for name in rows[0] if name.startswith("pulses_up_")]
+    for array in [name for name in arrays if f"pulses_down_{name}" in rows[0]]:
         sums = [row[f"pulses_up_{array}"] + row[f"pulses_down_{array}"] for row in rows]
         each = [b - a for a, b in zip([0.0, *sums], sums, strict=False)]
         if max(each) and each[-1] < DRY * max(each):

@@ -143,7 +143,8 @@ def _line(
         return None
     tensors = [*parameters.values(), *buffers.values()]
     memory = _bytes(tensors, in_memory)
-    own = [block for block in blocks if block not in counted] if whole else []
+    blocks = blocks if whole else []
+    own = [block for block in blocks if block not in counted]
     tiles = [tile for block in own for tile in block.state.tiles().values()]
     analog |= {id(p) for block in counted.intersection(blocks) for p in block.parameters()}
     counted.update(blocks)

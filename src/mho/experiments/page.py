@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mho.base.errors import complaint
-from mho.base.files import write_text
+from mho.base.files import make_folder, write_text
+from mho.base.stored import read_text
 from mho.experiments.experiment import Experiment
-from mho.experiments.results import of_all_seeds
+from mho.experiments.results import file_of, of_all_seeds
 from mho.experiments.verdict import DEFINITION, KINDS, Comparison, comparisons
 
 _NAMED = 12  # most cells that are named as not run
@@ -115,6 +116,11 @@ def _histories(experiment: Experiment, folder: Path) -> dict[str, dict[str, list
     for name, cells in experiment.curves.items():
         for cell in cells:
             for file in of_all_seeds(experiment, folder, cell):
+                if "test accuracy by epoch" not in file:
+                    where = str(file_of(folder, cell, file["seed"]))
+                    raise complaint(
+                        where, "it has no accuracies by epoch", fix="remove it and run the cell again"
+                    )
                 history = [accuracy / 100 for accuracy in file["test accuracy by epoch"]]
                 found.setdefault(name, {}).setdefault(cell, []).append(history)
     return found
@@ -138,8 +144,12 @@ def write(experiments: Experiments, results: Path, out: Path, readme: Path | Non
         raise complaint(
             f"write(results={str(results)!r})", "there is no such folder", fix="run an experiment first"
         )
+    parts = [] if readme is None else read_text(readme).split(MARK)
+    if readme is not None and len(parts) != 3:
+        where, fix = f"write(readme={str(readme)!r})", "add them where the summary goes"
+        raise complaint(where, f"it has no two marks {MARK}", fix=fix)
     written = [out]
-    out.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(out.parent)
     write_text(out, page(experiments, results))
     for experiment in experiments.values():
         found = rows(experiment, results / experiment.id)
@@ -149,10 +159,6 @@ def write(experiments: Experiments, results: Path, out: Path, readme: Path | Non
         for name, figure in figures.items():
             written += save(figure, out.parent / "papers" / f"{name}.png")
     if readme is not None:
-        parts = readme.read_text(encoding="utf-8").split(MARK)
-        if len(parts) != 3:
-            where, fix = f"write(readme={str(readme)!r})", "add them where the summary goes"
-            raise complaint(where, f"it has no two marks {MARK}", fix=fix)
         write_text(readme, f"{parts[0]}{MARK}\n{summary(experiments, results)}\n{MARK}{parts[2]}")
         written.append(readme)
     return written

@@ -5,14 +5,29 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import mho.algorithms
 import mho.cells
 import mho.responses  # noqa: F401  all three register what a file may name
-from mho.base.config import from_dict, to_dict
-from mho.base.errors import complaint
+from mho.base.config import from_dict, read, to_dict
+from mho.base.errors import MhoError, complaint
+from mho.base.stored import check
 from mho.experiments.experiment import Experiment, Numbers, Pair
+from mho.training.label import differences
+
+CellResult = TypedDict(
+    "CellResult",
+    {
+        "settings": dict[str, Any],
+        "seed": int,
+        "numbers": dict[str, tuple[float, float]],
+        "seconds": NotRequired[float],
+        "test accuracy by epoch": NotRequired[list[float]],
+        "pulses sent": NotRequired[dict[str, dict[str, float]]],
+    },
+)
+"""The entries of the file of a finished cell."""
 
 
 def file_of(folder: Path, cell: str, seed: int) -> Path:
@@ -43,13 +58,19 @@ def of_all_seeds(experiment: Experiment, folder: Path, cell: str) -> list[dict[s
 
 
 def _read(file: Path) -> dict[str, Any]:
-    return json.loads(file.read_text(encoding="utf-8"))
+    found = read(file)
+    check(found, CellResult, str(file), "remove the file and run the cell again")
+    return found
 
 
 def _checked(file: Path, found: dict[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the file holds, if it holds what was asked for."""
-    if any(_full(found[key]) != value for key, value in asked.items()):
-        what = "it holds the result of other settings or another seed"
+    try:
+        held = {key: _full(found[key]) for key in asked}
+    except MhoError as error:
+        raise MhoError(f"`{file}`: {error}") from None
+    if held != asked:
+        what = f"it holds the result of other settings or another seed: {'; '.join(differences(held, asked))}"
         raise complaint(str(file), what, fix="take another folder for the results")
     return found
 

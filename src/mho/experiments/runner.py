@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mho.base.errors import complaint, did_you_mean
-from mho.base.files import write_json
+from mho.base.files import make_folder, write_json
 from mho.base.provenance import provenance
 from mho.experiments.experiment import Experiment, Tick
 from mho.experiments.processes import Tell, Watch, in_processes
@@ -18,6 +18,7 @@ from mho.experiments.verdict import Comparison, comparisons
 from mho.nn.core.birth import ConversionWarning
 from mho.training.folder import RunFolder
 from mho.training.loop import train
+from mho.training.plan import Seed
 from mho.training.session import Row, Session
 from mho.training.spec import RunSpec
 
@@ -62,7 +63,9 @@ def run_cells(
         if name not in experiment.cells:
             where = f"run_cells(cells={name!r})"
             raise complaint(where, "there is no such cell", did_you_mean(name, experiment.cells))
-    folder.mkdir(parents=True, exist_ok=True)
+    if wrong := [seed for seed in seeds if not Seed.accepts(seed)]:
+        raise complaint(f"run_cells(seeds={wrong!r})", f"a seed must be {Seed.words}")
+    make_folder(folder)
     left: dict[str, _Job] = {}
     for seed in seeds:
         for name in names:
@@ -120,9 +123,7 @@ def training(settings: Mapping[str, Any], seed: int, tell: Tell, store: Path) ->
     return {
         "numbers": {name: (float(value), 0.0) for name, value in numbers.items()},
         "seconds": result["seconds"],
-        "test accuracy by epoch": [
-            round(100 * float(row["test_accuracy"]), 4) for row in RunFolder(folder).rows()
-        ],
+        "test accuracy by epoch": [round(100 * row["test_accuracy"], 4) for row in RunFolder(folder).rows()],
         "pulses sent": {name: {way: a[way] for way in ("up", "down")} for name, a in arrays.items()},
     }
 
@@ -133,13 +134,18 @@ def _trained(store: Path, tell: Tell, spec: RunSpec) -> dict[str, Any]:
     folder = folder_of(spec, store)
     _train(spec, folder, tell)
     state = RunFolder(folder).checkpoint()
-    assert state is not None, "a finished run has a checkpoint"
+    if state is None:
+        fix = "remove the folder, and run the same again"
+        raise complaint(str(folder), "the checkpoint of this finished run is gone", fix=fix)
     return state["model"]
 
 
 def _train(spec: RunSpec, folder: Path, tell: Tell) -> dict[str, Any]:
-    """Return the result of `train`: of a new run, of a run that goes on, or of a finished one."""
-    return train(spec, folder, resume=(folder / "config.json").exists(), watch=_Report(tell))
+    """Return the result of `train`: of a new run, of a run that goes on, or of a finished one.
+
+    Where two cells have one training, the second waits for the first.
+    """
+    return train(spec, folder, resume=True, watch=_Report(tell), wait=True)
 
 
 class _Report:

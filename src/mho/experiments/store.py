@@ -1,6 +1,6 @@
 """The store of trainings: a folder for each, named by a digest of everything that its result depends on.
 
-That is the run without `training.folder.FREE` (fields with which it may go on), the sources of mho that take part
+That is the run without `training.label.FREE` (fields with which it may go on), the sources of mho that take part
 in it, and the version of torch. Equal runs of any tables are one run. An edit of a kernel, or of the algorithm of
 the run, makes a new folder. An edit of a figure, of a paper's module, of the command line or of a docstring does
 not.
@@ -18,7 +18,7 @@ import torch
 from mho.base.config import from_dict, to_dict
 from mho.base.records import Record, field_rules
 from mho.base.sources import PACKAGE, digest
-from mho.training.folder import FREE
+from mho.training.label import FREE
 from mho.training.spec import RunSpec
 
 TAKE_PART = ("mho.training.loop", "mho.nn")  # and the records of the run; with what all these import

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
 from mho.base.errors import complaint
+from mho.base.files import make_folder, whole
 
 STYLE = matplotlib.rc_params_from_file(Path(__file__).with_name("mho.mplstyle"), use_default_template=False)
 COLOURS: tuple[str, ...] = tuple(STYLE["axes.prop_cycle"].by_key()["color"])
@@ -56,7 +57,7 @@ def logarithmic(axes: Axes, which: str = "xy") -> None:
 
 
 def save(figure: Figure, path: str | os.PathLike[str]) -> tuple[Path, ...]:
-    """Write a figure and return the paths of its files.
+    """Write a figure, each file whole, and return their paths.
 
     A `path` with a suffix is one file; without a suffix it stands for .png and .pdf. Equal figures give equal
     bytes. Folders are made as needed.
@@ -66,12 +67,11 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> tuple[Path, ...]:
     paths = (path,) if path.suffix else (Path(f"{path}.png"), Path(f"{path}.pdf"))
     for one in paths:
         check_suffix(one)
-        try:
-            one.parent.mkdir(parents=True, exist_ok=True)
-            with matplotlib.rc_context(STYLE):
-                figure.savefig(one, metadata={SUFFIXES[one.suffix.lower()]: None})
-        except OSError as error:
-            raise complaint(str(one), f"cannot be written ({error.strerror})") from None
+    for one in paths:
+        make_folder(one.parent, str(one))
+        suffix = one.suffix.lower()
+        with whole(one) as part, matplotlib.rc_context(STYLE):
+            figure.savefig(part, format=suffix[1:], metadata={SUFFIXES[suffix]: None})
     return paths
 
 

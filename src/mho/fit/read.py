@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mho.base.errors import complaint
+from mho.base.stored import read_text
 from mho.fit.measured import DOWN, UP, WORDS, Array, Measured, Ramp, Steps
 
 UPWARDS = ("up", "pot", "ltp", "set", "increas")
@@ -61,20 +62,17 @@ def read(files: Sequence[str | os.PathLike[str]]) -> Measured:
 
 def _lines(file: Path) -> tuple[list[str], list[FileLine]]:
     """Return the names in the header, and the lines of numbers."""
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise complaint(str(file), f"cannot be read ({error.strerror})") from None
-    except UnicodeDecodeError:
-        raise complaint(str(file), "is no text file", "Needed: numbers in columns") from None
-    raw = text.splitlines()
+    raw = read_text(file).splitlines()
     delimiter, comma = _format(raw)
     names: list[str] = []
     lines: list[FileLine] = []
     for number, line in enumerate(raw, 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
-        words = [w.strip() for w in _split(line, delimiter)]
+        try:
+            words = [w.strip() for w in _split(line, delimiter)]
+        except csv.Error as error:
+            raise complaint(f"{file}, line {number}", f"is no line of a table ({error})") from None
         if words and words[-1] == "":
             words.pop()  # a separator at the end of the line
         try:

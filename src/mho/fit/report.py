@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mho.base.config import to_dict
-from mho.base.files import write_json
+from mho.base.files import make_folder, write_json
 from mho.fit.measured import DOWN, UP, WORDS
 from mho.fit.points import Crossing
 from mho.fit.result import Fit
@@ -147,12 +147,11 @@ def points_in_words(fit: Fit) -> list[str]:
 
 
 def write(result: Fit, folder: str | os.PathLike[str]) -> Path:
-    """Write device.json, report.json, fit.png and fit.pdf, and return the folder."""
+    """Write device.json, report.json, fit.png and fit.pdf into a folder, each whole, and return the folder."""
     from mho.figures.style import save  # matplotlib takes a second to import
     from mho.fit.figure import figure
 
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = make_folder(folder)
     for name, data in (("device", to_dict(result.device)), ("report", as_dict(result))):
         write_json(folder / f"{name}.json", data)
     save(figure(result), folder / "fit")

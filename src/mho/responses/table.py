@@ -3,7 +3,6 @@
 import functools
 import math
 import os
-from pathlib import Path
 from typing import Annotated
 
 import numpy as np
@@ -12,6 +11,7 @@ from torch import Tensor
 
 from mho.base.errors import complaint
 from mho.base.records import Negative, Positive
+from mho.base.stored import read_text
 from mho.responses.base import Response
 from mho.responses.lookup import Row, lookup
 
@@ -126,11 +126,9 @@ def _means(steps: tuple[Row, ...]) -> Row:
 def _read(file: str | os.PathLike[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Read conductances (n,), CDF levels (k,) and changes of conductance (k, n)."""
     where = f"Table.read({str(file)!r})"
+    lines = read_text(file, where).splitlines()[1:]
     try:
-        lines = Path(file).read_text(encoding="utf-8").splitlines()[1:]
         rows = [[float(v) for v in line.split(",") if v.strip()] for line in lines if line.strip()]
-    except OSError as error:
-        raise complaint(where, f"cannot be read ({error.strerror})") from None
     except ValueError as error:
         raise complaint(where, f"holds something else than numbers ({error})") from None
     if len(rows) < 4 or len(rows[1]) != len(rows) - 2 or {len(rows[0])} != {len(row) for row in rows[2:]}:

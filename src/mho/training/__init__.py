@@ -9,7 +9,8 @@ The command `mho train` is this room with options. The modules, each of which im
     networks     the digital networks: fully connected ones, and the papers' LeNet
     spec         `RunSpec`: a plan on a crossbar, checked
     choice       a run by the names of its algorithm, response and device
-    folder       the files of a run, and the differences of two configurations
+    label        the configuration that each file of a run belongs to, and the differences of two
+    folder       the files of a run, checked when they are read, and its lock
     session      model, optimizer, schedule and position, saved and restored as one
     loop         `train`: from a specification to a finished folder
     comparison   `compare`: several algorithms, several seeds, paired differences

@@ -5,7 +5,7 @@ from .choice import default_hardware as default_hardware
 from .comparison import compare as compare
 from .comparison import summarise as summarise
 from .folder import RunFolder as RunFolder
-from .folder import differences as differences
+from .label import differences as differences
 from .loop import Interrupted as Interrupted
 from .loop import Watch as Watch
 from .loop import provenance as provenance

@@ -39,16 +39,16 @@ def compare(
     from mho.figures.style import save
 
     files = RunFolder(folder)
-    jobs = [(name, seed) for seed in seeds for name in specs]
+    jobs = [(name, seed, spec.replace(seed=seed)) for seed in seeds for name, spec in specs.items()]
     results: dict[str, list[dict[str, Any]]] = {name: [] for name in specs}
-    for i, (name, seed) in enumerate(jobs, 1):
-        spec, place = specs[name].replace(seed=seed), files.path / name / f"seed{seed}"
+    for i, (name, seed, spec) in enumerate(jobs, 1):
+        place = files.path / name / f"seed{seed}"
         title = f"[{i}/{len(jobs)}] {name}, seed {seed}"
         results[name].append(
             train(
                 spec,
                 place,
-                resume=(place / "config.json").exists(),
+                resume=True,
                 watch=watch(title) if watch else None,
                 checkpoint_every=checkpoint_every,
                 where=where,
@@ -110,4 +110,4 @@ def _line(name: str, result: Mapping[str, Any]) -> dict[str, Any]:
 
 def _history(folder: Path) -> list[float]:
     """Return the test accuracy by epoch of a finished run."""
-    return [float(row["test_accuracy"]) for row in RunFolder(folder).rows()]
+    return [row["test_accuracy"] for row in RunFolder(folder).rows()]

@@ -2,21 +2,47 @@
 
 import math
 import time
-from typing import Any
+from typing import Any, TypedDict
 
 import torch
 from torch import nn
 
-from mho.base.errors import complaint
+from mho.base.errors import MhoError, complaint
+from mho.base.stored import check
 from mho.data.dataset import Dataset
 from mho.diagnostics.pulses import pulse_report
 from mho.nn.conversion.convert import convert_
 from mho.optim import AnalogOptimizer
+from mho.training.label import check_label, label
 from mho.training.networks import network
 from mho.training.spec import RunSpec, order
 
 Row = dict[str, float]  # one line of metrics.csv
 TEST_BATCH = 1000
+CALMER = "lower `lr`, or look at the bounds and the noise of the device"
+
+
+class Position(TypedDict):
+    """The place of a session in its run, the sums of the present epoch, and the lines of those before it."""
+
+    epoch: int
+    batch: int
+    loss_sum: float
+    hits: int
+    seen: int
+    seconds: float
+    rows: list[dict[str, float]]
+
+
+class SavedSession(TypedDict):
+    """The entries of a `Session.state_dict`; `run` is the label of the run that it belongs to."""
+
+    run: dict[str, Any]
+    model: dict[str, torch.Tensor]
+    optimizer: dict[str, Any]
+    schedule: dict[str, Any]
+    torch_rng: torch.Tensor
+    position: Position
 
 
 class Session:
@@ -75,7 +101,7 @@ class Session:
             raise complaint(
                 "train",
                 f"the loss is {value} in epoch {self.epoch + 1}, batch {self.batch + 1}, at lr = {self.lr:g}",
-                fix="lower `lr`, or look at the bounds and the noise of the device",
+                fix=CALMER,
             )
         self.optimizer.zero_grad()
         loss.backward()
@@ -87,9 +113,15 @@ class Session:
         self.seconds += time.perf_counter() - start
 
     def end_epoch(self) -> Row:
-        """Test the network, move the schedule, and return the epoch's line of metrics."""
+        """Test the network, move the schedule, and return the epoch's line of metrics.
+
+        Raises: MhoError for a loss that is not finite.
+        """
         start = time.perf_counter()
         test_loss, test_accuracy = self.test()
+        if not math.isfinite(test_loss):
+            wrong = f"the test loss is {test_loss} after epoch {self.epoch + 1}, at lr = {self.lr:g}"
+            raise complaint("train", wrong, fix=CALMER)
         row: Row = {
             "epoch": self.epoch + 1,
             "lr": self.lr,
@@ -136,22 +168,67 @@ class Session:
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state as tensors, numbers, strings, lists and dicts: `torch.load(weights_only=True)` works."""
-        position = ("epoch", "batch", "loss_sum", "hits", "seen", "seconds", "rows")
         return {
+            "run": label(self.spec),
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
             "torch_rng": torch.get_rng_state(),
-            "position": {name: getattr(self, name) for name in position},
+            "position": {name: getattr(self, name) for name in Position.__annotations__},
         }
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go back to the moment of a `state_dict`."""
-        self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.schedule.load_state_dict(state["schedule"])
-        torch.set_rng_state(state["torch_rng"])
+    def load_state_dict(self, state: dict[str, Any], where: str = "Session.load_state_dict") -> None:
+        """Go back to the moment of a `state_dict`.
+
+        Args:
+            state: the state; where: the file that it comes from, for errors.
+        Raises: MhoError that names the fields, for the state of another run; and for a state that is damaged. Torch
+            may have loaded parts of the latter, so that the session is of no use then.
+        """
+        fix = "start the run anew in another folder"
+        check_label(state.get("run"), label(self.spec), where, fix)
+        check(state, SavedSession, where, fix)
+        try:
+            self._check(state)
+            self.model.load_state_dict(state["model"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.schedule.load_state_dict(state["schedule"])
+            torch.set_rng_state(state["torch_rng"])
+        except MhoError:
+            raise
+        except Exception as error:  # damaged numbers make torch fail in many ways
+            wrong = f"it does not fit this run ({type(error).__name__}: {str(error).splitlines()[0]})"
+            raise complaint(where, wrong, fix=fix) from error
         self.epoch = state["position"]["epoch"]
         self._begin_epoch()
-        for name, value in state["position"].items():
-            setattr(self, name, value)
+        for name in Position.__annotations__:
+            setattr(self, name, state["position"][name])
+
+    def _check(self, state: dict[str, Any]) -> None:
+        """Raise ValueError for numbers that no run of this kind has."""
+        at, own = state["position"], self.state_dict()
+        seen = min(at["batch"] * self.spec.batch_size, len(self.data.x_train))
+        if not (0 <= at["batch"] <= self.batches and at["seen"] == seen and at["epoch"] == len(at["rows"])):
+            raise ValueError("there is no such epoch or batch")
+        if len({tuple(row) for row in at["rows"]}) > 1:
+            raise ValueError("the epochs have different columns")
+        if not _alike(state["schedule"], own["schedule"]):
+            raise ValueError("the schedule has other entries")
+        if not _alike(state["optimizer"].get("param_groups"), own["optimizer"]["param_groups"]):
+            raise ValueError("the optimizer has other groups")
+
+
+def _alike(found: Any, own: Any) -> bool:
+    """Return whether two states have the same keys, lengths and types, of all that is no number the same values."""
+    if isinstance(own, dict):
+        return (
+            isinstance(found, dict)
+            and found.keys() == own.keys()
+            and all(_alike(found[key], value) for key, value in own.items())
+        )
+    if isinstance(own, list):
+        same = isinstance(found, list) and len(found) == len(own)
+        return same and all(map(_alike, found, own))
+    if type(own) in (int, float):
+        return type(found) in (int, float) and math.isfinite(found)
+    return found == own

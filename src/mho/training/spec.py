@@ -14,6 +14,7 @@ from mho.training.networks import ACTIVATIONS
 from mho.training.plan import RunPlan
 
 DIGITAL = "digital"  # in the place of an algorithm's name: plain torch
+WIDEST = 2**24  # units of a layer
 BASELINES = (DIGITAL, "analog-sgd")  # a comparison subtracts their accuracies
 
 
@@ -38,8 +39,9 @@ class RunSpec(RunPlan):
         if self.hardware is not None and not isinstance(self.hardware, Crossbar):
             where = f"RunSpec(hardware={self.hardware!r})"
             raise complaint(where, "it must be a Crossbar, or None for digital")
-        if not all(isinstance(n, int) and n >= 1 for n in self.hidden):
-            raise complaint(f"RunSpec(hidden={self.hidden!r})", "a layer has at least one unit")
+        if not all(isinstance(n, int) and 1 <= n <= WIDEST for n in self.hidden):
+            need = f"{WIDEST:,} at most"
+            raise complaint(f"RunSpec(hidden={self.hidden!r})", "a layer has at least one unit", need)
 
 
 def algorithm_name(spec: RunSpec) -> str:
@@ -49,5 +51,5 @@ def algorithm_name(spec: RunSpec) -> str:
 
 def order(spec: RunPlan, epoch: int, n: int) -> torch.Tensor:
     """Return the order of the n training images in that epoch, (n,) int64: a pure function of its arguments."""
-    generator = torch.Generator().manual_seed(spec.seed * 1_000_003 + epoch)
+    generator = torch.Generator().manual_seed((spec.seed * 1_000_003 + epoch) % 2**64)
     return torch.randperm(n, generator=generator)

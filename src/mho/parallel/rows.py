@@ -86,6 +86,10 @@ class RowShard(nn.Module):
         """Return the number of writes to the blocks of this rank."""
         return sum(block.version for block in self.blocks.children() if isinstance(block, Block))
 
+    def weights(self) -> list[nn.Parameter]:
+        """Return the parameters of the blocks of this rank."""
+        return [block.weight for block in self.blocks.children() if isinstance(block, Block)]
+
     def program_(self, weight: torch.Tensor) -> Self:
         """Raise MhoError: no rank has the whole matrix."""
         what = "the rows of the matrix lie on several ranks"

@@ -15,6 +15,7 @@ from mho.nn.core.layer import ANALOG_OF, AnalogLayer, checked, words_of
 from mho.nn.core.matrix import Affine
 from mho.nn.core.product import not_floating
 from mho.nn.core.programmed import Programmed, is_own
+from mho.nn.core.values import checked_values
 from mho.numerics.rng import child_key
 from mho.tile.patches import Geometry
 
@@ -86,19 +87,18 @@ class _Convolution(AnalogLayer):
     def program_(self, weight: torch.Tensor | None = None, bias: torch.Tensor | None = None) -> Self:
         """Program the arrays with `weight`, and write `bias` (out_channels,), if given; see `Affine.program_`."""
         name = f"{type(self).__name__}.program_"
-        shape = self.out_channels, self.in_channels // self.groups, *self.kernel_size
-        if weight is not None and tuple(weight.shape) != shape:
-            raise complaint(name, f"weight has shape {tuple(weight.shape)}", f"It must be {shape}")
-        if bias is not None and tuple(bias.shape) != (self.out_channels,):
-            raise complaint(name, f"bias has shape {tuple(bias.shape)}", f"It must be ({self.out_channels},)")
-        nothing = [None] * self.groups
-        weights = (
-            nothing if weight is None else weight.reshape(self.groups, self.out_channels // self.groups, -1)
-        )
-        for part, w, b in zip(
-            self._affine(), weights, nothing if bias is None else bias.chunk(self.groups), strict=True
-        ):
-            part.program_(w, b)
+        weights: Any = [None] * self.groups
+        biases: Any = weights
+        if weight is not None:
+            shape = self.out_channels, self.in_channels // self.groups, *self.kernel_size
+            weight = checked_values(name, "weight", weight, shape)
+            weights = weight.reshape(self.groups, self.out_channels // self.groups, -1)
+        if bias is not None:
+            biases = checked_values(name, "bias", bias, (self.out_channels,)).chunk(self.groups)
+        parts = zip(self._affine(), weights, biases, strict=True)
+        verbs = [part.programming(w, b) for part, w, b in parts]
+        for verb in verbs:  # all parts are right
+            verb()
         return self
 
     @property

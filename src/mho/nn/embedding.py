@@ -12,6 +12,7 @@ from mho.nn.core import compiled_gather, export, gather
 from mho.nn.core.layer import TIED_OF, AnalogLayer, checked, words_of
 from mho.nn.core.matrix import Affine, AnalogMatrix
 from mho.nn.core.programmed import Programmed, is_own
+from mho.nn.core.values import checked_values
 
 
 class AnalogEmbedding(AnalogLayer):
@@ -98,10 +99,9 @@ class AnalogEmbedding(AnalogLayer):
 
         A column of a head's analog bias stays.
         """
+        weight = checked_values("program_", "weight", weight, (self.num_embeddings, self.embedding_dim))
         column = self.matrix.read()[:, self.embedding_dim :]
-        if column.shape[1] and tuple(weight.shape) == (self.num_embeddings, self.embedding_dim):
-            weight = torch.cat([weight.detach().to(column), column], dim=1)
-        self.matrix.program_(weight)
+        self.matrix.program_(torch.cat([weight.to(column), column], dim=1))
         return self
 
     def reset_parameters(self) -> None:

@@ -79,6 +79,20 @@ class Learning:
         self._versions = [_versions(factors) for factors in self.factors]
         self.is_shared = True
 
+    def keep_inputs(self, written: set[int]) -> None:
+        """Copy the inputs in memory that is about to be written to, such as that of learned queries.
+
+        written: addresses of storages.
+        """
+        for n, factors in enumerate(self.factors):
+            x = factors.x
+            images = x.images if isinstance(x, Patches) else [x]
+            if any(image.untyped_storage().data_ptr() in written for image in images):
+                copies = [image.clone() for image in images]
+                x = Patches(copies, x.geometry, x.cut, x.signs) if isinstance(x, Patches) else copies[0]
+                self.factors[n] = factors._replace(x=x)
+                self._versions[n] = _versions(self.factors[n])
+
     def take(self) -> Factors | None:
         """Return all factors as one, or None; none are left. `settle` comes before."""
         self._check_kept()

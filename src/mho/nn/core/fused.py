@@ -24,8 +24,8 @@ class Fused(Visible):
     """
 
     hardware: Crossbar
-    state: State
     _own_weight: AnalogParameter
+    _seen: torch.Tensor
     learning: Any
 
     def _show(self, arrays: list[Any]) -> None:
@@ -37,9 +37,21 @@ class Fused(Visible):
         self._adopt()
         self.register_load_state_dict_post_hook(_refresh_after_load)
 
+    @property
+    def state(self) -> State:
+        """The arrays of the algorithm, to which all writes of torch code to `weight` have come."""
+        if self._parameters.get("weight") is self._own_weight:  # an exporter puts others in its place
+            self.follow()
+        return self._held
+
+    @property
+    def _held(self) -> State:
+        """The arrays as they are."""
+        return self._modules["state"]  # type: ignore[return-value]
+
     def visible(self) -> list[Term]:
         """Return the terms whose sum the network sees."""
-        return self.hardware.algorithm.visible(self.state)
+        return self.hardware.algorithm.visible(self._held)
 
     @property
     def w(self) -> torch.Tensor:
@@ -59,10 +71,20 @@ class Fused(Visible):
         """True if a step changes the weight by exactly what it is asked for."""
         raise NotImplementedError
 
-    def program(self, w: torch.Tensor) -> None:
-        """Program the arrays so that the network sees w (out, in), without digital scales."""
-        self.hardware.algorithm.program(self.state, w)
-        self.refresh()
+    @property
+    def steps_as_torch(self) -> bool:
+        """True if a step on `weight` is one on the matrix that the layer multiplies with."""
+        raise NotImplementedError
+
+    def place(self, value: torch.Tensor) -> None:
+        """Program the arrays with a tensor (out, in) that was assigned to `weight.data`, at the next look.
+
+        `weight` gets memory of its own for it: who has kept the former `weight.data` keeps its numbers.
+        """
+        self._own_weight.move(self._seen.clone())
+        self._seen = self._own_weight.detach()
+        with torch.no_grad():
+            self._seen.copy_(value)
 
     def settle(self) -> None:
         """Program the arrays with what torch code has written to `weight`, or to the arrays' own numbers.
@@ -86,6 +108,24 @@ class Fused(Visible):
         most = 1e-5 * float(wanted.abs().max()) if written else 0.0
         if float((wanted - self._seen).abs().max()) > most:
             self.program(wanted)
+
+    def program(self, w: torch.Tensor) -> None:
+        """Program the arrays so that the network sees w (out, in), without digital scales.
+
+        Cells whose weight is to stay keep what they hold, write noise included.
+        """
+        stays = w == self._seen
+        arrays = self._held.tiles().values()
+        leaves = [leaf for array in arrays for leaf in array.leaves()]
+        planes = [leaf.cells for leaf in leaves]
+        planes += [leaf.noise for leaf in leaves if leaf.device.write_noise > 0]
+        held = [plane.clone() for plane in planes]
+        self.hardware.algorithm.program(self._held, w)
+        for plane, before in zip(planes, held, strict=True):
+            plane.copy_(torch.where(stays, before, plane))
+        for part in (*leaves, *arrays):
+            part.refresh()
+        self.refresh()
 
     def _written(self) -> torch.Tensor | None:
         """Return what torch code has written to `weight`, or None. Raises: MhoError if the weight was replaced."""

@@ -12,6 +12,7 @@ a new layer is one file and one export:
 
 import sys
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, Protocol, Self, runtime_checkable
 
 import torch
@@ -88,7 +89,7 @@ class AnalogLayer(nn.Module):
             raise refused("torch.jit")
         raise AttributeError("__jit_ignored_attributes__")
 
-    def arrays(self) -> dict[str, LayerArray]:
+    def arrays(self) -> Mapping[str, LayerArray]:
         """Return the arrays of the layer by name, to get and set hidden weights and parameters of cells.
 
         A column of an analog bias is the last one. See `mho.nn.core.arrays`.
@@ -96,7 +97,7 @@ class AnalogLayer(nn.Module):
         found: dict[str, LayerArray] = {}
         for prefix, matrices in self._matrices().items():
             found |= arrays_of(matrices, prefix)
-        return found
+        return MappingProxyType(found)
 
     def _matrices(self) -> dict[str, list[Any]]:
         """Return {prefix: matrices that lie below each other}: the `AnalogMatrix`es of the layer."""

@@ -20,6 +20,13 @@ class Owner(Protocol):
     def is_exact(self) -> bool:
         """True if an update changes the weight by exactly what was asked for."""
 
+    @property
+    def steps_as_torch(self) -> bool:
+        """True if a step on the weight is one on the matrix that the layer multiplies with."""
+
+    def place(self, value: torch.Tensor) -> None:
+        """Program the arrays with what was assigned to `weight.data`, at the next look."""
+
 
 class AnalogParameter(nn.Parameter):
     """A weight whose `grad` is computed from the recorded factors when it is read.
@@ -67,8 +74,11 @@ class AnalogParameter(nn.Parameter):
             what = f"it has shape {tuple(value.shape)}"
             raise complaint("weight.data = ...", what, f"The weight has shape {tuple(self.shape)}")
         elif value.data_ptr() != self.data_ptr() or value.stride() != self.stride():
-            with torch.no_grad():
-                self.detach().copy_(value)
+            self.of_block().place(value)
+
+    def move(self, memory: torch.Tensor) -> None:
+        """Have the numbers in other memory, which holds the same, from now on."""
+        _DATA.__set__(self, memory)
 
     @property
     def grad(self) -> torch.Tensor | None:  # type: ignore[override]
@@ -172,20 +182,35 @@ def _refuse(optimizer: torch.optim.Optimizer, *_: Any) -> None:
             block = p._of() if isinstance(p, AnalogParameter) else None
             if block is None:
                 continue
+            if not p.requires_grad and p.grad is None:
+                continue  # frozen: it gets no step
             if not block.is_exact:
                 raise complaint(
                     where,
                     f"it was given the weight {tuple(p.shape)} of an analog layer, whose algorithm is "
                     f"{type(block.hardware.algorithm).__name__}",
                     "A crossbar learns by pulses, which no digital optimizer sends; nothing has been changed",
-                    "make mho.AnalogOptimizer(model, lr=..., "
-                    f"digital=torch.optim.{type(optimizer).__name__}), with the Trainer too: optimizers=(...)",
+                    f"make mho.AnalogOptimizer(model, lr=..., digital={_digital_of(optimizer)}), with the "
+                    "Trainer too: optimizers=(...)",
                 )
+            if not block.steps_as_torch:
+                what = f"the weight {tuple(p.shape)} of an analog layer has a digital scale (omega)"
+                need = "Its gradient is of the numbers before the scale, where a step of this size is another"
+                fix = "use mho.AnalogOptimizer, or hardware without omega: mho.Mapping(omega=0)"
+                raise complaint(where, what, need, fix)
             p.check_added(where)
             if block.learning.owner is not None and block.learning.owner() is not None:
                 what = f"the weight {tuple(p.shape)} of an analog layer has an AnalogOptimizer too"
                 fix = "leave one of the two; an optimizer that wraps another cannot wrap an AnalogOptimizer"
                 raise complaint(where, what, "Its step uses the gradient up; nothing has been changed", fix)
+
+
+def _digital_of(optimizer: torch.optim.Optimizer) -> str:
+    """Return the expression for the class that does for digital parameters what this optimizer was made for."""
+    kind = type(optimizer)
+    is_torch = kind.__module__.startswith("torch.optim.") and kind.__name__ in torch.optim.__all__
+    takes = is_torch and kind is not torch.optim.LBFGS  # which steps by closures
+    return f"torch.optim.{kind.__name__}" if takes else "torch.optim.SGD"
 
 
 _DATA: Any = torch.Tensor.data

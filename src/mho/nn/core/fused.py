@@ -130,10 +130,13 @@ class Fused(Visible):
     def _written(self) -> torch.Tensor | None:
         """Return what torch code has written to `weight`, or None. Raises: MhoError if the weight was replaced."""
         weight = self._parameters.get("weight")
-        is_own = weight is self._own_weight and type(weight) is AnalogParameter
-        if not is_own and (weight is None or not weight.is_meta):
+        if not self._is_own(weight) and (weight is None or not weight.is_meta):
             raise replaced(weight)
         return None if writes(self._seen) == self._left else self._own_weight.restored(self._seen)
+
+    def _is_own(self, weight: Any) -> bool:
+        """Return whether the parameter is this block's, and torch has not swapped what is in it."""
+        return weight is self._own_weight and weight.__dict__.get("block") is self._to_self
 
     def register_parameter(self, name: str, param: nn.Parameter | None) -> None:
         """Program the arrays where a parameter is assigned to `weight`. Raises: MhoError for new names."""
@@ -162,11 +165,7 @@ class Fused(Visible):
                 self.settle()
                 return
             version += array._writes
-        weight = self._parameters.get("weight")
-        is_own = (
-            weight is self._own_weight and type(weight) is AnalogParameter
-        )  # torch can swap what is in it
-        if not is_own or writes(self._seen) != self._left:
+        if not self._is_own(self._parameters.get("weight")) or writes(self._seen) != self._left:
             self.settle()
         elif self._shown != version:
             self.refresh()
@@ -205,6 +204,7 @@ class Fused(Visible):
             self._parameters["weight"] = weight
             array.touched.fill_(1)
         self.__dict__["_own_weight"] = weight  # which nn.Module would register again
+        self._to_self = weight.block
         self._seen = weight.detach()
         self._left = writes(self._seen)
         for part in self._arrays:
@@ -212,7 +212,7 @@ class Fused(Visible):
 
     def __getstate__(self) -> dict:
         self.follow()
-        return super().__getstate__() | {"_seen": None, "_own_weight": None}
+        return super().__getstate__() | {"_seen": None, "_own_weight": None, "_to_self": None}
 
     def __setstate__(self, state: dict) -> None:
         super().__setstate__(state)

@@ -18,6 +18,7 @@ from mho.nn.core.product import MatrixLayout, not_floating, product
 from mho.nn.core.programmed import Programmed, is_own
 from mho.nn.core.values import checked_values
 from mho.numerics.rng import child_key
+from mho.numerics.views import writes
 from mho.tile.patches import Geometry
 from mho.tile.tile import Tile
 
@@ -101,10 +102,12 @@ class AnalogMatrix(checkpoint.Labelled):
         return [block.trained[0] for block in self.layout.blocks]
 
     def version(self) -> int:
-        """Return the number of writes to the arrays."""
-        for block in self.blocks:
-            block.follow()  # type: ignore[operator]
-        return sum(block.version for block in self.layout.blocks)  # type: ignore[attr-defined]
+        """Return the number of writes to the arrays and to digital scales."""
+        blocks: list[Block] = list(self.blocks)  # type: ignore[arg-type]
+        for block in blocks:
+            block.follow()
+        scales = sum(writes(block.out_scale) for block in blocks)
+        return scales + sum(block.version for block in blocks)
 
     def program_(self, weight: torch.Tensor) -> Self:
         """Program the arrays so that the network sees `weight` (out, in), digital scales included.

@@ -184,6 +184,11 @@ class Programmed(torch.Tensor):
         if not self.is_copy:
             _GRAD.__set__(self, value)
 
+    def set_(self, *source: Any, **kwargs: Any) -> Any:
+        """Refuse: other memory would be no array. Raises: MhoError."""
+        fix = "write to it: layer.weight.copy_(w), or layer.program_(w)"
+        raise complaint("layer.weight.set_", "it is a copy of what arrays hold", fix=fix)
+
     def __deepcopy__(self, memo):
         plain = memo[id(self)] = self._plain()
         return plain

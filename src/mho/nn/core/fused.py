@@ -111,6 +111,11 @@ class Fused(Visible):
             raise replaced(None)
         super().__delattr__(name)
 
+    @property
+    def is_settled(self) -> bool:
+        """True if torch code has not written to `weight` since it last agreed with the arrays."""
+        return writes(self._seen) == self._left
+
     def follow(self) -> None:
         """Bring `weight` up to date if an array was written since, and the arrays if torch code wrote to it.
 

@@ -24,6 +24,11 @@ class Given(NamedTuple):
     def io(self) -> dict[str, IO]:
         return self.block.io
 
+    @property
+    def is_settled(self) -> bool:
+        """True: nobody writes to a given weight."""
+        return True
+
     def follow(self) -> None:
         """Do nothing: the weight is given."""
 

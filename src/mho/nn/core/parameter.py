@@ -167,6 +167,8 @@ def _refuse(optimizer: torch.optim.Optimizer, *_: Any) -> None:
     if isinstance(optimizer, tuple(AnalogParameter.optimizers)):
         return
     where = f"{type(optimizer).__name__}.step"
+    if torch.compiler.is_compiling():
+        _refuse_compiled(optimizer, where)
     for group in optimizer.param_groups:
         for p in group["params"]:
             block = p._of() if isinstance(p, AnalogParameter) else None
@@ -186,6 +188,18 @@ def _refuse(optimizer: torch.optim.Optimizer, *_: Any) -> None:
                 what = f"the weight {tuple(p.shape)} of an analog layer has an AnalogOptimizer too"
                 fix = "leave one of the two; an optimizer that wraps another cannot wrap an AnalogOptimizer"
                 raise complaint(where, what, "Its step uses the gradient up; nothing has been changed", fix)
+
+
+@torch.compiler.disable
+def _refuse_compiled(optimizer: torch.optim.Optimizer, where: str) -> None:
+    """Check that a compiled step has no analog weight: its graph would not ask for the gradient.
+
+    Raises: MhoError.
+    """
+    if any(isinstance(p, AnalogParameter) for group in optimizer.param_groups for p in group["params"]):
+        what = "a compiled step was given the weight of an analog layer"
+        need = "Its gradient is computed when it is read, which compiled code does not do; nothing has been changed"
+        raise complaint(where, what, need, "leave the step outside of torch.compile")
 
 
 _DATA: Any = torch.Tensor.data

@@ -73,6 +73,7 @@ class Programmed(torch.Tensor):
     """True for the copy itself, False for its views."""
 
     @staticmethod
+    @torch.compiler.disable(reason="layer.weight is a copy that programs the layer")
     def of(
         read: Callable[[], torch.Tensor],
         write: Callable[[torch.Tensor], object],
@@ -101,6 +102,7 @@ class Programmed(torch.Tensor):
         return self
 
     @classmethod
+    @torch.compiler.disable
     def __torch_function__(cls, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
         links = {id(t.link.whole): t.link for t in _tensors((args, kwargs)) if t.link is not None}
@@ -199,6 +201,7 @@ class Programmed(torch.Tensor):
             return nn.Parameter(copy, self.requires_grad) if isinstance(self, nn.Parameter) else copy
 
 
+@torch.compiler.disable
 def is_own(value: Any, shape: tuple[int, ...], version: Callable[[], int]) -> bool:
     """Return whether a weight that a layer is assigned is its own, as when torch code ties it once more.
 
@@ -280,6 +283,8 @@ def _is_write(func: Any) -> bool:
 _WRITES = frozenset(f"__i{name}__" for name in ("add", "sub", "mul", "div", "truediv", "pow")) | {
     "__setitem__"
 }
+torch._dynamo.config.nontraceable_tensor_subclasses.add(Programmed)
+"""Compiled code leaves the copies to Python."""
 _REQUIRES_GRAD: Any = torch.Tensor.requires_grad
 """Torch's own attribute, which `Programmed.requires_grad` hides."""
 _GRAD: Any = torch.Tensor.grad

@@ -44,7 +44,9 @@ class Handle:
                     "torch.compile", what, need, "write to weights outside of the compiled function"
                 )
         return [
-            n for n, block in enumerate(blocks) if not block.is_settled and writes(block.w) != self._looked.get(n)
+            n
+            for n, block in enumerate(blocks)
+            if not block.is_settled and writes(block.w) != self._looked.get(n)
         ]
 
     def look_again(self, which: list[int]) -> None:

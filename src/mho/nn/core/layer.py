@@ -17,7 +17,7 @@ from typing import Any, Protocol, Self, runtime_checkable
 import torch
 from torch import nn
 
-from mho.base.errors import wrong_type
+from mho.base.errors import complaint, wrong_type
 from mho.crossbar import Crossbar
 from mho.device.composed import ComposedCell
 from mho.device.device import Device
@@ -70,6 +70,10 @@ class AnalogLayer(nn.Module):
     def _born(self, digital: Any, hardware: Crossbar, key: int | None) -> None:
         """Build the layer with a key of its own. Warn if its arrays do not hold the digital one's weights."""
         name, is_part = type(self).__name__, birth.present() is not None
+        for place, p in digital.named_parameters():
+            if p.numel() == 0:
+                what = f"its {place} would have shape {tuple(p.shape)}"
+                raise complaint(name, what, "An array has at least one row and one column")
         with birth.watched() as found:
             key = own_key(key, name)
             self._begin(digital, hardware, key)
@@ -142,6 +146,18 @@ class AnalogLayer(nn.Module):
             place.fset(self, param)
             return
         super().register_parameter(name, param)
+
+    def __delattr__(self, name: str) -> None:
+        """Refuse to lose a weight. Raises: MhoError."""
+        if name in self.__dict__ or any(
+            name in own for own in (self._parameters, self._buffers, self._modules)
+        ):
+            super().__delattr__(name)
+        elif hasattr(self, name):
+            what, need = "a layer has its arrays as long as it lives", "Nothing has been changed"
+            raise complaint(f"del layer.{name}", what, need, "replace the layer itself in its model")
+        else:
+            super().__delattr__(name)
 
     def to_digital(self) -> nn.Module:
         """Make the torch layer with the weights and biases that this one computes with."""

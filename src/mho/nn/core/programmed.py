@@ -21,7 +21,7 @@ import torch
 from torch import nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
-from mho.base.errors import MhoError, complaint
+from mho.base.errors import MhoError, complaint, wrong_type
 
 
 class Link(NamedTuple):
@@ -208,9 +208,11 @@ def is_own(value: Any, shape: tuple[int, ...], version: Callable[[], int]) -> bo
     Args:
         shape, version: of the weight of the layer, as in `Programmed.of`.
     Raises: MhoError if it is the weight of other arrays, which an assignment does not tie; if its gradient would
-        end here; and in the middle of `functional_call`, which would program the arrays.
+        end here; if it is no tensor; and in the middle of `functional_call`, which would program the arrays.
     """
     _check_caller()
+    if not isinstance(value, torch.Tensor):
+        raise wrong_type("layer.weight = ...", "it", value, f"a tensor {shape}")
     link = value.__dict__.get("link") if isinstance(value, Programmed) else None
     if link is not None and link.version == version:
         with torch._C.DisableTorchFunctionSubclass():

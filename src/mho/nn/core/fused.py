@@ -11,7 +11,7 @@ from mho.base.errors import complaint
 from mho.crossbar import Crossbar
 from mho.nn.core.assemble import add_terms
 from mho.nn.core.parameter import AnalogParameter, replaced
-from mho.numerics.views import writes
+from mho.numerics.views import in_place, writes
 from mho.tile.readout import Visible
 
 
@@ -154,7 +154,8 @@ class Fused(Visible):
 
     def _apply(self, fn, recurse=True):
         self.follow()
-        super()._apply(fn, recurse)
+        with in_place():
+            super()._apply(fn, recurse)
         _refresh_after_load(self, None)  # `to_empty` leaves other numbers
         return self
 
@@ -193,7 +194,8 @@ class Fused(Visible):
             array.adopt()  # torch.distributed.checkpoint has loaded into its memory, which is no write
         if not self._seen.is_meta:
             self.follow()
-        super()._load_from_state_dict({**state_dict, prefix + "weight": self.weight}, prefix, *args)
+        with in_place():
+            super()._load_from_state_dict({**state_dict, prefix + "weight": self.weight}, prefix, *args)
 
 
 def _refresh_after_load(block: Fused, keys: object) -> None:

@@ -25,6 +25,7 @@ from mho.nn.core import birth
 from mho.nn.core.arrays import LayerArray, arrays_of
 from mho.nn.core.export import refused
 from mho.nn.core.keys import own_key
+from mho.nn.core.programmed import recomputed
 
 ANALOG_OF: dict[type[nn.Module], Callable[..., nn.Module]] = {}
 """{torch layer: function of (layer, hardware, key) that makes its counterpart}; that has a method `to_digital`."""
@@ -91,6 +92,17 @@ class AnalogLayer(nn.Module):
         if sys._getframe(1).f_globals.get("__name__") in ("torch.jit._recursive", "torch._jit_internal"):
             raise refused("torch.jit")
         raise AttributeError("__jit_ignored_attributes__")
+
+    @property
+    def parametrizations(self) -> Any:
+        """Those of digital biases. Raises: MhoError where torch.nn.utils.parametrize asks for another tensor's."""
+        frame = sys._getframe(1).f_back  # of the caller of torch's `is_parametrized`
+        if frame is not None and frame.f_code.co_name == "register_parametrization":
+            name = frame.f_locals["tensor_name"]
+            if name in self._parameters or not hasattr(self, name):
+                raise AttributeError("parametrizations")
+            raise recomputed("torch.nn.utils.parametrize")
+        raise AttributeError("parametrizations")  # nn.Module looks among its modules then
 
     def arrays(self) -> dict[str, LayerArray]:
         """Return the arrays of the layer by name, to get and set hidden weights and parameters of cells.

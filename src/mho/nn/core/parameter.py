@@ -38,11 +38,17 @@ class AnalogParameter(nn.Parameter):
     optimizers: ClassVar[list[type]] = []
     """Classes of optimizers that step analog weights through their algorithm."""
 
+    def __new__(cls, data: Any = None, requires_grad: bool = True, block: Any = None) -> "AnalogParameter":
+        """Make a weight; `block` for code that makes one like another, from its attributes, as accelerate does."""
+        data = data.detach() if isinstance(data, AnalogParameter) else data
+        weight = super().__new__(cls, data, requires_grad)
+        weight.block = block
+        return weight
+
     @staticmethod
     def of(block: Owner, data: torch.Tensor, requires_grad: bool = True) -> "AnalogParameter":
         """Make the weight of a block; data (out, in) is shared."""
-        weight = AnalogParameter(data, requires_grad)
-        weight.block = weakref.ref(block)
+        weight = AnalogParameter(data, requires_grad, weakref.ref(block))
         _watch_optimizers()
         return weight
 

@@ -84,7 +84,9 @@ class Programmed(torch.Tensor):
 
         version: rises with every write to the layer; a copy that is older can no longer be written to.
         trained: the parameters that the layer learns in its place.
+        Raises: MhoError if pruning or a norm of torch.nn.utils asks, which would keep it and compute with it.
         """
+        _check_reader()
         is_trained = torch.is_grad_enabled() and any(p.requires_grad for p in trained)
         with torch.inference_mode(False), torch.set_grad_enabled(is_trained):  # others count no writes
             values = read().detach()
@@ -237,6 +239,31 @@ def _check_caller() -> None:
             what, fix = "layer.weight is no parameter", "use the names of model.named_parameters()"
             raise complaint("functional_call", what, "It would be programmed onto the arrays", fix)
         frame = frame.f_back or frame
+
+
+def _check_reader() -> None:
+    """Check that the weight is not read to be replaced. Raises: MhoError."""
+    frame: Any = sys._getframe(2)
+    for _ in range(5):
+        if (name := frame.f_globals["__name__"]) in _REPLACING:
+            raise recomputed(name)
+        frame = frame.f_back or frame
+
+
+_REPLACING = {
+    f"torch.nn.utils.{name}" for name in ("prune", "weight_norm", "spectral_norm", "parametrizations")
+}
+
+
+def recomputed(where: str) -> MhoError:
+    """Return the error of a tool that puts a computed tensor into the place of a weight."""
+    return complaint(
+        where,
+        "it would compute the weight of an analog layer anew in each forward",
+        "The layer multiplies with what its arrays hold; nothing has been changed",
+        "program them after each step, such as layer.weight.data *= mask; or use it on the digital layer, and "
+        "remove it before mho.convert_",
+    )
 
 
 def _tied() -> MhoError:

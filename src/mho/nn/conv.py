@@ -5,7 +5,6 @@ from typing import Any, Self, cast
 
 import torch
 from torch import nn
-from torch.fx import Proxy
 from torch.nn import functional
 
 from mho.base.errors import complaint
@@ -26,6 +25,7 @@ class _Convolution(AnalogLayer):
     """A convolution of any number of dimensions: one `Affine` for each group of channels."""
 
     digital: type[nn.Module]  # the torch layer
+    transposed = False
 
     def __init__(
         self,
@@ -51,6 +51,7 @@ class _Convolution(AnalogLayer):
         self.in_channels, self.out_channels, self.groups = conv.in_channels, conv.out_channels, conv.groups
         self.kernel_size, self.stride, self.dilation = conv.kernel_size, conv.stride, conv.dilation
         self.padding, self.padding_mode = conv.padding, conv.padding_mode
+        self.output_padding = conv.output_padding
         self._padding: list[int] = conv._reversed_padding_repeated_twice
         self.geometry = Geometry(self.kernel_size, self.stride, self.dilation)
         weights = conv.weight.detach().reshape(self.groups, self.out_channels // self.groups, -1)
@@ -145,7 +146,7 @@ class _Convolution(AnalogLayer):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Convolve x (samples, in_channels, *spatial) or (in_channels, *spatial) -> the same with out_channels."""
-        if isinstance(x, Proxy):
+        if not isinstance(x, torch.Tensor):
             return leaf(self, x)
         n = len(self.kernel_size)
         if x.ndim not in (n + 1, n + 2) or x.shape[-n - 1] != self.in_channels:

@@ -4,7 +4,6 @@ from typing import Any, Self
 
 import torch
 from torch import nn
-from torch.fx import Proxy
 
 from mho.base.errors import complaint
 from mho.crossbar import Crossbar
@@ -113,7 +112,7 @@ class AnalogEmbedding(AnalogLayer):
 
     def forward(self, index: torch.Tensor) -> torch.Tensor:
         """Return the rows with the numbers `index` (...), as (..., embedding_dim)."""
-        if isinstance(index, Proxy):
+        if not isinstance(index, torch.Tensor):
             return export.leaf(self, index)
         if index.dtype not in (torch.int64, torch.int32):
             what, need = f"the input has dtype {index.dtype}", "Rows have numbers of dtype int64 or int32"

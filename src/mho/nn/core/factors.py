@@ -2,6 +2,7 @@
 
 import bisect
 import weakref
+from collections.abc import Callable
 
 import torch
 
@@ -32,6 +33,9 @@ class Learning:
         self._asked: torch.Tensor | None = None  # the last `weight.grad` that was asked for, after its step
         self.is_shared = False
         self.is_checked = False  # all factors are known to be finite
+        self.mark: Callable[[torch.Tensor], torch.Tensor] | None = (
+            None  # see `mho.nn.core.first_order.second`
+        )
         self.owner: weakref.ref | None = None  # the optimizer whose step will take the factors
         self._size = 0  # numbers in the factors, if nobody owns them
         self._rest: torch.Tensor | None = None  # the gradient of factors that nobody owned and are gone
@@ -134,7 +138,7 @@ class Learning:
         """Forget everything."""
         self._forget()
         self._rest = None
-        self._dense = self._computed = self._asked = None
+        self._dense = self._computed = self._asked = self.mark = None
         self.is_shared = self.is_checked = False
 
     def _forget(self) -> None:
@@ -151,6 +155,7 @@ class Learning:
             with torch.inference_mode(False):
                 self._dense = self._sum()
                 self._computed = self._dense.clone()
+                self._dense = self._dense if self.mark is None else self.mark(self._dense)
         return self._asked if self._dense is None else self._dense
 
     def replace(self, gradient: torch.Tensor) -> None:

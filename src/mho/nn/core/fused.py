@@ -11,7 +11,7 @@ from mho.base.errors import complaint
 from mho.crossbar import Crossbar
 from mho.nn.core.assemble import add_terms
 from mho.nn.core.parameter import AnalogParameter, replaced
-from mho.numerics.views import writes
+from mho.numerics.views import in_place, writes
 from mho.tile.readout import Visible
 
 
@@ -154,6 +154,11 @@ class Fused(Visible):
             raise replaced(None)
         super().__delattr__(name)
 
+    @property
+    def is_settled(self) -> bool:
+        """True if torch code has not written to `weight` since it last agreed with the arrays."""
+        return writes(self._seen) == self._left
+
     def follow(self) -> None:
         """Bring `weight` up to date if an array was written since, and the arrays if torch code wrote to it.
 
@@ -188,7 +193,8 @@ class Fused(Visible):
 
     def _apply(self, fn, recurse=True):
         self.follow()
-        super()._apply(fn, recurse)
+        with in_place():
+            super()._apply(fn, recurse)
         _refresh_after_load(self, None)  # `to_empty` leaves other numbers
         return self
 
@@ -228,7 +234,8 @@ class Fused(Visible):
             array.adopt()  # torch.distributed.checkpoint has loaded into its memory, which is no write
         if not self._seen.is_meta:
             self.follow()
-        super()._load_from_state_dict({**state_dict, prefix + "weight": self.weight}, prefix, *args)
+        with in_place():
+            super()._load_from_state_dict({**state_dict, prefix + "weight": self.weight}, prefix, *args)
 
 
 def _refresh_after_load(block: Fused, keys: object) -> None:

@@ -184,14 +184,19 @@ class Affine(nn.Module):
         if self.has_column:
             weights = self.matrix.weights()
             return Programmed.of(self._column, lambda b: self.program_(bias=b), self.matrix.version, weights)
-        if "bias" not in self._parameters:  # as while it is being parametrized
-            raise AttributeError(f"{type(self).__name__} has no bias")
+        if "bias" not in self._parameters:
+            if "bias" in self.__dict__:  # computed, as by pruning
+                return self.__dict__["bias"]
+            raise AttributeError(f"{type(self).__name__} has no bias")  # as while it is being parametrized
         return self._parameters["bias"]
 
     @bias.setter
     def bias(self, value: torch.Tensor | None) -> None:
-        if not self.has_column:
-            self._parameters["bias"] = value  # type: ignore[assignment]
+        if not self.has_column and not isinstance(value, (nn.Parameter, type(None))):
+            self.__dict__["bias"] = value
+        elif not self.has_column:
+            self.__dict__.pop("bias", None)
+            self._parameters["bias"] = value
         elif value is None:
             what, fix = "an analog bias is a column of the arrays", "write zeros: nn.init.zeros_(layer.bias)"
             raise complaint("layer.bias = None", what, fix=fix)

@@ -45,11 +45,17 @@ class AnalogParameter(nn.Parameter):
     optimizers: ClassVar[list[type]] = []
     """Classes of optimizers that step analog weights through their algorithm."""
 
+    def __new__(cls, data: Any = None, requires_grad: bool = True, block: Any = None) -> "AnalogParameter":
+        """Make a weight; `block` for code that makes one like another, from its attributes, as accelerate does."""
+        data = data.detach() if isinstance(data, AnalogParameter) else data
+        weight = super().__new__(cls, data, requires_grad)
+        weight.block = block
+        return weight
+
     @staticmethod
     def of(block: Owner, data: torch.Tensor, requires_grad: bool = True) -> "AnalogParameter":
         """Make the weight of a block; data (out, in) is shared."""
-        weight = AnalogParameter(data, requires_grad)
-        weight.block = weakref.ref(block)
+        weight = AnalogParameter(data, requires_grad, weakref.ref(block))
         _watch_optimizers()
         return weight
 
@@ -177,6 +183,8 @@ def _refuse(optimizer: torch.optim.Optimizer, *_: Any) -> None:
     if isinstance(optimizer, tuple(AnalogParameter.optimizers)):
         return
     where = f"{type(optimizer).__name__}.step"
+    if torch.compiler.is_compiling():
+        _refuse_compiled(optimizer, where)
     for group in optimizer.param_groups:
         for p in group["params"]:
             block = p._of() if isinstance(p, AnalogParameter) else None
@@ -211,6 +219,18 @@ def _digital_of(optimizer: torch.optim.Optimizer) -> str:
     is_torch = kind.__module__.startswith("torch.optim.") and kind.__name__ in torch.optim.__all__
     takes = is_torch and kind is not torch.optim.LBFGS  # which steps by closures
     return f"torch.optim.{kind.__name__}" if takes else "torch.optim.SGD"
+
+
+@torch.compiler.disable
+def _refuse_compiled(optimizer: torch.optim.Optimizer, where: str) -> None:
+    """Check that a compiled step has no analog weight: its graph would not ask for the gradient.
+
+    Raises: MhoError.
+    """
+    if any(isinstance(p, AnalogParameter) for group in optimizer.param_groups for p in group["params"]):
+        what = "a compiled step was given the weight of an analog layer"
+        need = "Its gradient is computed when it is read, which compiled code does not do; nothing has been changed"
+        raise complaint(where, what, need, "leave the step outside of torch.compile")
 
 
 _DATA: Any = torch.Tensor.data

@@ -8,8 +8,10 @@ Everything above imports from here, and nothing here imports torch.
 `config`      records as plain data and back: config.json, `--config` and `--set`
 `roles`       `Roles`, the declaration by which an algorithm says which array and which field is which
 `files`       whole-file writes: a reader finds the old file or the new one
+`cache`       the user's cache of compiled code: nothing from it is executed unchecked
 `signals`     Ctrl-C and SIGTERM as `Interrupted`, between two steps
 `sources`     the digest of the modules that a result depends on
+`outside`     what a user's class reads besides its fields, for what is computed from it and kept
 `tables`      tables for a terminal, in one look
 `provenance`  versions, machine and commit, for the files of results
 

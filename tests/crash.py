@@ -1,15 +1,16 @@
 """Kills at random moments, and at each step of each write: a resumed work gives what an undisturbed one gives.
 
     python tests/crash.py --kills 200 --seed 1     # `make crash`
-    python tests/crash.py --kills 6 --every 9      # what tests/test_faults_disk.py runs
+    python tests/crash.py --kills 6 --steps 6      # what tests/test_faults_disk.py runs, of three works
 
-A work is a training, a comparison, an experiment that solves problems, one that trains, a calibration, or a fit. It
-runs in a process that is forked from this one, where everything is imported and compiled. That one gets SIGKILL; a
-new one goes on, perhaps to be killed as well, and so on. The last one is left alone: then all files must be those
-of an undisturbed work, byte for byte, and no other file may be there. Clocks stand still in these processes, so that
-seconds are equal too. Of checkpoints the contents are compared: equal strings may be one object or two in them.
+A work is a training, a comparison, an experiment that solves problems, one that trains, a calibration, or a fit.
+It runs in a process that is forked from this one, where everything is imported and compiled. That one gets
+SIGKILL; a new one goes on, perhaps to be killed as well, and so on. The last one is left alone: then all files
+must be those of an undisturbed work, byte for byte, and no other file may be there. Clocks stand still in these
+processes, so that seconds are equal too. Of checkpoints the contents are compared: equal strings may be one object
+or two in them.
 
-Each work is also killed at each step of its writes (open, fsync, replace and others), one after the other.
+Each work is also killed at steps of its writes (open, fsync, replace and others), each time in a new folder.
 """
 
 import argparse
@@ -19,7 +20,6 @@ import itertools
 import os
 import random
 import signal
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -58,12 +58,12 @@ class Work(NamedTuple):
 
 def train() -> None:
     goes_on = ["--resume"] if Path("run/config.json").exists() else []
-    words = ["--hidden", "8", "--epochs", "4", "--batch-size", "100", "--set", "device.dw_min=0.01"]
+    words = ["--hidden", "8", "--epochs", "3", "--batch-size", "100", "--set", "device.dw_min=0.01"]
     main(["train", *words, *ALONE, "--out", "run", *goes_on])
 
 
 def compare() -> None:
-    words = ["--hidden", "4", "--epochs", "2", "--batch-size", "400", "--seeds", "2"]
+    words = ["--hidden", "4", "--epochs", "2", "--batch-size", "400", "--seeds", "1"]
     main(["train", "--compare", "digital,analog-sgd", *words, *ALONE, "--out", "all"])
 
 
@@ -72,7 +72,7 @@ def papers() -> None:
 
 
 def trainings() -> None:
-    run_cells(TRAININGS, list(TRAININGS.cells), Path("results"), [0, 1], store=Path("store"))
+    run_cells(TRAININGS, list(TRAININGS.cells), Path("results"), [0], store=Path("store"))
 
 
 def calibrate() -> None:
@@ -99,10 +99,9 @@ def process(work: Work, folder: Path, step: int = 0) -> int:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, 1)
         _stop_clocks()
-        if step:
-            _kill_at(step)
         os.chdir(folder)
-        code = outcome(work)
+        with counted_steps(step):
+            code = outcome(work)
     finally:
         os._exit(code)
 
@@ -121,22 +120,25 @@ def _stop_clocks() -> None:
         module.time = SimpleNamespace(perf_counter=lambda: 0.0, monotonic=lambda: 0.0)
 
 
-def _kill_at(step: int) -> None:
-    """Have this process killed when it takes that step of writing, counted from 1."""
-    count = itertools.count(1)
+@contextlib.contextmanager
+def counted_steps(step: int = 0) -> Iterator[list[str]]:
+    """Yield a list that gets the name of each step of writing; at the given one, from 1, this process is killed."""
+    taken: list[str] = []
 
-    def counted(call):
+    def counted(name):
         def instead(*arguments, **named):
-            if next(count) == step:
+            taken.append(name)
+            if len(taken) == step:
                 os.kill(os.getpid(), signal.SIGKILL)
-            return call(*arguments, **named)
+            return getattr(os, name)(*arguments, **named)
 
         return instead
 
-    own = SimpleNamespace(**vars(os))
-    for name in STEPS:
-        setattr(own, name, counted(getattr(os, name)))
-    files.os = locks.os = own
+    files.os = locks.os = SimpleNamespace(**vars(os) | {name: counted(name) for name in STEPS})
+    try:
+        yield taken
+    finally:
+        files.os = locks.os = os
 
 
 def ended(child: int) -> bool:
@@ -174,15 +176,16 @@ def _parts(value, at: str = "") -> Iterator[tuple]:
         yield at, repr(value)
 
 
-def undisturbed(work: Work, folder: Path) -> tuple[dict, float]:
-    """Return what the work writes, and how long it takes [s]; this process then has all that it compiles."""
+def undisturbed(work: Work, folder: Path) -> tuple[dict, float, int]:
+    """Return the files of the work, the time that it takes [s] and the steps of its writes; have all compiled."""
     for name in ("compiled", "undisturbed"):
         (folder / name).mkdir()
-    with contextlib.chdir(folder / "compiled"), contextlib.redirect_stdout(io.StringIO()):
+    nowhere = contextlib.redirect_stdout(io.StringIO())
+    with contextlib.chdir(folder / "compiled"), nowhere, counted_steps() as taken:
         assert outcome(work) == 0
     start = time.monotonic()
     assert not ended(process(work, folder / "undisturbed"))
-    return contents(folder / "undisturbed"), time.monotonic() - start
+    return contents(folder / "undisturbed"), time.monotonic() - start, len(taken)
 
 
 def check(work: Work, folder: Path, expected: dict, how: str) -> None:
@@ -215,41 +218,37 @@ def random_kills(
     raise AssertionError
 
 
-def kills_at_steps(work: Work, folder: Path, expected: dict, every: int) -> int:
-    """Kill the work at each such step of its writes, each time in a new folder, and compare; return how often."""
-    for n, step in enumerate(itertools.count(1, every)):
+def kills_at_steps(work: Work, folder: Path, expected: dict, steps: list[int]) -> None:
+    """Kill the work at each of these steps of its writes, each time in a new folder, and compare."""
+    for step in steps:
         place = folder / f"step{step}"
         place.mkdir()
-        killed = ended(process(work, place, step))
+        assert ended(process(work, place, step)), f"{work.name} has no step {step}"
         check(work, place, expected, f"killed at step {step} of its writes")
-        if not killed:
-            return n
-    raise AssertionError
 
 
-def run(works: list[Work], kills: int, every: int, seed: int) -> None:
+def run(works: list[Work], kills: int, most: int, seed: int) -> None:
     """Run the works one after the other, and print a line for each."""
     torch.set_num_threads(1)  # a process with threads cannot be forked safely
     mho.set_threads(1)
     chance = random.Random(seed)
     for n, work in enumerate(works):
-        share = kills // len(works) + (n < kills % len(works))
+        share, part = (all_ // len(works) + (n < all_ % len(works)) for all_ in (kills, most))
         with tempfile.TemporaryDirectory() as place:
             folder = Path(place)
-            expected, seconds = undisturbed(work, folder)
+            expected, seconds, total = undisturbed(work, folder)
             folders = random_kills(work, folder, expected, seconds, share, chance) if share else 0
-            steps = kills_at_steps(work, folder, expected, every) if every else 0
-        text = f"{share} random kills in {folders} folders, {steps} kills at steps of writes"
-        print(f"{work.name}: {seconds:.2f} s, {text}: {len(expected)} files as undisturbed", file=sys.stderr)
+            steps = sorted(chance.sample(range(1, total + 1), min(part, total)))
+            kills_at_steps(work, folder, expected, steps)
+        text = f"{share} random kills in {folders} folders, {len(steps)} kills at {total} steps of its writes"
+        print(f"{work.name}: {seconds:.2f} s, {text}: {len(expected)} files as undisturbed", flush=True)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=200, help="at random moments, in all")
-    parser.add_argument(
-        "--every", type=int, default=1, help="this many steps of a write from kill to kill; 0: none"
-    )
-    parser.add_argument("--seed", type=int, default=1, help="of the moments")
+    parser.add_argument("--steps", type=int, default=120, help="kills at steps of writes, in all")
+    parser.add_argument("--seed", type=int, default=1, help="of the moments and steps")
     parser.add_argument("--works", default=",".join(work.name for work in WORKS), help="separated by commas")
     asked = parser.parse_args()
-    run([work for work in WORKS if work.name in asked.works.split(",")], asked.kills, asked.every, asked.seed)
+    run([work for work in WORKS if work.name in asked.works.split(",")], asked.kills, asked.steps, asked.seed)

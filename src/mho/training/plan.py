@@ -5,10 +5,8 @@ This module imports no torch, so that `mho train --help` comes at once.
 
 from typing import Annotated, Literal
 
-from mho.base.records import Domain, NonNegative, Positive, Probability, Record
+from mho.base.records import Domain, NonNegative, OneOrMore, Positive, Probability, Record
 
-Count = Domain("an integer of at least 1, and at most 2**31 - 1", lambda v: v == int(v) and 1 <= v < 2**31)
-Seed = Domain("an integer from 0 to 2**64 - 1", lambda v: 0 <= v < 2**64)
 Threads = Domain("an integer from 0 to 1024", lambda v: 0 <= v <= 1024)
 
 
@@ -41,11 +39,11 @@ class RunPlan(Record, named=False):
     hidden: tuple[int, ...] = (64,)
     activation: str = "tanh"
     hardware: Record | None = None
-    epochs: Annotated[int, Count] = 12
-    batch_size: Annotated[int, Count] = 10
+    epochs: Annotated[int, OneOrMore] = 12
+    batch_size: Annotated[int, OneOrMore] = 10
     lr: Annotated[float, Positive] = 0.1
     lr_step: Annotated[int, NonNegative] = 8
     lr_decay: Annotated[float, Probability] = 0.5
-    seed: Annotated[int, Seed] = 0
+    seed: Annotated[int, NonNegative] = 0
     threads: Annotated[int, Threads] = 0
     deterministic: bool = False

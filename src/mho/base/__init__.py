@@ -10,8 +10,10 @@ Everything above imports from here, and nothing here imports torch.
 `files`       whole-file writes: a reader finds the old file or the new one, also after a kill
 `stored`      files that others may have written: read up to a length, checked against a type
 `flock`, `locks`   the lock of a file, and one process at a time in a folder
+`cache`       the user's cache of compiled code: nothing from it is executed unchecked
 `signals`     Ctrl-C and SIGTERM as `Interrupted`, between two steps
 `sources`     the digest of the modules that a result depends on
+`outside`     what a user's class reads besides its fields, for what is computed from it and kept
 `tables`      tables for a terminal, in one look
 `provenance`  versions, machine and commit, for the files of results
 

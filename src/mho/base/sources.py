@@ -5,9 +5,11 @@ key, an edit elsewhere does not. Sources are read, not imported.
 """
 
 import ast
+import functools
 import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 PACKAGE = Path(__file__).parent.parent
 
@@ -49,28 +51,46 @@ def imports_of(source: str, package: str, folders: Sequence[str] = ()) -> Iterat
 
     folders: names of the folders that hold the source, from the package on, for relative imports.
     """
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            yield from (a.name for a in node.names if a.name.partition(".")[0] == package)
-        elif isinstance(node, ast.ImportFrom):
-            above = folders[: len(folders) + 1 - node.level] if node.level else []
-            base = ".".join([*above, *([node.module] if node.module else [])])
-            if base.partition(".")[0] == package:
-                yield from (base, *(f"{base}.{a.name}" for a in node.names))
+    for level, module, names in _parsed(source).imports:
+        above = folders[: len(folders) + 1 - level] if level else []
+        base = ".".join([*above, *([module] if module else [])])
+        if base.partition(".")[0] == package:
+            yield from (base, *(f"{base}.{name}" for name in names))
 
 
 def digest(modules: Sequence[str], apart: Sequence[str] = (), package: Path = PACKAGE) -> str:
     """Return the SHA-256 of the code of all `reachable` sources; docstrings, comments and layout do not count."""
     total = hashlib.sha256()
     for name, file in sorted(reachable(modules, apart, package).items()):
-        total.update(f"{name}\n{_code(file)}\n".encode())
+        total.update(f"{name}\n{_parsed(file.read_text(encoding='utf-8')).code}\n".encode())
     return total.hexdigest()
 
 
-def _code(file: Path) -> str:
-    """Return the syntax tree of a source as text, without docstrings and positions."""
-    tree = ast.parse(file.read_bytes())
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node, False):
+class _Source(NamedTuple):
+    """Imports of a source, as (level, module, names), and the digest of its code."""
+
+    imports: tuple[tuple[int, str, tuple[str, ...]], ...]
+    code: str
+
+
+@functools.cache
+def _parsed(source: str) -> _Source:
+    """Parse a source: its imports, and its code, without docstrings and positions."""
+    tree = ast.parse(source)
+    imports: list[tuple[int, str, tuple[str, ...]]] = []
+    for node in _statements(tree):
+        if isinstance(node, ast.Import):
+            imports += [(0, alias.name, ()) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            imports.append((node.level, node.module or "", tuple(alias.name for alias in node.names)))
+        elif isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node, False):
             del node.body[0]
-    return ast.dump(tree)
+    return _Source(tuple(imports), hashlib.sha256(ast.dump(tree).encode()).hexdigest())
+
+
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield a syntax tree and all statements in it, each before those that it holds."""
+    yield node
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.stmt | ast.excepthandler | ast.match_case):
+            yield from _statements(child)

@@ -171,7 +171,7 @@ class Cells(NamedTuple):
         """
         cells = self.to(DOUBLE)
         lower, upper = plane(cells.lower, shape), plane(cells.upper, shape)
-        found = central_root_per_cell(cells.G, cells.F, lower, upper, torch.Size(shape))
+        found = central_root_per_cell(lambda w: (cells.up(w), cells.down(w)), lower, upper, torch.Size(shape))
         return found.masked_fill(lower >= upper, float("nan"))
 
 

@@ -10,12 +10,14 @@ Random numbers. A number is named, never drawn in sequence:
 
 Compiled code:
 
-    compile    the decorators, and `elementary`: the table of functions that laws may call
-    math32     exp, log, pow, tanh and others in float32: no table, no branch, stated errors
-    lookup     interpolation in tables
-    vector     operations of LLVM that Numba does not expose
-    address    arrays from memory addresses
-    threads    a pool that runs a kernel over blocks of rows
+    compile        decorators of parts, and `elementary`: the table of functions that laws may call
+    machine_code   decorators of kernels, whose machine code later processes find
+    math32         exp, log, pow, tanh and others in float32: no table, no branch, stated errors
+    lookup         interpolation in tables
+    vector         operations of LLVM that Numba does not expose
+    address        arrays from memory addresses
+    threads        a pool that runs a kernel over blocks of rows
+    rooms          scratch memory by shape, kept by each thread up to a limit
 
 The rules of the room: results depend on no thread, no order and no processor. Polynomials are built from additions,
 multiplications and fused multiply-adds that are written as such, so that a vector, a single call and a GPU give the

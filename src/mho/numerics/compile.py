@@ -1,4 +1,6 @@
-"""Compilation of numeric functions: five decorators for Numba, and the table of elementary functions.
+"""Compilation of numeric functions: three decorators for Numba, and the table of elementary functions.
+
+Functions that Python calls have two more, in `mho.numerics.machine_code`.
 
 Never `fastmath`: vectorised loops, scalar loops and the oracle must give the same bits. No `parallel`: see
 `mho.numerics.threads`. `_nrt=False`, which Numba's own sources use and its type stubs do not know, leaves out the
@@ -11,14 +13,12 @@ from typing import Any, NamedTuple
 
 from numba import njit
 
-_ALWAYS: dict[str, Any] = {"fastmath": False, "error_model": "numpy"}
-_LEAN: dict[str, Any] = {**_ALWAYS, "nogil": True, "_nrt": False}
+ALWAYS: dict[str, Any] = {"fastmath": False, "error_model": "numpy"}
+LEAN: dict[str, Any] = {**ALWAYS, "nogil": True, "_nrt": False}
 
-kernel: Any = njit(**_ALWAYS, nogil=True, cache=True)  # called from Python
-lean_kernel: Any = njit(**_LEAN, cache=True)  # called from Python, never allocates
-loop: Any = njit(**_LEAN)  # called from kernels, never allocates
-part: Any = njit(**_ALWAYS, nogil=True, inline="always")  # written out where it is called, by Numba
-inlined: Any = njit(**_ALWAYS, forceinline=True)  # arithmetic on scalars, written out by LLVM
+loop: Any = njit(**LEAN)  # called from kernels, never allocates
+part: Any = njit(**ALWAYS, nogil=True, inline="always")  # written out where it is called, by Numba
+inlined: Any = njit(**ALWAYS, forceinline=True)  # arithmetic on scalars, written out by LLVM
 
 
 class Elementary(NamedTuple):

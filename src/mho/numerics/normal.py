@@ -9,7 +9,8 @@ Source: Box and Muller, "A note on the generation of random normal deviates", 19
 
 import numpy as np
 
-from mho.numerics.compile import kernel, loop, part
+from mho.numerics.compile import loop, part
+from mho.numerics.machine_code import kernel
 from mho.numerics.math32 import bits_to_float, float_to_bits, log_unit32, select32, sincos_eighth32
 from mho.numerics.philox import philox
 from mho.numerics.vector import wide

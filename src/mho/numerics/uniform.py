@@ -3,7 +3,7 @@
 import numpy as np
 
 from mho.numerics.address import floats_at
-from mho.numerics.compile import kernel, lean_kernel
+from mho.numerics.machine_code import kernel, lean_kernel
 from mho.numerics.philox import philox
 from mho.numerics.vector import wide
 

@@ -1,12 +1,15 @@
 """Response laws: two functions of w, the sizes of an up and of a down pulse, and all that follows from them."""
 
 import dataclasses
+import functools
+from collections.abc import Sequence
 from typing import Any, ClassVar, Literal, NamedTuple, Self, overload
 
 import torch
 from torch import Tensor
 
 from mho.base.errors import complaint, did_you_mean
+from mho.base.outside import outside
 from mho.base.records import Record, float_fields
 from mho.responses import search
 from mho.responses.fitting import Fitting
@@ -188,14 +191,13 @@ class Response(Record, named=False):
         gains = [torch.as_tensor(gain, dtype=DOUBLE) for gain in (gain_up, gain_down)]
         shape = torch.broadcast_shapes(self._cell_shape(), *(gain.shape for gain in gains))
         means = [float(gain.mean()) for gain in gains]
-        points = self.with_fields(**self._means()).symmetric_points(*means)
+        points = _points(self.with_fields(**self._means()), *means)
         if not shape:
             if not points and self.G(0.0, *gains) != 0:
                 raise complaint(where, "up and down pulses have the same size nowhere between the bounds")
             return min((p.w for p in points), key=abs, default=0.0)
         lower, upper = (torch.as_tensor(b, dtype=DOUBLE) for b in self.bounds())
-        large, small = (lambda w: self.F(w, *gains)), (lambda w: self.G(w, *gains))
-        found = search.central_root_per_cell(small, large, lower, upper, shape)
+        found = search.central_root_per_cell(lambda w: self._sizes(w, *gains), lower, upper, shape)
         if found.isnan().any():
             cell = tuple(found.isnan().nonzero()[0].tolist())
             raise complaint(where, f"cell {cell} has no symmetric point between its bounds")
@@ -268,6 +270,23 @@ class Response(Record, named=False):
             lambda w: self._evaluate(method, w), sign, shape, near, like.device
         )
         return search.rounded_inside(lambda w: self._evaluate(method, w), zeros, like.dtype)
+
+
+def _points(law: Response, gain_up: float, gain_down: float) -> Sequence[SymmetricPoint]:
+    """Return the symmetric points of a law, which is searched once where nothing but fixed values decides them."""
+    read = outside(type(law))
+    try:
+        key = law, gain_up, gain_down, tuple(value for _, value in read)
+        hash(key)
+    except TypeError:  # a field is a list, say
+        return law.symmetric_points(gain_up, gain_down)
+    return _searched(*key) if all(r.plain for r in read) else law.symmetric_points(gain_up, gain_down)
+
+
+@functools.lru_cache(maxsize=64)
+def _searched(law: Response, gain_up: float, gain_down: float, read: tuple) -> tuple[SymmetricPoint, ...]:
+    """Return the symmetric points; all arguments name the answer."""
+    return tuple(law.symmetric_points(gain_up, gain_down))
 
 
 def _like(x: Tensor, value: float | Tensor) -> Tensor:

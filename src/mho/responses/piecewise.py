@@ -9,6 +9,11 @@ from torch import Tensor
 from mho.base.errors import complaint
 from mho.base.records import NonPositive, Positive, plain
 from mho.responses.base import Response
+from mho.responses.lookup import lookup
+
+WRITTEN_OUT = (
+    32  # most nodes whose sum is written out, in time and code that grow with them; a GPU has no other form
+)
 
 
 class Piecewise(Response):
@@ -19,8 +24,8 @@ class Piecewise(Response):
 
     The nodes q_0, ..., q_n stand from tau_min to tau_max, for both directions; one node is a constant.
 
-    Prefer for: a measured curve of mean steps with no simple form, in few nodes: time grows with their number. Not
-    for: fine tables (Table).
+    Prefer for: a measured curve of mean steps with no simple form. Not for: distributions of steps (Table). With up
+    to 32 nodes time grows with their number; more are looked up in a table, which a GPU cannot do yet.
 
     Args:
         nodes_up, nodes_down: sizes of a pulse at the nodes [dw_min], >= 0, and > 0 but for the ends.
@@ -53,6 +58,8 @@ class Piecewise(Response):
 
     def _polygon(self, nodes: tuple[float, ...], w: Tensor) -> Tensor:
         t = (w - self.tau_min) * ((len(nodes) - 1) / (self.tau_max - self.tau_min))
+        if len(nodes) > WRITTEN_OUT:
+            return lookup(nodes, t)
         q = torch.full_like(w, nodes[0])
         for k, (left, right) in enumerate(itertools.pairwise(nodes)):
             if left != right:

@@ -1,13 +1,12 @@
 """Scratch memory of the converters on the CPU: one room for each shape of a product, kept by each thread."""
 
-import threading
-
 import numpy as np
 import torch
 
-_KEPT = 1 << 20  # numbers: a larger room is made in no time compared with its product
-_MOST = 64  # rooms of one thread
-_local = threading.local()
+from mho.numerics.rooms import Rooms
+
+_LARGE = 5 << 20  # bytes: a larger room is made in no time compared with its product
+_rooms = Rooms(4 * _LARGE)
 
 
 class Room:
@@ -29,14 +28,9 @@ class Room:
 def room_for(samples: int, n_in: int, n_out: int) -> Room:
     """Return the calling thread's room for this shape, so that a small product allocates its result alone."""
     shape = samples, n_in, n_out
-    try:
-        return _local.rooms[shape]
-    except AttributeError:
-        _local.rooms = {}
-    except KeyError:
-        if len(_local.rooms) > _MOST:
-            _local.rooms.clear()
-    room = Room(*shape)
-    if samples * n_in <= _KEPT:
-        _local.rooms[shape] = room
+    room = _rooms.kept.get(shape)
+    if room is None:
+        room, size = Room(*shape), 4 * samples * (n_in + 5) + 8 * max(n_in, n_out)
+        if size <= _LARGE:
+            _rooms.keep(shape, room, size)
     return room

@@ -303,9 +303,10 @@ class Tile(Readable):
         return UpdateInfo(0, 0, 0, 0)
 
     def _ready(self) -> UpdateKernels:
-        """Return the compiled update for the cells' memory: sending a state_dict to another process moves it."""
+        """Return the compiled update for the law as it is now and for the cells' memory, which sending a
+        state_dict to another process moves."""
         kernels, address = self._kernels, self._buffers["cells"].data_ptr()  # type: ignore[union-attr]
-        if kernels is None or self._address != address:
+        if kernels is None or self._address != address or kernels.plan.outdated:
             kernels, self._address = self._load(), address
         return kernels
 

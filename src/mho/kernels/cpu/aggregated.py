@@ -13,7 +13,8 @@ import numpy as np
 from mho.kernels.cpu.finish import finish_row
 from mho.kernels.cpu.ideal import NOISY, flow, shared  # rewritten: the law's own
 from mho.kernels.cpu.memory import arrays_at, lines_at, request_at, scratch_at
-from mho.numerics.compile import lean_kernel, loop
+from mho.numerics.compile import loop
+from mho.numerics.machine_code import lean_kernel
 from mho.numerics.normal import fill_normals
 from mho.numerics.philox import call_words
 from mho.numerics.rng import Stream

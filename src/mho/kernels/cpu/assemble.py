@@ -7,7 +7,7 @@ thousand numbers, which take longer to start than to run.
 import numpy as np
 
 from mho.numerics.address import array_at, floats_at
-from mho.numerics.compile import lean_kernel
+from mho.numerics.machine_code import lean_kernel
 
 
 @lean_kernel

@@ -8,7 +8,8 @@ the call, 0), under the call's key.
 import numpy as np
 
 from mho.numerics.address import floats_at
-from mho.numerics.compile import lean_kernel, loop, part
+from mho.numerics.compile import loop, part
+from mho.numerics.machine_code import lean_kernel
 from mho.numerics.math32 import largest32
 from mho.numerics.normal import fill_normals
 from mho.numerics.philox import call_words

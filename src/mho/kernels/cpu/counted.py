@@ -21,7 +21,8 @@ from mho.kernels.cpu.trains import (  # rewritten: the law's own
     step_up,
 )
 from mho.numerics.address import array_at, floats_at
-from mho.numerics.compile import lean_kernel, loop, part
+from mho.numerics.compile import loop, part
+from mho.numerics.machine_code import lean_kernel
 from mho.numerics.math32 import select32
 from mho.numerics.normal import normal_pair
 from mho.numerics.philox import call_words, philox

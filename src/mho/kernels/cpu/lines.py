@@ -20,7 +20,8 @@ import math
 import numpy as np
 
 from mho.kernels.cpu.memory import drawing_at, lines_at, request_at
-from mho.numerics.compile import lean_kernel, loop, part
+from mho.numerics.compile import loop, part
+from mho.numerics.machine_code import lean_kernel
 from mho.numerics.math32 import largest32
 from mho.numerics.philox import call_words, philox
 from mho.numerics.rng import Stream

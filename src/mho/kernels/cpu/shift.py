@@ -9,7 +9,7 @@ functions of their keys, so a run may be cut anywhere.
 import numpy as np
 
 from mho.kernels.cpu.ideal import NOISY, shared, step_down, step_up  # rewritten: the law's own
-from mho.numerics.compile import kernel
+from mho.numerics.machine_code import kernel
 from mho.numerics.normal import normal_pair
 from mho.numerics.philox import philox
 

@@ -15,7 +15,8 @@ from mho.kernels.cpu.finish import finish_columns, finish_row, touch_column
 from mho.kernels.cpu.ideal import CHEAP, NOISY, SHARE, shared, step_down, step_up  # noqa: F401  rewritten
 from mho.kernels.cpu.lines import X_BITS
 from mho.kernels.cpu.memory import NOISE, arrays_at, lines_at, request_at, scratch_at
-from mho.numerics.compile import lean_kernel, part
+from mho.numerics.compile import part
+from mho.numerics.machine_code import lean_kernel
 from mho.numerics.math32 import select32
 from mho.numerics.normal import fill_normals
 from mho.numerics.philox import call_words, philox

@@ -1,6 +1,5 @@
 """Pulsed updates on the CPU: draws the bit lines of a block of samples, then sends the rows to the threads."""
 
-import threading
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -9,10 +8,11 @@ import numpy as np
 import torch
 
 from mho.kernels.cpu.lines import bit_lines, slots_of
-from mho.kernels.cpu.memory import Arrays, new_drawing, new_lines, new_scratch, table_of
+from mho.kernels.cpu.memory import Arrays, BitLines, new_drawing, new_lines, new_scratch, table_of
 from mho.kernels.law.build import kernels_of
 from mho.kernels.law.plan import KernelPlan, PulseTrain, Sent
 from mho.numerics.rng import split
+from mho.numerics.rooms import Rooms
 from mho.numerics.threads import over_rows
 from mho.numerics.vector import can_spread
 
@@ -20,8 +20,7 @@ _BLOCK = 1 << 20  # most column marks of a block of samples (1 MiB)
 _WORTH_DRAWS = 100_000  # slots of lines, pulses, cell-samples below which waking a second thread costs more
 _WORTH_PULSES = 30_000
 _WORTH_COUNTS = 500_000
-_MOST_ROOMS = 256  # kept by a thread
-_local = threading.local()
+_rooms = Rooms(128 << 20)
 
 
 class _Room(NamedTuple):
@@ -189,7 +188,17 @@ class CpuKernels:
         return sum(up), sum(down), max(bad)
 
     def _lines(self, samples: int, bl: int, by_slot: bool = True) -> _Room:
-        return _kept(new_lines, samples, bl, self.n_in, self.n_out, by_slot)
+        """Return room for a block; batches of up to 2, 4, 8, ... samples share theirs."""
+        shape = samples, bl, self.n_in, self.n_out, by_slot
+        room = _rooms.kept.get((new_lines, shape))
+        if room is None:
+            most = min(1 << (samples - 1).bit_length(), max(samples, _BLOCK // (bl * self.n_in)))
+            room = _kept(new_lines, most, *shape[1:])
+            if samples < most:
+                lines = BitLines(*room.arrays)
+                arrays = BitLines(*(array[:samples] for array in lines[:-1]), lines.columns)
+                room = _rooms.keep((new_lines, shape), _Room(table_of(arrays), arrays), 0)
+        return room
 
     def _drawing(self) -> _Room:
         return _kept(new_drawing, self.n_in, self.n_out)
@@ -200,13 +209,12 @@ class CpuKernels:
 
 def _kept(make: Callable[..., Any], *shape: int) -> _Room:
     """Return make(*shape) and its table, kept by the calling thread: nothing is allocated in a warm step."""
-    kept: dict[Any, _Room] = _local.__dict__
-    if (make, shape) not in kept:
-        if len(kept) > _MOST_ROOMS:
-            kept.clear()
+    room = _rooms.kept.get((make, shape))
+    if room is None:
         arrays = make(*shape)
-        kept[make, shape] = _Room(table_of(arrays), arrays)
-    return kept[make, shape]
+        room = _Room(table_of(arrays), arrays)
+        _rooms.keep((make, shape), room, sum(array.nbytes for array in arrays))
+    return room
 
 
 def _new_marks(n_in: int) -> tuple[np.ndarray]:

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from mho.numerics.compile import kernel, loop
+from mho.numerics.compile import loop
+from mho.numerics.machine_code import kernel
 from mho.numerics.normal import normal_pair
 from mho.numerics.philox import philox
 from mho.numerics.vector import wide

@@ -7,7 +7,7 @@
     translation  scalar code, and all that it calls, in another dialect
     dialect      `FLOAT32`, `FLOAT64` and `TRITON`: heads of modules, access to a cell's parameters
     build        the functions for one pulse; a module of loops joined to a law by one rewritten import line
-    cache        the files of generated modules, named by a digest of all source that they reach
+    cache        the generated modules, named by a digest of all source that they reach
 
 The generated modules lie in the cache folder (MHO_CACHE) and can be read: `mho_law_*.py` holds the law and a pulse,
 `mho_trains_*.py` and others are copies of `cpu/*.py` and `gpu/*.py` that import it.

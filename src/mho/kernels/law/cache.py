@@ -1,73 +1,59 @@
-"""The cache of generated modules: files named by a digest of all source that their machine code depends on.
+"""Generated modules, named by a digest of all source that their machine code depends on.
 
-A second process finds the module and Numba's machine code in the cache folder (MHO_CACHE, else the user's cache).
-The digest covers the text of the module and that of every module of this package that it imports, also by way of
-others, as well as the versions of Python and Numba. A changed law, kernel or helper therefore never meets stale
-code, and nobody keeps a list of helpers.
+A module is executed from the text that the compiler of laws has written in this process. Its file in the cache
+folder (MHO_CACHE, else the user's cache) is for people, and is never executed. Its machine code lies there too, see
+`mho.numerics.machine_code`.
 """
 
-import functools
-import hashlib
-import importlib.util
+import linecache
 import os
 import sys
-import tempfile
-from pathlib import Path
+import threading
 from types import ModuleType
 
-import numba
+from mho.base import cache
+from mho.base.sources import PACKAGE
+from mho.numerics.machine_code import digest
 
-from mho.base import sources
-from mho.base.files import write_text
-from mho.base.sources import PACKAGE, imports_of
+__all__ = ["PACKAGE", "digest", "module_of"]
 
 _MODULES: dict[tuple[str, str], ModuleType] = {}  # by prefix and source
+_lock = threading.RLock()
 
 
 def module_of(prefix: str, source: str) -> ModuleType:
-    """Return the module with this source, imported from the cache folder, where it is written if it is new."""
-    if (prefix, source) not in _MODULES:
-        name = f"{prefix}_{digest(source)[:20]}"
-        path = cache_folder() / f"{name}.py"
-        if not path.exists():
-            write_text(path, source)
-        spec = importlib.util.spec_from_file_location(name, path)
-        assert spec is not None and spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module
-        spec.loader.exec_module(module)
-        _MODULES[prefix, source] = module
-    return _MODULES[prefix, source]
+    """Return the module with this source, the same one for all threads; its text is left in the cache folder."""
+    with _lock:
+        if (prefix, source) not in _MODULES:
+            _MODULES[prefix, source] = _executed(f"{prefix}_{digest(source)[:20]}", source)
+        return _MODULES[prefix, source]
 
 
-def cache_folder() -> Path:
-    """Return the folder of the generated modules; a temporary one where the user's cache cannot be written."""
-    named = os.environ.get("MHO_CACHE")
-    base = Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "mho"
+def _executed(name: str, source: str) -> ModuleType:
+    """Return a new module, which other generated modules find by its name."""
+    path = str(cache.publish(f"{name}.py", source) or f"<{name}>")
+    linecache.cache[path] = (
+        len(source),
+        None,
+        source.splitlines(keepends=True),
+        path,
+    )  # whatever the file holds
+    module = ModuleType(name)
+    module.__file__ = path
+    sys.modules[name] = module
     try:
-        base.mkdir(parents=True, exist_ok=True)
-        probe = base / f".write-{os.getpid()}"
-        probe.touch()
-        probe.unlink()
-    except OSError:
-        base = Path(tempfile.gettempdir()) / f"mho-{os.getuid() if hasattr(os, 'getuid') else 'cache'}"
-        base.mkdir(parents=True, exist_ok=True)
-    return base
+        exec(compile(source, path, "exec"), vars(module))
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
 
 
-def digest(source: str, package: Path = PACKAGE) -> str:
-    """Return the hexadecimal digest of a module's source and of all that it reaches by imports.
-
-    Args:
-        source: text of the module.
-        package: folder of this package.
-    """
-    helpers = _digest_of(tuple(dict.fromkeys(imports_of(source, package.name))), package)
-    parts = numba.__version__, str(sys.version_info[:2]), source, helpers
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+def _after_fork() -> None:
+    """Free the lock in a child, which has the thread that forked alone."""
+    global _lock
+    _lock = threading.RLock()
 
 
-@functools.cache
-def _digest_of(modules: tuple[str, ...], package: Path) -> str:
-    """Return the digest of the helpers, whose files do not change while a process runs."""
-    return sources.digest(modules, package=package)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

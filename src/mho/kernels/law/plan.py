@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 
+from mho.base.outside import Outside, changed, outside
 from mho.base.records import Record, float_fields
 
 
@@ -39,6 +40,7 @@ class KernelPlan:
         dw_min: change of the weight by one pulse at q = 1 [weight units].
         sigma_c2c: cycle-to-cycle noise [relative to dw_min].
         noise: its kind; "none" and "law" have no sigma_c2c.
+        outside: what the law's methods read besides its fields; compiled code holds these values.
     Parameters that are one tensor share a plane.
     """
 
@@ -47,12 +49,19 @@ class KernelPlan:
     dw_min: float
     sigma_c2c: float
     noise: Literal["none", "additive", "multiplicative", "law"]
+    outside: tuple[Outside, ...] = ()
 
     @classmethod
     def of(cls, device: PulsedCell, values: Mapping[str, Any]) -> "KernelPlan":
         """Return the plan of cells of a device, whose parameters are `values`."""
         noise = device.c2c if device.sigma_c2c > 0 or device.c2c == "law" else "none"
-        return cls(device.response, values, device.dw_min, device.sigma_c2c, noise)
+        law = device.response
+        return cls(law, values, device.dw_min, device.sigma_c2c, noise, outside(type(law)))
+
+    @property
+    def outdated(self) -> bool:
+        """True once something that the law reads besides its fields has changed since the plan was made."""
+        return bool(self.outside) and changed(self.outside)
 
     @functools.cached_property
     def fields(self) -> tuple[str, ...]:
@@ -115,6 +124,8 @@ class Sent(NamedTuple):
 
 class UpdateKernels(Protocol):
     """The compiled update of one tile, on a CPU or on a GPU."""
+
+    plan: KernelPlan
 
     def update(self, x: Any, d: Any, lr: float, pulses: PulseTrain, event: int) -> Sent: ...
     def send_counted(self, n: Any, row: int, column: int, total: int, event: int) -> Sent: ...

@@ -6,7 +6,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from mho.algorithms.base import State, Term
+from mho.algorithms.base import Term
+from mho.algorithms.state import State
 from mho.base.errors import complaint
 from mho.crossbar import Crossbar
 from mho.nn.core.assemble import add_terms

@@ -585,3 +585,30 @@ def test_calls_without_gradients_are_forgotten(monkeypatch):
         for n in range(40):
             model(torch.full((1, 6), n / 40))
     assert len(model[0].matrix.calls._seen) <= 8
+
+
+@pytest.mark.parametrize("kind", [mho.AnalogOptimizer, torch.optim.SGD], ids=lambda kind: kind.__name__)
+def test_an_optimizer_of_layers_that_are_gone(kind):
+    model = digital_network()
+    optimizer = kind(model.parameters() if kind is torch.optim.SGD else model, lr=0.1)
+    mho.convert_(model, HARDWARE)
+    loss_of(model, 0).backward()
+    with pytest.raises(mho.MhoError, match="after the conversion"):
+        optimizer.step()
+
+
+def test_an_optimizer_of_a_tied_layer_that_stays():
+    model = nn.Sequential(nn.Linear(6, 6), nn.Linear(6, 6))
+    model[1].bias = model[0].bias
+    optimizer = torch.optim.SGD([model[1].bias], lr=0.1)
+    mho.convert_(model, {"0": HARDWARE})
+    optimizer.step()
+
+
+def test_gradients_that_nobody_takes_are_told_of(monkeypatch):
+    monkeypatch.setattr("mho.nn.core.factors._LONG", 10)
+    model = network()
+    mho.AnalogOptimizer(model, lr=0.1)
+    with pytest.warns(UserWarning, match="no step has taken it"):
+        for step in range(15):
+            loss_of(model, step).backward()

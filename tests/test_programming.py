@@ -161,3 +161,10 @@ def test_a_copy_is_old_after_a_change_of_scales():
         one.matrix.blocks[0].out_scale.mul_(2.0)
     with pytest.raises(mho.MhoError, match=r"read .* again"):
         copy.mul_(0.5)
+
+
+def test_hidden_weights_that_stay_keep_their_write_noise():
+    one = layer(device=mho.Device(write_noise=3.0))
+    before = one.read_weight()
+    one.arrays()["W"].hidden[1].zero_()
+    assert (one.read_weight() != before).any(1).tolist() == [False, True, False, False]

@@ -66,7 +66,9 @@ class AnalogMultiheadAttention(AnalogLayer):
         self.dropout, self.batch_first = attention.dropout, attention.batch_first
         self.add_zero_attn = attention.add_zero_attn
         for name, linear in _projections(attention).items():
-            self.add_module(name, AnalogLinear.from_digital(linear, hardware, child_key(key, name)))
+            part = AnalogLinear.from_digital(linear, hardware, child_key(key, name))
+            part.is_part = name != "out_proj"  # which is a layer of its own in torch's attention, too
+            self.add_module(name, part)
         self.bias_k, self.bias_v = _copy(attention.bias_k), _copy(attention.bias_v)
 
     def to_digital(self) -> nn.MultiheadAttention:

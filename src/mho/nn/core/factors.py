@@ -1,6 +1,7 @@
 """The factors that a block has to learn: recorded since the last step, in order, and their sum on request."""
 
 import bisect
+import warnings
 import weakref
 from collections.abc import Callable
 
@@ -12,6 +13,8 @@ from mho.tile.events import order
 from mho.tile.patches import Patches, concatenated
 from mho.tile.readout import is_finite
 
+_LONG = 1000
+"""Backward passes without a step that are worth a warning."""
 _FEW = 2**18
 """Numbers in factors that are kept in any case."""
 Place = tuple[int, int]
@@ -37,6 +40,7 @@ class Learning:
             None  # see `mho.nn.core.first_order.second`
         )
         self.owner: weakref.ref | None = None  # the optimizer whose step will take the factors
+        self._is_warned = False
         self._size = 0  # numbers in the factors, if nobody owns them
         self._rest: torch.Tensor | None = None  # the gradient of factors that nobody owned and are gone
 
@@ -54,6 +58,13 @@ class Learning:
         self._asked = None
         self.is_checked = False
         place = order(event)
+        if self._order and not self._is_warned and place[0] - self._order[0][0] > _LONG:
+            self._is_warned = True
+            text = (
+                f"an analog layer keeps what {_LONG} backward passes gave it to learn, and no step has taken it. "
+                "Call optimizer.step or optimizer.zero_grad, or freeze the layer: layer.requires_grad_(False)"
+            )
+            warnings.warn(text, stacklevel=2)
         at = bisect.bisect_right(self._order, place) if self._order else 0
         self._order.insert(at, place)
         self.factors.insert(at, factors)

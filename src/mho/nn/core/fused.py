@@ -10,6 +10,7 @@ from mho.algorithms.base import Term
 from mho.algorithms.state import State
 from mho.base.errors import complaint
 from mho.crossbar import Crossbar
+from mho.nn.core import foreign
 from mho.nn.core.assemble import add_terms
 from mho.nn.core.parameter import AnalogParameter, replaced
 from mho.numerics.views import in_place, writes
@@ -31,6 +32,7 @@ class Fused(Visible):
 
     def _show(self, arrays: list[Any]) -> None:
         """Begin to show the arrays of `state`."""
+        foreign.watch()
         self._arrays = arrays
         self._factor = 0.0  # of the second term, when `weight` was last brought up to date
         self._shown = self.version  # of the arrays, then

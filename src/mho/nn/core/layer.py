@@ -61,6 +61,8 @@ class AnalogLayer(nn.Module):
 
     hardware: Crossbar
     key: int
+    is_part = False
+    """True for a layer inside of another one, which draws its initial weights."""
 
     @classmethod
     def from_digital(cls, digital: Any, hardware: Crossbar, key: int | None = None) -> Self:
@@ -124,8 +126,11 @@ class AnalogLayer(nn.Module):
         """Program the arrays with new initial weights, as torch draws them for the digital layer.
 
         The layer is as new: hidden weights, digital state, scales, biases. Cells stay the same, with their
-        references. Counters of pulses and of programmings go on, and so does the noise.
+        references. Counters of pulses and of programmings go on, and so does the noise. A part of another layer,
+        such as one matrix of an LSTM, is reset by that layer alone.
         """
+        if self.is_part:
+            return
         fresh = type(self).from_digital(self._drawn(), self.hardware, self.key)
         for own, new in zip(self.modules(), fresh.modules(), strict=True):
             if isinstance(own, Renewed):

@@ -98,8 +98,8 @@ class AnalogMatrix(checkpoint.Labelled):
         return torch.cat([torch.cat(parts[n : n + width], dim=1) for n in range(0, len(parts), width)])
 
     def weights(self) -> list[nn.Parameter]:
-        """Return the parameters that learn the matrix: the weight of each block."""
-        return [block.trained[0] for block in self.layout.blocks]
+        """Return the parameters that learn the matrix: the weight of each block, and its output scale, if any."""
+        return [p for block in self.layout.blocks for p in block.trained if p is not None]
 
     def version(self) -> int:
         """Return the number of writes to the arrays and to digital scales."""

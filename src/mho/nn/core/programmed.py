@@ -240,7 +240,7 @@ def _check_caller() -> None:
     """Check that a weight is not assigned by torch.func.functional_call. Raises: MhoError."""
     frame: Any = sys._getframe(2)
     for _ in range(6):
-        if frame.f_globals["__name__"] == "torch.nn.utils._named_member_accessor":
+        if frame.f_globals.get("__name__") == "torch.nn.utils._named_member_accessor":
             what, fix = "layer.weight is no parameter", "use the names of model.named_parameters()"
             raise complaint("functional_call", what, "It would be programmed onto the arrays", fix)
         frame = frame.f_back or frame
@@ -250,7 +250,7 @@ def _check_reader() -> None:
     """Check that the weight is not read to be replaced. Raises: MhoError."""
     frame: Any = sys._getframe(2)
     for _ in range(5):
-        if (name := frame.f_globals["__name__"]) in _REPLACING:
+        if (name := frame.f_globals.get("__name__")) in _REPLACING:
             raise recomputed(name)
         frame = frame.f_back or frame
 

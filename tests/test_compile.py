@@ -158,7 +158,8 @@ def test_operators_are_what_torch_asks_of_custom_operators(layer, monkeypatch):
     affine = module.parts[0] if layer == "conv" else module
     x = torch.randn((2, 1, 5, 5) if layer == "conv" else (2, 3, 75), requires_grad=True)
     handle, scales = affine.matrix.handle, [block.out_scale for block in affine.matrix.blocks]
-    arguments = x, affine.bias, scales, handle.tap, handle.number, True
+    seen = [block.w for block in affine.matrix.blocks]
+    arguments = x, affine.bias, scales, handle.tap, seen, handle.number, True
     torch.library.opcheck(torch.ops.mho.product.default, arguments)
     with torch.no_grad():
         y, event, unscaled = torch.ops.mho.product(*arguments)

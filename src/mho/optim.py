@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from numbers import Real
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -250,6 +251,7 @@ def _digital_part(group: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _checked(lr: Any, where: str) -> float:
+    lr = lr.item() if isinstance(lr, np.ndarray) and lr.ndim == 0 else lr
     number = isinstance(lr, Real) or (isinstance(lr, torch.Tensor) and lr.numel() == 1)
     if not (number and 0 <= float(lr) < float("inf")):
         raise complaint(where, f"lr is {lr!r}", "It must be finite and not negative")

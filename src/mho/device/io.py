@@ -41,7 +41,8 @@ class Wires(Record, named=False):
 
 def _bounded(name: str, value: float) -> str:
     """Return the remedy for a bound that is none: `value` is not positive or not finite."""
-    return f"{name}=None for no bound" + ("" if value == math.inf else f"; aihwkit writes {value:g} for that")
+    aihwkit = not math.isnan(value) and value != math.inf
+    return f"{name}=None for no bound" + (f"; aihwkit writes {value:g} for that" if aihwkit else "")
 
 
 def _resolved(name: str, value: float) -> str:

@@ -55,6 +55,8 @@ class Written(Viewed):
 def _check_same(stored: torch.Tensor | None, own: torch.Tensor) -> None:
     """Check that a tensor in the place of an array's own holds the same. Raises: MhoError if it does not."""
     if stored is None or stored.is_meta or not torch.equal(stored, own):
-        what = "the cells of an array were replaced by another tensor, such as for one call"
-        fix = "pass functional_call no buffers of analog layers; load other cells into a copy of the model"
-        raise complaint("functional_call", what, "A layer follows its own cells alone", fix)
+        what = (
+            "another tensor was put in the place of an array's cells, by an assignment or by functional_call"
+        )
+        fix = "write with layer.arrays()[name].hidden = ..., and pass functional_call no buffers of analog layers"
+        raise complaint("tile.cells", what, "An array follows its own cells alone", fix)

@@ -1,9 +1,11 @@
 """Tied weights: parameters that a layer shares with other modules, before a conversion and after it."""
 
+import itertools
 from collections import Counter
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
+import torch
 from torch import nn
 
 from mho.base.errors import MhoError, complaint
@@ -32,8 +34,9 @@ def ties_of(
 
     Args:
         kinds: of layers that are chosen by name; tied: of modules that can work on the arrays of a layer.
-    Raises: MhoError for any other tie.
+    Raises: MhoError for any other tie, and for parameters that share memory in another way.
     """
+    _check_memory(model, chosen)
     owner = {id(p): of for of in reversed(chosen) for p in of.layer.parameters()}
     inside = {module: of for of in chosen for module in of.layer.modules()}
     found = Ties({}, [])
@@ -65,6 +68,36 @@ def tie(made: Mapping[nn.Module, nn.Module], model: nn.Module) -> None:
             digital.weight = other.weight
         if bias is not None and uses[id(bias)] > 1:
             digital.bias = bias
+
+
+def _check_memory(model: nn.Module, chosen: list[ChosenLayer]) -> None:
+    """Check that no weight shares numbers with another parameter: `b.weight = nn.Parameter(a.weight.t())`."""
+    owner = {id(p): of for of in reversed(chosen) for p in of.layer.parameters()}
+    by_memory: dict[int, list[tuple[int, int, str, nn.Parameter]]] = {}
+    for name, p in model.named_parameters():
+        if p.layout is torch.strided and not p.is_meta and p.numel():
+            by_memory.setdefault(p.untyped_storage().data_ptr(), []).append((*_span(p), name, p))
+    for group in by_memory.values():
+        group.sort(key=lambda place: place[:2])
+        for n, (first, last, one, p) in enumerate(group):
+            for _, _, other, q in itertools.takewhile(lambda place: place[0] < last, group[n + 1 :]):  # noqa: B023
+                of, name = (owner.get(id(p)), other) if id(p) in owner else (owner.get(id(q)), one)
+                if of is not None and _overlap(p, q, first):
+                    raise _refused(of, name)
+
+
+def _overlap(p: torch.Tensor, q: torch.Tensor, first: int) -> bool:
+    """Return whether two views of one storage have a number in common; first: the place of the first of all."""
+    marks = torch.zeros(max(_span(p)[1], _span(q)[1]) - first, dtype=torch.bool)
+    own, others = (marks.as_strided(t.shape, t.stride(), t.storage_offset() - first) for t in (p, q))
+    own.fill_(True)
+    return bool(others.any())
+
+
+def _span(t: torch.Tensor) -> tuple[int, int]:
+    """Return the place of the first number of a tensor in its storage, and that behind the last."""
+    first = t.storage_offset()
+    return first, first + 1 + sum((n - 1) * stride for n, stride in zip(t.shape, t.stride(), strict=True))
 
 
 def _is_bias(of: ChosenLayer, p: nn.Parameter) -> bool:

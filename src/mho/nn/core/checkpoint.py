@@ -1,5 +1,6 @@
 """The label of a checkpoint: the hardware it was saved from, compared with the model's before it is loaded."""
 
+import ast
 import dataclasses
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -37,7 +38,7 @@ def label(
 def differences(saved: torch.Tensor, own: torch.Tensor) -> list[str]:
     """List in words the differences of a saved label from the own one; [] if they agree."""
     was, now = _read(saved), _read(own)
-    names = [n for n in (*now, *(n for n in was if n not in now)) if was.get(n) != now.get(n)]
+    names = [n for n in (*now, *(n for n in was if n not in now)) if not _same(was.get(n), now.get(n))]
     # Of two records of different classes the fields are not compared.
     inner = [n for n in names if not any(n.startswith((f"{o}.", f"{o}[")) for o in names)]
     default = "the default"
@@ -155,7 +156,7 @@ def _facts(value: Any, at: str) -> Iterator[tuple[str, str]]:
             default = (
                 field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
             )
-            if repr(own) != repr(default):
+            if not _alike(own, default):
                 yield from _facts(own, f"{at}.{field.name}")
     elif isinstance(value, Mapping) and any(isinstance(part, Record) for part in value.values()):
         yield at, f"given for {', '.join(sorted(map(str, value)))}"
@@ -166,6 +167,25 @@ def _facts(value: Any, at: str) -> Iterator[tuple[str, str]]:
             yield from _facts(part, f"{at}[{n}]")
     else:
         yield at, repr(value)
+
+
+def _alike(own: Any, default: Any) -> bool:
+    if _same(repr(own), repr(default)):
+        return True
+    try:
+        return bool(own == default)
+    except (RuntimeError, ValueError):  # arrays, of a law of one's own
+        return False
+
+
+def _same(a: str | None, b: str | None) -> bool:
+    """Return whether two texts mean the same value: 1 and 1.0 are one number."""
+    if a == b or a is None or b is None:
+        return a == b
+    try:
+        return ast.literal_eval(a) == ast.literal_eval(b)
+    except (ValueError, SyntaxError):  # no literals, such as the names of classes
+        return False
 
 
 def _read(saved: torch.Tensor) -> dict[str, str]:

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from mho.base.errors import complaint
 from mho.crossbar import Crossbar
-from mho.nn.core import checkpoint, compiled, export
+from mho.nn.core import checkpoint, compiled, export, wrappers
 from mho.nn.core.block import Block
 from mho.nn.core.calls import Calls
 from mho.nn.core.layer import checked, close_fused_inference
@@ -48,6 +48,7 @@ class AnalogMatrix(checkpoint.Labelled):
         close_fused_inference(self.calls)
         self.layout = MatrixLayout(blocks, self.rows, self.columns, self.calls, geometry)
         self.handle = compiled.Handle(self.layout)
+        wrappers.watch()
 
     def forward(self, x: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
         """Multiply x (..., in) -> y (..., out), with the bias (out,) added.

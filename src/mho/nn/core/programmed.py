@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import nn
+from torch.nn import functional
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from mho.base.errors import MhoError, complaint, wrong_type
@@ -115,6 +116,8 @@ class Programmed(torch.Tensor):
                     return args[0]
                 # nn.Parameter(layer.weight) is one of its own
                 return _linked(args[0].detach().clone(), None).requires_grad_(*args[1:], **kwargs)
+            if func in _PRODUCTS and links:
+                _check_product(func, args, kwargs)
             if not _is_write(
                 func
             ):  # writes in a row, as of nn.init.trunc_normal_, are not clipped in between
@@ -269,6 +272,37 @@ def recomputed(where: str) -> MhoError:
         "program them after each step, such as layer.weight.data *= mask; or use it on the digital layer, and "
         "remove it before mho.convert_",
     )
+
+
+def _check_product(func: Any, args: Any, kwargs: Any) -> None:
+    """Check a product with the copy: inside of a network, as in the attention of timm's EVA, it is meant to learn.
+
+    Raises: MhoError if a gradient of it could be asked for.
+    """
+    x = args[0] if args else kwargs.get("input", kwargs.get("query"))
+    inside = isinstance(x, torch.Tensor) and torch.is_grad_enabled() and _GRAD_FN.__get__(x) is not None
+    if inside and any(t.link is not None and _REQUIRES_GRAD.__get__(t) for t in _tensors((args, kwargs))):
+        raise complaint(
+            f"{func.__name__}(x, layer.weight)",
+            "the product would go past the arrays, and its gradient could not reach them",
+            "layer.weight is a copy of what they hold",
+            "call the layer: layer(x); leave it digital, by its name in mho.convert_, if its model computes so; or "
+            "pass layer.weight.detach() where no gradient is meant",
+        )
+
+
+_PRODUCTS = frozenset(
+    {
+        functional.linear,
+        functional.bilinear,
+        functional.conv1d,
+        functional.conv2d,
+        functional.conv3d,
+        functional.embedding,
+        functional.multi_head_attention_forward,
+    }
+)
+"""The functions of torch that multiply as a layer does."""
 
 
 def _tied() -> MhoError:

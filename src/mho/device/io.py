@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from mho.base.errors import complaint, did_you_mean, wrong_type
-from mho.base.records import Domain, NonNegative, Positive, Record
+from mho.base.records import Domain, NonNegative, Record
 
 
 class Wires(Record, named=False):
@@ -55,6 +55,7 @@ def _resolved(name: str, value: float) -> str:
 
 
 Bound = Domain("positive, or None for no bound", lambda v: v > 0, _bounded)
+Factor = Domain("at least 1", lambda v: v >= 1)
 Resolution = Domain(
     "the step as a part of the whole range, from 0 (no steps) to 1 (one step)",
     lambda v: 0 <= v <= 1,
@@ -85,7 +86,13 @@ class IO(Record):
     Source: arXiv 2602.21321, table 6; arXiv 2502.06309, appendix K, table 4; order of steps as aihwkit 1.2.0.
     """
 
-    synonyms: ClassVar = {"inp_noise": "sigma_inp", "out_noise": "sigma_out", "is_perfect": "perfect"}
+    synonyms: ClassVar = {
+        "inp_noise": "sigma_inp",
+        "out_noise": "sigma_out",
+        "is_perfect": "perfect",
+        "nm_thres": "leave it out, for abs_max scales each sample by its own maximum",
+        "out_scale": "leave it out, for scales of outputs are digital: mho.Mapping(out_scale=...)",
+    }
 
     inp_bound: Annotated[float | None, Bound] = 1.0
     inp_res: Annotated[float, Resolution] = 1 / 126
@@ -95,7 +102,7 @@ class IO(Record):
     sigma_out: Annotated[float, NonNegative] = 0.06
     noise_management: Literal["abs_max", "none"] = "abs_max"
     bound_management: Literal["iterative", "none"] = "iterative"
-    max_bm_factor: Annotated[float, Positive] = 1000.0
+    max_bm_factor: Annotated[float, Factor] = 1000.0
     perfect: bool = False
     wires: Wires | None = None
 

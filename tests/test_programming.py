@@ -168,3 +168,12 @@ def test_hidden_weights_that_stay_keep_their_write_noise():
     before = one.read_weight()
     one.arrays()["W"].hidden[1].zero_()
     assert (one.read_weight() != before).any(1).tolist() == [False, True, False, False]
+
+
+def test_a_write_that_the_cells_cannot_hold_is_told_of():
+    one = layer()
+    with pytest.warns(mho.nn.ConversionWarning, match=r"\(4, 8\) by 50%.*are clipped"):
+        one.program_(torch.full((4, 8), 2.0))
+    with pytest.warns(mho.nn.ConversionWarning, match="are clipped"):
+        parameter(one).data[0].fill_(2.0)
+        one(X)

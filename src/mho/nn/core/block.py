@@ -168,6 +168,16 @@ class Block(Fused):
             array.refresh()
         self.refresh()
 
+    def program(self, w: torch.Tensor) -> None:
+        """Program the arrays, see `Fused.program`.
+
+        Warns (ConversionWarning) if they do not hold w then, which lies beyond the cells' bounds or under noise.
+        """
+        super().program(w)
+        with birth.watched() as found:
+            self._report(w)
+        birth.warn("weight", {f"with a matrix {self.shape}": found}, level=2)
+
     def _report(self, w0: torch.Tensor) -> None:
         """Report how far the arrays are from the weights (out, in) they were just given, see `birth`."""
         record = birth.present()

@@ -175,6 +175,14 @@ def test_gradient_penalties_are_refused(digital, shape):
     refused("gradient penalties", (y + (g.norm(dim=-1) - 1).square().mean()).backward)
 
 
+def test_gradient_penalties_of_compiled_critics_are_refused():
+    torch._dynamo.reset()
+    x = X.clone().requires_grad_()
+    y = torch.compile(layer(), backend="eager")(x).sum()
+    [g] = torch.autograd.grad(y, x, create_graph=True)
+    refused("gradient penalties", g.square().sum().backward)
+
+
 @pytest.mark.filterwarnings("ignore:Using backward")
 @pytest.mark.parametrize("which", [0, 1], ids=["product", "look-up"])
 def test_penalties_on_the_gradient_of_a_weight_are_refused(which):

@@ -177,8 +177,8 @@ def test_gradient_penalties_are_refused(digital, shape):
 
 def test_gradient_penalties_of_compiled_critics_are_refused():
     torch._dynamo.reset()
-    x = X.clone().requires_grad_()
-    y = torch.compile(layer(), backend="eager")(x).sum()
+    critic, x = layer(), X.clone().requires_grad_()
+    y = torch.compile(critic, backend="eager")(x).sum()
     [g] = torch.autograd.grad(y, x, create_graph=True)
     refused("gradient penalties", g.square().sum().backward)
 

@@ -172,6 +172,7 @@ REFUSED = [
     (lambda: mho.IO(out_res=510.0), "IO(out_res=510.0)", "part of the whole range", "out_res=1/510"),
     (lambda: mho.IO(inp_res=-1), "IO(inp_res=-1)", "part of the whole range", "inp_res=0"),
     (lambda: mho.IO(out_bound=0), "IO(out_bound=0)", "None for no bound", "out_bound=None"),
+    (lambda: mho.IO(out_bound=math.nan), "IO(out_bound=nan)", "finite", "out_bound=None for no bound."),
     (lambda: mho.IO(inp_bound=-1.0), "IO(inp_bound=-1.0)", "None for no bound", "inp_bound=None"),
     (lambda: mho.IO(inp_bound=math.inf), "IO(inp_bound=inf)", "finite", "inp_bound=None"),
     (lambda: mho.IO(out_noise=0.06), "IO(out_noise=0.06)", "no field 'out_noise'", "sigma_out; aihwkit"),

@@ -168,3 +168,16 @@ def test_a_loop_over_all_modules_resets_parts_as_their_layer_does(digital, read,
         if hasattr(module, "reset_parameters"):
             module.reset_parameters()
     assert 0.9 * bound < float(read(layer).detach().abs().max()) <= bound * 1.0001
+
+
+def test_an_assignment_does_not_tie():
+    hardware = mho.Crossbar(algorithm=mho.algorithms.AnalogSGD(), io=None)
+    head, embedding = mho.nn.AnalogLinear(4, 6, hardware=hardware), nn.Embedding(6, 4)
+    before = head.read_weight()
+    with pytest.raises(mho.MhoError, match="tied when they are made"):
+        head.weight = embedding.weight
+    assert torch.equal(head.read_weight(), before)
+    head.weight = nn.Parameter(0.1 * torch.ones(6, 4))
+    own = nn.Parameter(0.2 * torch.ones(6, 4))
+    head.weight = own
+    head.weight = embedding.weight.detach().clone().clamp(-0.5, 0.5)

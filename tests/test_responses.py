@@ -177,6 +177,9 @@ def test_piecewise_goes_through_its_nodes():
         Piecewise((1.0, 0.0, 1.0))
     with pytest.raises(MhoError, match="nodes are finite numbers"):
         Piecewise((1.0, -1.0))
+    for nodes in (None, 0.3, "x"):
+        with pytest.raises(MhoError, match=r"nodes_down is of type .* must be a tuple of numbers"):
+            Piecewise((1.0,), nodes)
 
 
 def test_symmetric_point_of_skewed_soft_bounds():

@@ -96,8 +96,10 @@ def _overlap(p: torch.Tensor, q: torch.Tensor, first: int) -> bool:
 
 def _span(t: torch.Tensor) -> tuple[int, int]:
     """Return the place of the first number of a tensor in its storage, and that behind the last."""
-    first = t.storage_offset()
-    return first, first + 1 + sum((n - 1) * stride for n, stride in zip(t.shape, t.stride(), strict=True))
+    first = int(t.storage_offset())
+    return first, first + 1 + sum(
+        (n - 1) * int(stride) for n, stride in zip(t.shape, t.stride(), strict=True)
+    )
 
 
 def _is_bias(of: ChosenLayer, p: nn.Parameter) -> bool:

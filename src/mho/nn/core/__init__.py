@@ -15,6 +15,8 @@ The modules, from the bottom to the top:
     assemble    the digital side: cutting inputs, scaling and adding up outputs.
     calls       the calls of a layer, which number its noise and order its factors.
     parameter   `AnalogParameter`, a weight whose gradient is computed on request.
+    bypass      uses of a weight past its layer; wrappers: DistributedDataParallel. Both are refused.
+    first_order the nodes of autograd, whose second derivatives are refused.
     product     forward and backward of a matrix of blocks, one node of autograd.
     gather      rows of a matrix of blocks by their numbers, one node of autograd too.
     compiled    product as custom operators, for torch.compile; compiled_gather: the look-up.

@@ -12,6 +12,7 @@ from torch.autograd.graph import increment_version
 
 from mho.base.errors import complaint
 from mho.nn.core import product as eager
+from mho.nn.core.first_order import refuse_second
 from mho.nn.core.parameter import AnalogParameter
 from mho.nn.core.product import MatrixLayout, Needed, Saved
 from mho.numerics.views import writes
@@ -179,3 +180,4 @@ def _way_back(ctx, g, _event, _unscaled):
 
 
 _forward.register_autograd(_way_back, setup_context=_remember)
+_backward.register_autograd(refuse_second)

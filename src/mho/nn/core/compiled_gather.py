@@ -4,6 +4,7 @@ import torch
 
 from mho.nn.core import gather as eager
 from mho.nn.core.compiled import Handle, handle_of, layout_of
+from mho.nn.core.first_order import refuse_second
 
 
 def look_up(index: torch.Tensor, handle: Handle, training: bool, skip: int) -> torch.Tensor:
@@ -84,3 +85,4 @@ def _way_back(ctx, g, _event, _unscaled):
 
 
 _forward.register_autograd(_way_back, setup_context=_remember)
+_backward.register_autograd(refuse_second)

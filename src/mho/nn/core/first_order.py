@@ -6,7 +6,7 @@ a penalty or a Hessian asks for it, would go through converters once more, and n
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 
@@ -63,9 +63,12 @@ class _Marked(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, g: torch.Tensor):
-        raise _refused(
-            "create_graph=True", "the loss depends on a gradient that went through an analog layer"
-        )
+        refuse_second()
+
+
+def refuse_second(*_: Any) -> NoReturn:
+    """Refuse the derivative of a gradient. Raises: MhoError."""
+    raise _refused("create_graph=True", "the loss depends on a gradient that went through an analog layer")
 
 
 def _refused(where: str, what: str) -> MhoError:

@@ -24,9 +24,9 @@ from mho.device.composed import ComposedCell
 from mho.device.device import Device
 from mho.nn.core import birth
 from mho.nn.core.arrays import LayerArray, arrays_of
+from mho.nn.core.bypass import recomputed
 from mho.nn.core.export import refused
 from mho.nn.core.keys import own_key
-from mho.nn.core.programmed import recomputed
 
 ANALOG_OF: dict[type[nn.Module], Callable[..., nn.Module]] = {}
 """{torch layer: function of (layer, hardware, key) that makes its counterpart}; that has a method `to_digital`."""

@@ -197,7 +197,7 @@ class Affine(nn.Module):
             self.__dict__["bias"] = value
         elif not self.has_column:
             self.__dict__.pop("bias", None)
-            self._parameters["bias"] = value
+            self._parameters["bias"] = value  # type: ignore[assignment]
         elif value is None:
             what, fix = "an analog bias is a column of the arrays", "write zeros: nn.init.zeros_(layer.bias)"
             raise complaint("layer.bias = None", what, fix=fix)

@@ -19,10 +19,10 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import nn
-from torch.nn import functional
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from mho.base.errors import MhoError, complaint, wrong_type
+from mho.nn.core.bypass import PRODUCTS, TIE, check_product, check_reader, check_unshared
 
 
 class Link(NamedTuple):
@@ -87,7 +87,7 @@ class Programmed(torch.Tensor):
         trained: the parameters that the layer learns in its place.
         Raises: MhoError if pruning or a norm of torch.nn.utils asks, which would keep it and compute with it.
         """
-        _check_reader()
+        check_reader(sys._getframe(2))
         is_trained = torch.is_grad_enabled() and any(p.requires_grad for p in trained)
         with torch.inference_mode(False), torch.set_grad_enabled(is_trained):  # others count no writes
             values = read().detach()
@@ -116,8 +116,8 @@ class Programmed(torch.Tensor):
                     return args[0]
                 # nn.Parameter(layer.weight) is one of its own
                 return _linked(args[0].detach().clone(), None).requires_grad_(*args[1:], **kwargs)
-            if func in _PRODUCTS and links:
-                _check_product(func, args, kwargs)
+            if func in PRODUCTS and any(map(_REQUIRES_GRAD.__get__, _tensors((args, kwargs)))):
+                check_product(func, args, kwargs)
             if not _is_write(
                 func
             ):  # writes in a row, as of nn.init.trunc_normal_, are not clipped in between
@@ -223,94 +223,38 @@ def is_own(value: Any, shape: tuple[int, ...], version: Callable[[], int]) -> bo
     _check_caller()
     if not isinstance(value, torch.Tensor):
         raise wrong_type("layer.weight = ...", "it", value, f"a tensor {shape}")
-    link = value.__dict__.get("link") if isinstance(value, Programmed) else None
+    own = value if isinstance(value, Programmed) else None
+    link = None if own is None else own.__dict__.get("link")
     if link is not None and link.version == version:
         with torch._C.DisableTorchFunctionSubclass():
             is_whole = value.data_ptr() == link.whole.data_ptr() and value.stride() == link.whole.stride()
         return is_whole and tuple(value.shape) == shape and link.seen == [version(), link.whole._version]
-    if link is not None and (value.is_copy or isinstance(value, nn.Parameter)):
+    if own is not None and link is not None and (own.is_copy or isinstance(value, nn.Parameter)):
         raise _tied()
-    if isinstance(value, torch.Tensor) and value.requires_grad and not isinstance(value, nn.Parameter):
+    if value.requires_grad and not isinstance(value, nn.Parameter):
         what, fix = (
             "it requires a gradient, which would end here",
             "assign value.detach(), or use functional_call",
         )
         raise complaint("layer.weight = ...", what, fix=fix)
+    if isinstance(value, nn.Parameter):
+        check_unshared(value)
     return False
 
 
 def _check_caller() -> None:
     """Check that a weight is not assigned by torch.func.functional_call. Raises: MhoError."""
     frame: Any = sys._getframe(2)
-    for _ in range(6):
+    for _ in range(8):
         if frame.f_globals.get("__name__") == "torch.nn.utils._named_member_accessor":
             what, fix = "layer.weight is no parameter", "use the names of model.named_parameters()"
             raise complaint("functional_call", what, "It would be programmed onto the arrays", fix)
         frame = frame.f_back or frame
 
 
-def _check_reader() -> None:
-    """Check that the weight is not read to be replaced. Raises: MhoError."""
-    frame: Any = sys._getframe(2)
-    for _ in range(5):
-        if (name := frame.f_globals.get("__name__")) in _REPLACING:
-            raise recomputed(name)
-        frame = frame.f_back or frame
-
-
-_REPLACING = {
-    f"torch.nn.utils.{name}" for name in ("prune", "weight_norm", "spectral_norm", "parametrizations")
-}
-
-
-def recomputed(where: str) -> MhoError:
-    """Return the error of a tool that puts a computed tensor into the place of a weight."""
-    return complaint(
-        where,
-        "it would compute the weight of an analog layer anew in each forward",
-        "The layer multiplies with what its arrays hold; nothing has been changed",
-        "program them after each step, such as layer.weight.data *= mask; or use it on the digital layer, and "
-        "remove it before mho.convert_",
-    )
-
-
-def _check_product(func: Any, args: Any, kwargs: Any) -> None:
-    """Check a product with the copy: inside of a network, as in the attention of timm's EVA, it is meant to learn.
-
-    Raises: MhoError if a gradient of it could be asked for.
-    """
-    x = args[0] if args else kwargs.get("input", kwargs.get("query"))
-    inside = isinstance(x, torch.Tensor) and torch.is_grad_enabled() and _GRAD_FN.__get__(x) is not None
-    if inside and any(t.link is not None and _REQUIRES_GRAD.__get__(t) for t in _tensors((args, kwargs))):
-        raise complaint(
-            f"{func.__name__}(x, layer.weight)",
-            "the product would go past the arrays, and its gradient could not reach them",
-            "layer.weight is a copy of what they hold",
-            "call the layer: layer(x); leave it digital, by its name in mho.convert_, if its model computes so; or "
-            "pass layer.weight.detach() where no gradient is meant",
-        )
-
-
-_PRODUCTS = frozenset(
-    {
-        functional.linear,
-        functional.bilinear,
-        functional.conv1d,
-        functional.conv2d,
-        functional.conv3d,
-        functional.embedding,
-        functional.multi_head_attention_forward,
-    }
-)
-"""The functions of torch that multiply as a layer does."""
-
-
 def _tied() -> MhoError:
     what = "it is assigned the weight of another analog layer, whose array it does not have"
-    return complaint("layer.weight = other.weight", what, "Arrays are tied when they are made", _TIE)
-
-
-_TIE = "tie the digital layers, then mho.convert_; or assign a copy: other.weight.detach().clone()"
+    return complaint("layer.weight = other.weight", what, "Arrays are tied when they are made", TIE)
 
 
 @functools.cache

@@ -80,7 +80,7 @@ def request_at(call):
 class BitLines(NamedTuple):
     """The bit lines of a block of samples. Columns come in two groups: those with x > 0, then those with x < 0.
 
-    The last three are empty where the pulses are only to be counted.
+    The last three are empty where the pulses are only to be counted, and no sample is marked as live then.
     """
 
     words: np.ndarray  # (samples, ceil(bl / 32), in + 3) uint32: bit k % 32 of word k // 32: fires in slot k
@@ -88,6 +88,8 @@ class BitLines(NamedTuple):
     row_down: np.ndarray  # (samples, out) uint8: 1 where lr d < 0
     row_pulses: np.ndarray  # (samples, out) int64: pulses of each row
     negative: np.ndarray  # (samples,) uint8: 1 where some x < 0
+    is_live: np.ndarray  # (samples,) uint8: 1 where a sample sends pulses
+    live: np.ndarray  # (samples,) uint32: those samples; every thread that sends fills it, alike
     marks: (
         np.ndarray
     )  # (samples, bl, in rounded up to 16) uint8: 1 or 2, its group, where a column fires; else 0
@@ -106,9 +108,11 @@ def lines_at(t):
         array_at(t[8], (t[9], t[10]), _U8),
         array_at(t[11], (t[12], t[13]), _I64),
         array_at(t[14], (t[15],), _U8),
-        array_at(t[16], (t[17], t[18], t[19]), _U8),
-        array_at(t[20], (t[21], t[22], t[23]), _U64),
-        array_at(t[24], (t[25],), _U32),
+        array_at(t[16], (t[17],), _U8),
+        array_at(t[18], (t[19],), _U32),
+        array_at(t[20], (t[21], t[22], t[23]), _U8),
+        array_at(t[24], (t[25], t[26], t[27]), _U64),
+        array_at(t[28], (t[29],), _U32),
     )
 
 
@@ -121,6 +125,8 @@ def new_lines(samples: int, bl: int, n_in: int, n_out: int, by_slot: bool = True
         row_down=np.empty((samples, n_out), _U8),
         row_pulses=np.empty((samples, n_out), _I64),
         negative=np.empty(samples, _U8),
+        is_live=np.empty(samples, _U8),
+        live=np.empty(samples, _U32),
         marks=np.zeros((sorted_samples, bl, _padded(n_in)), _U8),
         fired=np.empty((sorted_samples, bl, 2), _U64),
         columns=np.empty(sorted_samples * bl * n_in + 1, _U32),

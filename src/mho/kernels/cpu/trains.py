@@ -138,10 +138,14 @@ def trains_rows(first, last, arrays, numbers, lines, sent, scratch, *call):
     noise_key = call_words(ask.key, C2C, ask.event)
     whole_rows = not touch_column(arrays, ask.x)
     total, downs, bad = 0, 0, -1
+    n_live = _NONE
+    for s in range(np.uint64(samples)):
+        lines.live[n_live] = s
+        n_live += np.uint64(lines.is_live[s])
     for i in range(np.uint64(first), np.uint64(last)):
         due = np.int64(0)
-        for s in range(samples):
-            due += lines.row_pulses[s, i]
+        for m in range(n_live):
+            due += lines.row_pulses[np.uint64(lines.live[m]), i]
         if due == 0:
             continue
         arrays.touched[i] |= whole_rows
@@ -149,7 +153,10 @@ def trains_rows(first, last, arrays, numbers, lines, sent, scratch, *call):
         limit = p + due
         start, end = p, p
         check_all, fine = 4 * due >= n_in, True
-        for s in range(np.uint64(samples)):
+        for m in range(n_live):
+            s = np.uint64(lines.live[m])
+            if lines.row_pulses[s, i] == 0:
+                continue
             row_down = np.int64(lines.row_down[s, i])
             for word in range(np.uint64(words_a_line)):
                 bits = np.uint64(lines.row_words[s, word, i])

@@ -8,7 +8,7 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 export OMP_WAIT_POLICY = passive
 
-.PHONY: demo test bench crosscheck fuzz clean
+.PHONY: demo test bench crosscheck fuzz crash clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/demo.stamp
@@ -27,6 +27,10 @@ bench: $(VENV)/demo.stamp
 # random configurations of every record, with a report; FUZZ holds options such as --examples 500
 fuzz: $(VENV)/test.stamp
 	$(BIN)/python tests/fuzzing.py $(FUZZ)
+
+# kill -9 at 200 random moments, and at each step of each write; CRASH holds options such as --seed 2
+crash: $(VENV)/test.stamp
+	$(BIN)/python tests/crash.py $(CRASH)
 
 # against aihwkit, if AIHWKIT_PYTHON names it; CROSSCHECK holds options. Fails if anything differs without a reason
 crosscheck: $(VENV)/demo.stamp

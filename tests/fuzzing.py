@@ -10,15 +10,20 @@ and 4 threads. Or it raises an `MhoError` that names what is wrong, with the mod
 import argparse
 import collections
 import copy
+import functools
+import json
+import multiprocessing
 import sys
-import time
 import typing
 import warnings
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
+from rich.progress import track
 
 import mho
 from mho.base import config
@@ -41,6 +46,10 @@ POISONS = [
     [],
     object(),
 ]
+
+
+LAWS = 8
+"""Devices a batch: each is compiled, which takes seconds, and then serves many configurations."""
 
 
 class Plan(NamedTuple):
@@ -179,6 +188,8 @@ def examine(example: Example) -> str:
             hardware = made(example.hardware)
             model = mho.nn.AnalogLinear(*example.shape[::-1], hardware=hardware, key=example.key)
         except mho.MhoError as error:
+            if example.poisoned and is_legal(example):
+                assert example.poisoned in str(error), f"no field is named: {error}"
             return refused(error)
     if not example.poisoned:
         assert config.from_dict(config.to_dict(hardware)) == hardware
@@ -207,6 +218,21 @@ def examine(example: Example) -> str:
     assert_equal(ends[0], ends[1])
     assert_equal(ends[0], ends[2])
     return "trains"
+
+
+def is_legal(example: Example) -> bool:
+    """Return whether the configuration makes a layer without its poisoned field."""
+    parts = {
+        name: Plan(part.cls, {n: v for n, v in part.fields.items() if n != example.poisoned})
+        if isinstance(part, Plan)
+        else part
+        for name, part in example.hardware.fields.items()
+    }
+    try:
+        made(Plan(mho.Crossbar, parts))
+    except mho.MhoError:
+        return False
+    return True
 
 
 def refused(error: mho.MhoError) -> str:
@@ -261,31 +287,71 @@ def assert_equal(one: dict, other: dict) -> None:
     assert different == [], f"differ: {different}"
 
 
+def batch(number: int, seed_: int, size: int, minimise: bool = False) -> dict[str, Any]:
+    """Examine some configurations, which follow from two numbers; return their counts and the faults.
+
+    minimise: end at the first fault, and raise it with the smallest example that hypothesis finds.
+    """
+    found: collections.Counter = collections.Counter()
+    faults: list[str] = []
+
+    def draws(most: int, from_: st.SearchStrategy) -> Callable:
+        plain_settings = settings(
+            max_examples=most, deadline=None, database=None, suppress_health_check=[*HealthCheck]
+        )
+        return lambda test: seed(1_000_000 * seed_ + number)(plain_settings(given(from_)(test)))
+
+    pool: list[Plan] = []
+    draws(LAWS, devices())(lambda device: pool.append(device))()
+
+    @draws(size, examples(st.sampled_from(pool)))
+    def run(example: Example) -> None:
+        kind = "poisoned" if example.poisoned else "legal"
+        try:
+            found[f"{kind} {examine(example)}"] += 1
+        except Exception as error:
+            found[f"{kind} FAULT"] += 1
+            faults.append(f"{type(error).__name__}: {error}\n{example}")
+            if minimise:
+                raise
+
+    run()
+    return {"batch": number, "seed": seed_, "size": size, "found": found, "faults": faults}
+
+
 def main() -> None:
-    """Run the fuzzer and print a report."""
+    """Run the fuzzer, batch by batch in processes of their own, and print a report."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--examples", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--size", type=int, default=200, help="configurations a batch")
+    parser.add_argument("--report", type=Path, default=Path("build/fuzz.jsonl"), help="goes on with it")
+    parser.add_argument("--minimise", type=int, metavar="BATCH", help="find the smallest fault of one batch")
     options = parser.parse_args()
-    found: collections.Counter = collections.Counter()
-    began = time.monotonic()
-
-    @seed(options.seed)
-    @settings(
-        max_examples=options.examples, deadline=None, database=None, suppress_health_check=[*HealthCheck]
-    )
-    @given(examples(devices()))
-    def run(example: Example) -> None:
-        outcome = examine(example)
-        found[outcome, "poisoned" if example.poisoned else "legal"] += 1
-        done = sum(found.values())
-        if sys.stderr.isatty() or done % 100 == 0:
-            print(f"\r{done} examples, {time.monotonic() - began:.0f} s", end="", file=sys.stderr)
-
-    run()
-    print()
-    for (outcome, kind), n in sorted(found.items()):
-        print(f"{kind:8} {outcome:8} {n}")
+    if options.minimise is not None:
+        batch(options.minimise, options.seed, options.size, minimise=True)
+        return
+    lines = options.report.read_text().splitlines() if options.report.exists() else []
+    done = [
+        line
+        for line in map(json.loads, lines)
+        if line["seed"] == options.seed and line["size"] == options.size
+    ]
+    left = sorted({*range(-(-options.examples // options.size))} - {line["batch"] for line in done})
+    options.report.parent.mkdir(parents=True, exist_ok=True)
+    with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
+        job = functools.partial(batch, seed_=options.seed, size=options.size)
+        for line in track(pool.imap(job, left), f"{options.size} a batch", len(left)):
+            done.append(line)
+            with options.report.open("a") as report:
+                report.write(json.dumps(line) + "\n")
+    total = sum((collections.Counter(line["found"]) for line in done), collections.Counter())
+    for kind, n in sorted(total.items()):
+        print(f"{kind:16} {n}")
+    faults = [(line["batch"], fault) for line in done for fault in line["faults"]]
+    for number, fault in faults:
+        print(f"batch {number}: {fault}")
+    sys.exit(bool(faults))
 
 
 if __name__ == "__main__":

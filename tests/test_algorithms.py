@@ -12,7 +12,7 @@ import mho.testing
 from blocks import see
 from chance import assert_mean
 from mho.algorithms import AnalogSGD, DigitalSGD, ResidualLearning
-from mho.algorithms.base import State, due, one_hot
+from mho.algorithms.state import State, due, one_hot
 from mho.nn.core.block import Block
 from mho.responses import Constant, SoftBounds
 from mho.tile.tally import Tally

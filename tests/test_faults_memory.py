@@ -133,7 +133,7 @@ def test_symmetric_points_follow_what_a_law_reads(monkeypatch):
     monkeypatch.setitem(globals(), "BASE", 1.5)
     assert Skewed().central_sp() == pytest.approx(0.5 / 2.25)
     assert Listed().central_sp() == pytest.approx(0.0, abs=1e-12)
-    monkeypatch.setitem(SCALES, 0, 1.5)
+    SCALES[0] = 1.5
     assert Listed().central_sp() == pytest.approx(0.5 / 2.25)
 
 

@@ -140,3 +140,31 @@ def test_the_code_on_arrays_runs(capsys):
         exec(block, names)
     assert names["w"]["tau_max"].unique().tolist() == [pytest.approx(0.8)]
     assert "W" in capsys.readouterr().out
+
+
+def test_a_frozen_weight_stays_with_an_output_scale():
+    hardware = mho.Crossbar(algorithm=mho.algorithms.AnalogSGD())
+    layer = mho.nn.AnalogLinear(8, 3, hardware=hardware, key=1)
+    layer.weight.requires_grad = False
+    before, optimizer = layer.read_weight(), mho.AnalogOptimizer(layer, lr=0.3)
+    layer(torch.ones(2, 8)).sum().backward()
+    optimizer.step()
+    assert torch.equal(layer.read_weight(), before)
+
+
+@pytest.mark.parametrize(
+    ("digital", "read", "bound"),
+    [
+        (nn.LSTM(8, 64), lambda layer: layer.weight_ih_l0, 64**-0.5),
+        (nn.MultiheadAttention(16, 2), lambda layer: layer.q_proj.weight, (6 / 64) ** 0.5),
+    ],
+    ids=["LSTM", "attention"],
+)
+def test_a_loop_over_all_modules_resets_parts_as_their_layer_does(digital, read, bound):
+    torch.manual_seed(0)
+    hardware = mho.Crossbar(algorithm=mho.algorithms.AnalogSGD(), io=None)
+    layer = mho.convert_(digital, hardware)
+    for module in layer.modules():
+        if hasattr(module, "reset_parameters"):
+            module.reset_parameters()
+    assert 0.9 * bound < float(read(layer).detach().abs().max()) <= bound * 1.0001

@@ -8,6 +8,7 @@ import mho
 import mho.testing
 from chance import assert_mean
 from mho.kernels import oracle
+from mho.numerics.rooms import Rooms
 
 LAWS = [law() for law in mho.testing.laws()]
 
@@ -214,7 +215,8 @@ def test_blocks_of_samples_do_not_show(monkeypatch):
 @pytest.mark.parametrize("aggregate", [0, 2])
 def test_scratch_memory_may_be_forgotten_at_any_time(monkeypatch, aggregate):
     device = mho.Device(mho.responses.SoftBounds(), dw_min=2e-3, sigma_c2c=0.3)
-    for limit in ("_MOST_ROOMS", "_WORTH_PULSES", "_WORTH_COUNTS"):
+    monkeypatch.setattr("mho.kernels.cpu.update._rooms", Rooms(0))
+    for limit in ("_WORTH_PULSES", "_WORTH_COUNTS"):
         monkeypatch.setattr(f"mho.kernels.cpu.update.{limit}", 0)
     check_against_oracle(device, mho.Pulses(aggregate=aggregate))
 

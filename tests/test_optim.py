@@ -497,3 +497,118 @@ def test_a_bad_rate_of_any_group_is_found_before_anything_has_changed(lr):
         optimizer.step()
     for found, expected in zip(weights(model), before, strict=True):
         assert torch.equal(found, expected)
+
+
+@pytest.mark.parametrize(
+    ("digital", "options"),
+    [(torch.optim.SparseAdam, {}), (torch.optim.Adam, {"capturable": True})],
+    ids=["SparseAdam", "capturable"],
+)
+def test_a_digital_step_that_raises_leaves_arrays_alone(digital, options):
+    model = network()
+    optimizer = mho.AnalogOptimizer(model, lr=0.1, digital=digital, **options)
+    before = model[0].read_weight()
+    loss_of(model, 0).backward()
+    with pytest.raises((RuntimeError, AssertionError)):
+        optimizer.step()
+    assert torch.equal(model[0].read_weight(), before)
+
+
+@pytest.mark.parametrize("view", [False, True])
+def test_inputs_that_are_learned_themselves(view):
+    torch.manual_seed(0)
+    exact = mho.Crossbar(
+        algorithm=mho.algorithms.DigitalSGD(), io=None, mapping=mho.Mapping(out_scale="none")
+    )
+    analog, query = AnalogLinear(6, 3, hardware=exact, key=3), nn.Parameter(torch.randn(5, 6))
+    digital, same = analog.to_digital(), nn.Parameter(query.detach().clone())
+    ours = mho.AnalogOptimizer([*analog.parameters(), query], lr=0.1)
+    theirs = torch.optim.SGD([*digital.parameters(), same], lr=0.1)
+    for _ in range(3):
+        for layer, x, optimizer in ((analog, query, ours), (digital, same, theirs)):
+            optimizer.zero_grad()
+            layer(x[1:4] if view else x).square().sum().backward()
+            optimizer.step()
+    torch.testing.assert_close(query, same)
+    torch.testing.assert_close(analog.read_weight(), digital.weight.detach())
+
+
+def test_a_group_that_is_refused_is_not_there():
+    hardware = mho.Crossbar(algorithm=AnalogSGD())
+    one, twin = (AnalogLinear(6, 3, hardware=hardware, key=1) for _ in range(2))
+    optimizer = mho.AnalogOptimizer(one, lr=0.1)
+    with pytest.raises(mho.MhoError, match="one key"):
+        optimizer.add_param_group({"params": list(twin.parameters())})
+    assert len(optimizer.param_groups) == 1
+    optimizer.add_param_group({"params": list(twin.parameters())[:1]})
+
+
+def test_equal_keys_are_found_in_frozen_layers():
+    hardware = mho.Crossbar(algorithm=AnalogSGD())
+    twins = nn.Sequential(*(AnalogLinear(6, 6, hardware=hardware, key=1) for _ in range(2)))
+    twins[1].requires_grad_(False)
+    with pytest.raises(mho.MhoError, match="one key"):
+        mho.AnalogOptimizer(twins, lr=0.1)
+
+
+def test_a_digital_scale_is_no_step_of_another_optimizer():
+    exact = mho.Crossbar(algorithm=mho.algorithms.DigitalSGD(), mapping=mho.Mapping(omega=0.5))
+    layer = AnalogLinear(6, 3, hardware=exact)
+    optimizer = torch.optim.SGD(layer.parameters(), lr=0.1)
+    before = layer.read_weight()
+    layer(torch.ones(2, 6)).sum().backward()
+    with pytest.raises(mho.MhoError, match="digital scale"):
+        optimizer.step()
+    assert torch.equal(layer.read_weight(), before)
+
+
+def test_frozen_analog_weights_may_lie_in_another_optimizer():
+    model = network()
+    model[0].requires_grad_(False)
+    loss_of(model, 0).backward()
+    torch.optim.AdamW(model.parameters(), lr=0.1).step()
+
+
+def test_factors_of_a_weight_without_an_optimizer_are_not_kept():
+    model = network()
+    optimizer = mho.AnalogOptimizer(model, lr=0.1)
+    block = optimizer.blocks[0]
+    optimizer.param_groups[0]["params"] = [p for p in model.parameters() if p is not block.weight]
+    optimizer.step()
+    assert block.learning.owner is None
+
+
+def test_calls_without_gradients_are_forgotten(monkeypatch):
+    monkeypatch.setattr("mho.nn.core.calls._MOST", 8)
+    model = network()
+    with torch.no_grad():
+        for n in range(40):
+            model(torch.full((1, 6), n / 40))
+    assert len(model[0].matrix.calls._seen) <= 8
+
+
+@pytest.mark.parametrize("kind", [mho.AnalogOptimizer, torch.optim.SGD], ids=lambda kind: kind.__name__)
+def test_an_optimizer_of_layers_that_are_gone(kind):
+    model = digital_network()
+    optimizer = kind(model.parameters() if kind is torch.optim.SGD else model, lr=0.1)
+    mho.convert_(model, HARDWARE)
+    loss_of(model, 0).backward()
+    with pytest.raises(mho.MhoError, match="after the conversion"):
+        optimizer.step()
+
+
+def test_an_optimizer_of_a_tied_layer_that_stays():
+    model = nn.Sequential(nn.Linear(6, 6), nn.Linear(6, 6))
+    model[1].bias = model[0].bias
+    optimizer = torch.optim.SGD([model[1].bias], lr=0.1)
+    mho.convert_(model, {"0": HARDWARE})
+    optimizer.step()
+
+
+def test_gradients_that_nobody_takes_are_told_of(monkeypatch):
+    monkeypatch.setattr("mho.nn.core.factors._LONG", 10)
+    model = network()
+    mho.AnalogOptimizer(model, lr=0.1)
+    with pytest.warns(UserWarning, match="no step has taken it"):
+        for step in range(15):
+            loss_of(model, step).backward()

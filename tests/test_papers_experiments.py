@@ -9,7 +9,8 @@ import torch
 
 import mho
 from mho.algorithms import AnalogSGD
-from mho.algorithms.base import Factors, State
+from mho.algorithms.base import Factors
+from mho.algorithms.state import State
 from mho.cli import main
 from mho.experiments.mean_tile import MeanTile
 from mho.experiments.results import numbers_in

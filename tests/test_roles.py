@@ -10,8 +10,8 @@ from torch import nn
 import mho
 import mho.testing
 from mho.algorithms import AGAD, MultiTileResidual, ResidualLearning, TwoStage
-from mho.algorithms.base import due, rate
 from mho.algorithms.parts.lines import next_line
+from mho.algorithms.state import due, rate
 from mho.base.roles import FIELDS, Roles
 from mho.calibration import Tracker, calibrate_
 from mho.responses import Power, SoftBounds

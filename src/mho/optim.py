@@ -66,11 +66,13 @@ class AnalogOptimizer(torch.optim.Optimizer):
     def _check_keys(self) -> None:
         """Check that no two layers are one piece of hardware."""
         if not self.equal_keys:
-            blocks = enumerate(dict.fromkeys(self.blocks))
+            blocks = enumerate(dict.fromkeys(block for _, block, _ in self._analog))
             check_different("AnalogOptimizer", ((f"array {n} {block.shape}", block) for n, block in blocks))
 
     def _find_blocks(self) -> None:
         """Look up the analog weights, their blocks, and the number of their group."""
+        for _, block, _ in getattr(self, "_analog", ()):
+            block.learning.owner = None
         self._listed = [list(group["params"]) for group in self.param_groups]
         weights = [(p, n) for n, g in enumerate(self.param_groups) for p in g["params"]]
         self._analog = [(p, p.of_block(), n) for p, n in weights if isinstance(p, AnalogParameter)]
@@ -99,11 +101,19 @@ class AnalogOptimizer(torch.optim.Optimizer):
         """
         if isinstance(param_group, dict) and "lr" in param_group:
             _checked(param_group["lr"], "AnalogOptimizer.add_param_group")
+        digital = self._digital
+        known = len(self.param_groups)
         super().add_param_group(param_group)
-        if self._digital is not None:
-            self._digital.add_param_group(_digital_part(self.param_groups[-1]))
+        if digital is None:
+            return
+        try:
+            digital.add_param_group(_digital_part(self.param_groups[-1]))
             self._find_blocks()
             self._check_keys()
+        except BaseException:
+            del self.param_groups[known:], digital.param_groups[known:]
+            self._find_blocks()
+            raise
 
     @property
     def blocks(self) -> list[Block]:
@@ -131,10 +141,10 @@ class AnalogOptimizer(torch.optim.Optimizer):
             block.learning.settle()
             weight.check_added("AnalogOptimizer.step")
         ascends = [bool(group.get("maximize", False)) for group in self.param_groups]
+        self._step_digital()  # first: it may raise before it changes anything, and arrays cannot go back
         for weight, block, group in self._analog:
             if weight.requires_grad or block.factors:
                 block.step(rates[group], ascends[group])
-        self._step_digital()
         return loss
 
     def _step_digital(self) -> None:
@@ -144,7 +154,11 @@ class AnalogOptimizer(torch.optim.Optimizer):
         """
         digital = self._digital
         assert digital is not None, "it is made by the constructor"
-        if any(group["params"] for group in digital.param_groups):
+        params = [p for group in digital.param_groups for p in group["params"]]
+        if params:
+            written = {p.untyped_storage().data_ptr() for p in params}
+            for _, block, _ in self._analog:
+                block.learning.keep_inputs(written)
             self._take_over(self.param_groups, digital.param_groups)
             type(digital).step.__wrapped__(digital)  # type: ignore[attr-defined]
             self._take_over(digital.param_groups, self.param_groups)

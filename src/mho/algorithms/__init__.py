@@ -35,7 +35,6 @@ from mho.algorithms.agad import AGAD
 from mho.algorithms.analog_sgd import AnalogSGD
 from mho.algorithms.base import Algorithm as Algorithm
 from mho.algorithms.base import Factors as Factors
-from mho.algorithms.base import State as State
 from mho.algorithms.base import Term as Term
 from mho.algorithms.chopped_tiki_taka import ChoppedTikiTaka
 from mho.algorithms.digital_sgd import DigitalSGD
@@ -45,6 +44,7 @@ from mho.algorithms.multi_tile_residual import MultiTileResidual
 from mho.algorithms.residual_learning import ResidualLearning
 from mho.algorithms.residual_learning_v2 import ResidualLearningV2
 from mho.algorithms.rider import RIDER
+from mho.algorithms.state import State as State
 from mho.algorithms.tiki_taka import TikiTaka
 from mho.algorithms.tiki_taka_v2 import TikiTakaV2
 from mho.algorithms.two_stage import TwoStage

@@ -4,10 +4,11 @@ from typing import Annotated, Literal
 
 import torch
 
-from mho.algorithms.base import Algorithm, Factors, NewTile, State, Term
+from mho.algorithms.base import Algorithm, Factors, NewTile, Term
 from mho.algorithms.parts.chopper import Flips
 from mho.algorithms.parts.dynamic import dynamic_roles, dynamic_state, dynamic_step, refuse_no_flips
 from mho.algorithms.parts.lines import By
+from mho.algorithms.state import State
 from mho.base.records import NonNegative, OneOrMore, Positive, Probability
 from mho.base.roles import Roles
 

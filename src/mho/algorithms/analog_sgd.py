@@ -2,7 +2,8 @@
 
 import torch
 
-from mho.algorithms.base import Algorithm, Factors, NewTile, State, Term
+from mho.algorithms.base import Algorithm, Factors, NewTile, Term
+from mho.algorithms.state import State
 
 
 class AnalogSGD(Algorithm):

@@ -4,17 +4,15 @@ An `Algorithm` is a frozen record of hyper-parameters. Its `State` holds arrays 
 the gradient, and `Term` is one summand of the visible weight.
 """
 
-import functools
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 import torch
-from torch import nn
 
+from mho.algorithms.state import State
 from mho.base.records import Record, field_rules
 from mho.base.roles import Roles
-from mho.numerics.views import Viewed
-from mho.tile.array import Array, Pulsed, Shown
+from mho.tile.array import Array, Shown
 from mho.tile.patches import Patches
 
 
@@ -62,39 +60,6 @@ class Term(NamedTuple):
         if self.row_signs is not None:
             w = self.row_signs[:, None] * w
         return w if self.column_signs is None else w * self.column_signs
-
-
-class State(Viewed):
-    """The memory of an algorithm: arrays are submodules, numbers and tensors are buffers.
-
-    `State(W=tile, t=0)` has `.W` and `.t`, an int64 buffer; a checkpoint of the model holds them all.
-    """
-
-    key = 0
-    """64-bit name of the algorithm's own randomness (choppers); the block that holds the state sets it."""
-
-    roles: Roles
-    """Roles of the parts, see `Algorithm.roles`; the block that holds the state sets them."""
-
-    def __init__(self, **parts: Any) -> None:
-        super().__init__()
-        for name, part in parts.items():
-            if isinstance(part, nn.Module):
-                self.add_module(name, part)
-                self.__dict__[name] = part  # found at once, not in nn.Module's three dictionaries
-            else:
-                where = part.device if isinstance(part, torch.Tensor) else "cpu"
-                self.register_buffer(name, torch.as_tensor(part, device=where))
-
-    if TYPE_CHECKING:  # s.W is an Array, s.t a tensor: the algorithm knows which
-
-        def __getattr__(self, name: str) -> Any: ...
-
-        t: Any
-
-    def tiles(self) -> dict[str, Array]:
-        """Return the arrays by name, in the order in which `init` made them."""
-        return {n: cast(Array, part) for n, part in self.named_children() if isinstance(part, Pulsed)}
 
 
 class Algorithm(Record, named=False):
@@ -150,24 +115,3 @@ class Algorithm(Record, named=False):
         """Return the value of the field that plays a role, or `otherwise` if no field does."""
         name = self.field_of(role)
         return otherwise if name is None else getattr(self, name)
-
-
-def rate(value: float, scaled: bool, lr: float) -> float:
-    """Return a learning rate as a field gives it: absolute, or a factor on the optimizer's `lr`."""
-    return value * lr if scaled else value
-
-
-def due(s: State, every: int) -> bool:
-    """Count a step in s.t (int64 buffer), and return whether it is an `every`-th one."""
-    t = s.counters("t")
-    t[0] += 1
-    return t[0] % every == 0
-
-
-@functools.lru_cache(maxsize=4096)  # a new one costs 12 us a transfer
-def one_hot(j: int, n: int, device: torch.device | str = "cpu") -> torch.Tensor:
-    """Return the j-th unit vector (n,) float32, the input that addresses one column. It is kept: do not write to
-    it."""
-    x = torch.zeros(n, dtype=torch.float32, device=device)
-    x[j] = 1.0
-    return x

@@ -4,10 +4,11 @@ from typing import Annotated, Literal
 
 import torch
 
-from mho.algorithms.base import Algorithm, Factors, NewTile, State, Term, due, rate
+from mho.algorithms.base import Algorithm, Factors, NewTile, Term
 from mho.algorithms.parts.buffer import fire, scale
 from mho.algorithms.parts.chopper import Flips, chances, flips
 from mho.algorithms.parts.lines import next_line
+from mho.algorithms.state import State, due, rate
 from mho.base.records import NonNegative, OneOrMore, Positive, Probability
 from mho.base.roles import Roles
 

@@ -6,9 +6,10 @@ from typing import Annotated, Any, ClassVar
 
 import torch
 
-from mho.algorithms.base import Algorithm, Factors, NewTile, State, Term, due
+from mho.algorithms.base import Algorithm, Factors, NewTile, Term
 from mho.algorithms.parts.buffer import whole_pulses
 from mho.algorithms.parts.supplier import Supplier, torch_optimizer
+from mho.algorithms.state import State, due
 from mho.base.records import NonNegative, OneOrMore
 from mho.base.roles import Roles
 

@@ -6,8 +6,9 @@ from typing import Annotated, Literal
 
 import torch
 
-from mho.algorithms.base import Algorithm, Factors, NewTile, State, Term, due, rate
+from mho.algorithms.base import Algorithm, Factors, NewTile, Term
 from mho.algorithms.parts.lines import By, next_line
+from mho.algorithms.state import State, due, rate
 from mho.base.errors import complaint
 from mho.base.records import NonNegative, OneOrMore
 from mho.base.roles import Roles

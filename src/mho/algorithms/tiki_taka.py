@@ -4,8 +4,9 @@ from typing import Annotated, Literal
 
 import torch
 
-from mho.algorithms.base import Algorithm, Factors, NewTile, State, Term, rate
+from mho.algorithms.base import Algorithm, Factors, NewTile, Term
 from mho.algorithms.parts.lines import By, transfer
+from mho.algorithms.state import State, rate
 from mho.base.records import NonNegative, OneOrMore
 from mho.base.roles import Roles
 

@@ -24,10 +24,10 @@ def complaint(where: str, wrong: str, need: str = "", fix: str = "") -> MhoError
     return MhoError("".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text))
 
 
-def wrong_type(where: str, name: str, value: object, need: str) -> MhoError:
+def wrong_type(where: str, name: str, value: object, need: str, remedy: str = "") -> MhoError:
     """Build the error about an argument of the wrong type; `need` names the right one."""
     kind = f"the class {value.__name__}" if isinstance(value, type) else f"of type {type(value).__name__}"
-    fix = f"pass an instance, such as {value.__name__}()" if isinstance(value, type) else ""
+    fix = f"pass an instance, such as {value.__name__}()" if isinstance(value, type) else remedy
     return complaint(where, f"{name} is {kind}", f"It must be {need}", fix)
 
 

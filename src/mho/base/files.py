@@ -89,7 +89,7 @@ def _part(path: Path) -> tuple[int, Path]:
     _remove_left(path)
     while True:
         part = path.with_name(f".{path.name}.{secrets.token_hex(DIGITS // 2)}")
-        handle = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+        handle = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
         if not POSIX:
             os.close(handle)
             return handle, part

@@ -44,7 +44,7 @@ def alone(path: Path, where: str, wait: bool = False) -> Iterator[None]:
 def _held(path: Path, where: str, wait: bool) -> int:
     """Return the locked handle of the file that is at `path` now, not of one that its last holder removed."""
     while True:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
             taken = take(handle, wait)
             if taken is False:

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 _PLAIN = (bool, int, float, complex, str, bytes, types.NoneType, types.BuiltinFunctionType, type)
+_METHODS = types.FunctionType, property, staticmethod, classmethod  # what these read is found beside them
 
 
 class Outside(NamedTuple):
@@ -21,15 +22,15 @@ class Outside(NamedTuple):
 
     @property
     def plain(self) -> bool:
-        """Whether the value can only be replaced, never changed in place."""
+        """True if the value can only be replaced, never changed in place."""
         return is_plain(self.value)
 
 
 def is_plain(value: Any) -> bool:
-    """Return whether a value is a number, a text, a function, a class, or a tuple of such."""
+    """Return whether a value is a number, a text, a function, a method, a class, or a tuple of such."""
     if isinstance(value, tuple):
         return all(map(is_plain, value))
-    return isinstance(value, (*_PLAIN, types.FunctionType))
+    return isinstance(value, (*_PLAIN, *_METHODS))
 
 
 def changed(found: tuple[Outside, ...]) -> bool:

@@ -67,7 +67,7 @@ def digest(modules: Sequence[str], apart: Sequence[str] = (), package: Path = PA
 
 
 class _Source(NamedTuple):
-    """What a source imports, as (level, module, names), and the digest of its code."""
+    """Imports of a source, as (level, module, names), and the digest of its code."""
 
     imports: tuple[tuple[int, str, tuple[str, ...]], ...]
     code: str

@@ -114,7 +114,9 @@ def _faults(value: Any, kind: Any, at: str) -> Iterator[tuple[str, str, str]]:
     origin, inner = get_origin(kind), get_args(kind)
     if origin in (Union, UnionType):
         found = [next(_faults(value, one, at), None) for one in inner]
-        yield from () if None in found else found[:1]  # type: ignore[misc]
+        if None not in found:
+            inside = (one for one in found if one and one[0] != at)
+            yield next(inside, (at, _short(value), _words(kind)))
     elif is_typeddict(kind) and isinstance(value, dict):
         for name, one in get_type_hints(kind).items():
             if name in value:
@@ -137,7 +139,9 @@ def _faults(value: Any, kind: Any, at: str) -> Iterator[tuple[str, str, str]]:
 def _is(value: Any, kind: Any) -> bool:
     if kind is float:
         return type(value) in (int, float) and abs(value) <= sys.float_info.max
-    return isinstance(kind, type) and isinstance(value, kind) and (kind is bool or type(value) is not bool)
+    if not isinstance(kind, type) or is_typeddict(kind):
+        return False
+    return isinstance(value, kind) and (kind is bool or type(value) is not bool)
 
 
 def _words(kind: Any) -> str:

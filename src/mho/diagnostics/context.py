@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from mho.algorithms.base import rate
+from mho.algorithms.state import rate
 from mho.base.errors import MhoError
 from mho.base.roles import Roles
 from mho.device.pulses import Pulses

@@ -1,16 +1,17 @@
 """Analog multi-head attention: projections on crossbars, attention itself digital."""
 
 import math
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
-from torch.fx import Proxy
 from torch.nn import functional
 
+from mho.base.errors import complaint, wrong_type
 from mho.crossbar import Crossbar
 from mho.nn.core.export import leaf
 from mho.nn.core.layer import ANALOG_OF, AnalogLayer, checked, words_of
+from mho.nn.core.programmed import Programmed, is_own
 from mho.nn.linear import AnalogLinear, linear_of
 from mho.nn.masks import Masks, wrong
 from mho.numerics.rng import child_key
@@ -35,10 +36,8 @@ class AnalogMultiheadAttention(AnalogLayer):
     v_proj: AnalogLinear
     out_proj: AnalogLinear
 
-    # Torch's encoder layers look at these before they multiply with the weights of their parts themselves, past the
+    # Torch's encoder layers look at this before they multiply with the weights of their parts themselves, past the
     # hardware. They leave an attention with three separate matrices alone.
-    in_proj_weight = None
-    in_proj_bias = None
     _qkv_same_embed_dim = False
 
     def __init__(
@@ -67,7 +66,9 @@ class AnalogMultiheadAttention(AnalogLayer):
         self.dropout, self.batch_first = attention.dropout, attention.batch_first
         self.add_zero_attn = attention.add_zero_attn
         for name, linear in _projections(attention).items():
-            self.add_module(name, AnalogLinear.from_digital(linear, hardware, child_key(key, name)))
+            part = AnalogLinear.from_digital(linear, hardware, child_key(key, name))
+            part.is_part = name != "out_proj"  # which is a layer of its own in torch's attention, too
+            self.add_module(name, part)
         self.bias_k, self.bias_v = _copy(attention.bias_k), _copy(attention.bias_v)
 
     def to_digital(self) -> nn.MultiheadAttention:
@@ -107,7 +108,7 @@ class AnalogMultiheadAttention(AnalogLayer):
 
         query: (L, N, embed_dim), key (S, N, kdim), value (S, N, vdim), or without N; with `batch_first` N is first.
         """
-        if isinstance(query, Proxy):
+        if not isinstance(query, torch.Tensor):
             options = {"average_attn_weights": average_attn_weights, "is_causal": is_causal}
             return leaf(self, query, key, value, key_padding_mask, need_weights, attn_mask, **options)
         masks = self._masks(query, key, value, key_padding_mask, attn_mask)
@@ -168,6 +169,8 @@ class AnalogMultiheadAttention(AnalogLayer):
         named = ("query", query, self.embed_dim), ("key", key, self.kdim), ("value", value, self.vdim)
         sizes = []
         for name, x, width in named:
+            if not isinstance(x, torch.Tensor):
+                raise wrong_type("AnalogMultiheadAttention.forward", name, x, "a tensor")
             if x.is_nested:
                 fix = "set use_nested_tensor = False of the torch.nn.TransformerEncoder, as mho.convert_ does"
                 raise wrong(f"{name} is a nested tensor", fix=fix)
@@ -189,6 +192,74 @@ class AnalogMultiheadAttention(AnalogLayer):
         masks.check(single=query.ndim == 2)
         return masks
 
+    @property
+    def in_proj_weight(self) -> Programmed | None:
+        """(3 embed_dim, embed_dim): the weights of q_proj, k_proj and v_proj below each other; a copy, writes to
+        which program them. None if kdim or vdim differs."""
+        if not self.embed_dim == self.kdim == self.vdim:
+            return None
+        weights = [w for part in self._inputs() for w in part.matrix.weights()]
+        return Programmed.of(self._read_weight, self._program_weight, self._writes, weights)
+
+    @in_proj_weight.setter
+    def in_proj_weight(self, value: torch.Tensor) -> None:
+        shape = 3 * self.embed_dim, self.embed_dim
+        if not self.embed_dim == self.kdim == self.vdim:
+            what, fix = (
+                "kdim or vdim differs from embed_dim",
+                "assign q_proj_weight, k_proj_weight, v_proj_weight",
+            )
+            raise complaint("in_proj_weight = ...", what, fix=fix)
+        _check_shape("in_proj_weight = ...", value, shape)
+        if not is_own(value, shape, self._writes):
+            self._program_weight(value)
+
+    @property
+    def in_proj_bias(self) -> Programmed | None:
+        """(3 embed_dim,): the biases of q_proj, k_proj and v_proj; a copy, writes to which write them. Or None."""
+        parts = self._inputs()
+        if parts[0].bias is None:
+            return None
+        trained = [p for part in parts for p in (part.matrix.weights() if part.has_column else [part.bias])]
+        return Programmed.of(self._read_bias, self._program_bias, self._writes, trained)  # type: ignore[arg-type]
+
+    @in_proj_bias.setter
+    def in_proj_bias(self, value: torch.Tensor | None) -> None:
+        shape = (3 * self.embed_dim,)
+        if value is None:
+            for part in self._inputs():
+                part.bias = None
+            return
+        _check_shape("in_proj_bias = ...", value, shape)
+        if not is_own(value, shape, self._writes):
+            self._program_bias(value)
+
+    def _inputs(self) -> list[AnalogLinear]:
+        return [self.q_proj, self.k_proj, self.v_proj]
+
+    def _read_weight(self) -> torch.Tensor:
+        return torch.cat([part.read_weight() for part in self._inputs()])
+
+    def _program_weight(self, weight: torch.Tensor) -> None:
+        for part, own in zip(self._inputs(), weight.chunk(3), strict=True):
+            part.program_(own)
+
+    def _read_bias(self) -> torch.Tensor:
+        return torch.cat([cast(torch.Tensor, part.weight_and_bias()[1]) for part in self._inputs()])
+
+    def _program_bias(self, bias: torch.Tensor) -> None:
+        for part, own in zip(self._inputs(), bias.chunk(3), strict=True):
+            part.program_(bias=own)
+
+    def _writes(self) -> int:
+        parts = self._inputs()
+        biases = (part._parameters.get("bias") for part in parts)
+        return sum(part.matrix.version() for part in parts) + sum(b._version for b in biases if b is not None)
+
+    def _reset_parameters(self) -> None:
+        """Do as `reset_parameters`; torch's attention has this name."""
+        self.reset_parameters()
+
     def extra_repr(self) -> str:
         return f"{self.embed_dim}, num_heads={self.num_heads}, {words_of(self.hardware)}"
 
@@ -198,6 +269,26 @@ class AnalogMultiheadAttention(AnalogLayer):
 
 
 ANALOG_OF[nn.MultiheadAttention] = AnalogMultiheadAttention.from_digital
+
+
+def _check_shape(where: str, value: object, shape: tuple[int, ...]) -> None:
+    if not isinstance(value, torch.Tensor):
+        raise wrong_type(where, "it", value, f"a tensor {shape}")
+    if tuple(value.shape) != shape:
+        raise complaint(where, f"it has shape {tuple(value.shape)}", f"It must be {shape}")
+
+
+def _weight_of(name: str) -> property:
+    """Return the property `q_proj_weight` and the like: the weight of a projection."""
+
+    def put(self: AnalogMultiheadAttention, value: torch.Tensor) -> None:
+        getattr(self, name).weight = value
+
+    return property(lambda self: getattr(self, name).weight, put, doc=f"The weight of {name}.")
+
+
+for _name in ("q_proj", "k_proj", "v_proj"):
+    setattr(AnalogMultiheadAttention, f"{_name}_weight", _weight_of(_name))
 
 
 def _projections(attention: nn.MultiheadAttention) -> dict[str, nn.Linear]:

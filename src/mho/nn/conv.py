@@ -5,7 +5,6 @@ from typing import Any, Self, cast
 
 import torch
 from torch import nn
-from torch.fx import Proxy
 from torch.nn import functional
 
 from mho.base.errors import complaint
@@ -15,6 +14,7 @@ from mho.nn.core.layer import ANALOG_OF, AnalogLayer, checked, words_of
 from mho.nn.core.matrix import Affine
 from mho.nn.core.product import not_floating
 from mho.nn.core.programmed import Programmed, is_own
+from mho.nn.core.values import checked_values
 from mho.numerics.rng import child_key
 from mho.tile.patches import Geometry
 
@@ -25,6 +25,7 @@ class _Convolution(AnalogLayer):
     """A convolution of any number of dimensions: one `Affine` for each group of channels."""
 
     digital: type[nn.Module]  # the torch layer
+    transposed = False
 
     def __init__(
         self,
@@ -50,6 +51,7 @@ class _Convolution(AnalogLayer):
         self.in_channels, self.out_channels, self.groups = conv.in_channels, conv.out_channels, conv.groups
         self.kernel_size, self.stride, self.dilation = conv.kernel_size, conv.stride, conv.dilation
         self.padding, self.padding_mode = conv.padding, conv.padding_mode
+        self.output_padding = conv.output_padding
         self._padding: list[int] = conv._reversed_padding_repeated_twice
         self.geometry = Geometry(self.kernel_size, self.stride, self.dilation)
         weights = conv.weight.detach().reshape(self.groups, self.out_channels // self.groups, -1)
@@ -86,19 +88,18 @@ class _Convolution(AnalogLayer):
     def program_(self, weight: torch.Tensor | None = None, bias: torch.Tensor | None = None) -> Self:
         """Program the arrays with `weight`, and write `bias` (out_channels,), if given; see `Affine.program_`."""
         name = f"{type(self).__name__}.program_"
-        shape = self.out_channels, self.in_channels // self.groups, *self.kernel_size
-        if weight is not None and tuple(weight.shape) != shape:
-            raise complaint(name, f"weight has shape {tuple(weight.shape)}", f"It must be {shape}")
-        if bias is not None and tuple(bias.shape) != (self.out_channels,):
-            raise complaint(name, f"bias has shape {tuple(bias.shape)}", f"It must be ({self.out_channels},)")
-        nothing = [None] * self.groups
-        weights = (
-            nothing if weight is None else weight.reshape(self.groups, self.out_channels // self.groups, -1)
-        )
-        for part, w, b in zip(
-            self._affine(), weights, nothing if bias is None else bias.chunk(self.groups), strict=True
-        ):
-            part.program_(w, b)
+        weights: Any = [None] * self.groups
+        biases: Any = weights
+        if weight is not None:
+            shape = self.out_channels, self.in_channels // self.groups, *self.kernel_size
+            weight = checked_values(name, "weight", weight, shape)
+            weights = weight.reshape(self.groups, self.out_channels // self.groups, -1)
+        if bias is not None:
+            biases = checked_values(name, "bias", bias, (self.out_channels,)).chunk(self.groups)
+        parts = zip(self._affine(), weights, biases, strict=True)
+        verbs = [part.programming(w, b) for part, w, b in parts]
+        for verb in verbs:  # all parts are right
+            verb()
         return self
 
     @property
@@ -145,7 +146,7 @@ class _Convolution(AnalogLayer):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Convolve x (samples, in_channels, *spatial) or (in_channels, *spatial) -> the same with out_channels."""
-        if isinstance(x, Proxy):
+        if not isinstance(x, torch.Tensor):
             return leaf(self, x)
         n = len(self.kernel_size)
         if x.ndim not in (n + 1, n + 2) or x.shape[-n - 1] != self.in_channels:

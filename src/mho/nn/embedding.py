@@ -4,7 +4,6 @@ from typing import Any, Self
 
 import torch
 from torch import nn
-from torch.fx import Proxy
 
 from mho.base.errors import complaint
 from mho.crossbar import Crossbar
@@ -12,6 +11,7 @@ from mho.nn.core import compiled_gather, export, gather
 from mho.nn.core.layer import TIED_OF, AnalogLayer, checked, words_of
 from mho.nn.core.matrix import Affine, AnalogMatrix
 from mho.nn.core.programmed import Programmed, is_own
+from mho.nn.core.values import checked_values
 
 
 class AnalogEmbedding(AnalogLayer):
@@ -98,10 +98,9 @@ class AnalogEmbedding(AnalogLayer):
 
         A column of a head's analog bias stays.
         """
+        weight = checked_values("program_", "weight", weight, (self.num_embeddings, self.embedding_dim))
         column = self.matrix.read()[:, self.embedding_dim :]
-        if column.shape[1] and tuple(weight.shape) == (self.num_embeddings, self.embedding_dim):
-            weight = torch.cat([weight.detach().to(column), column], dim=1)
-        self.matrix.program_(weight)
+        self.matrix.program_(torch.cat([weight.to(column), column], dim=1))
         return self
 
     def reset_parameters(self) -> None:
@@ -113,7 +112,7 @@ class AnalogEmbedding(AnalogLayer):
 
     def forward(self, index: torch.Tensor) -> torch.Tensor:
         """Return the rows with the numbers `index` (...), as (..., embedding_dim)."""
-        if isinstance(index, Proxy):
+        if not isinstance(index, torch.Tensor):
             return export.leaf(self, index)
         if index.dtype not in (torch.int64, torch.int32):
             what, need = f"the input has dtype {index.dtype}", "Rows have numbers of dtype int64 or int32"

@@ -4,7 +4,6 @@ from typing import Any, Self
 
 import torch
 from torch import nn
-from torch.fx import Proxy
 
 from mho.base.errors import complaint
 from mho.crossbar import Crossbar
@@ -73,9 +72,9 @@ class AnalogLinear(AnalogLayer, Affine):
         return self.out_features, self.in_features
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if isinstance(x, Proxy):
+        if not isinstance(x, torch.Tensor):
             return leaf(self, x)
-        if x.shape[-1] != self.in_features:
+        if x.ndim == 0 or x.shape[-1] != self.in_features:
             raise complaint(
                 "AnalogLinear.forward",
                 f"x has shape {tuple(x.shape)}",

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import torch
 
-from mho.base.errors import MhoError, complaint
+from mho.base.errors import MhoError, complaint, wrong_type
 
 
 class Masks(NamedTuple):
@@ -26,6 +26,9 @@ class Masks(NamedTuple):
     def check(self, single: bool) -> None:
         """Check the shapes of the masks; `single`: the inputs have no dimension for samples."""
         n, heads, length, keys = self[2:]
+        for name, mask in (("attn_mask", self.attention), ("key_padding_mask", self.padding)):
+            if not isinstance(mask, (torch.Tensor, type(None))):
+                raise wrong_type("AnalogMultiheadAttention.forward", name, mask, "a tensor or None")
         if self.padding is not None:
             shape, name = ((keys,), "(S,)") if single else ((n, keys), "(N, S)")
             if tuple(self.padding.shape) != shape:

@@ -5,10 +5,10 @@ from typing import Any, Self
 import torch
 from torch import nn
 
-from mho.base.errors import complaint
 from mho.crossbar import Crossbar
 from mho.nn.core.layer import ANALOG_OF_NAMED, words_of
 from mho.nn.core.matrix import Affine
+from mho.nn.core.values import checked_values
 from mho.nn.linear import AnalogLinear
 
 
@@ -48,14 +48,8 @@ class AnalogTransposedLinear(AnalogLinear):
 
     def program_(self, weight: torch.Tensor | None = None, bias: torch.Tensor | None = None) -> Self:
         """Program the arrays with `weight` (in, out), and write `bias` (out,), if given; see `Affine.program_`."""
-        if isinstance(weight, torch.Tensor):
-            if tuple(weight.shape) != (self.nx, self.nf):
-                what, need = (
-                    f"it has shape {tuple(weight.shape)}",
-                    f"It must be (in, out) = {self.nx, self.nf}",
-                )
-                raise complaint("program_(weight)", what, need)
-            weight = weight.mT
+        if weight is not None:
+            weight = checked_values("program_", "weight", weight, (self.nx, self.nf), "(in, out)").mT
         return super().program_(weight, bias)
 
     def _shape(self) -> tuple[int, int]:

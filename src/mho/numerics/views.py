@@ -1,6 +1,7 @@
 """Modules whose counters are read and written as Python integers: through torch each access takes microseconds."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import nn
@@ -12,6 +13,29 @@ def writes(t: torch.Tensor | None) -> int:
         return t._version  # type: ignore[union-attr]
     except (AttributeError, RuntimeError):  # no tensor; made in inference mode
         return 0
+
+
+@contextmanager
+def in_place() -> Iterator[None]:
+    """Have torch write to the memory of parameters and buffers that it converts or loads.
+
+    Settings of `torch.__future__` have it put other tensors into their place, which analog layers would not know.
+    """
+    settings = torch.__future__
+    before = (
+        settings.get_swap_module_params_on_conversion(),
+        settings.get_overwrite_module_params_on_conversion(),
+    )
+    try:
+        _set(False, False)
+        yield
+    finally:
+        _set(*before)
+
+
+def _set(swap: bool, overwrite: bool) -> None:
+    torch.__future__.set_swap_module_params_on_conversion(swap)
+    torch.__future__.set_overwrite_module_params_on_conversion(overwrite)
 
 
 class Viewed(nn.Module):

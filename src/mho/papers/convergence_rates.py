@@ -16,11 +16,12 @@ from typing import Any
 import torch
 
 from mho.algorithms.analog_sgd import AnalogSGD
-from mho.algorithms.base import Algorithm, Factors, State
+from mho.algorithms.base import Algorithm, Factors
 from mho.algorithms.digital_sgd import DigitalSGD
 from mho.algorithms.erider import ERIDER
 from mho.algorithms.residual_learning import ResidualLearning
 from mho.algorithms.rider import RIDER
+from mho.algorithms.state import State
 from mho.base.config import from_dict, to_dict
 from mho.device.device import Device
 from mho.device.pulses import Exact

@@ -9,11 +9,12 @@ from typing import Any
 
 import torch
 
-from mho.algorithms.base import Algorithm, Factors, State
+from mho.algorithms.base import Algorithm, Factors
 from mho.algorithms.erider import ERIDER
 from mho.algorithms.residual_learning import ResidualLearning
 from mho.algorithms.residual_learning_v2 import ResidualLearningV2
 from mho.algorithms.rider import RIDER
+from mho.algorithms.state import State
 from mho.base.config import to_dict
 from mho.calibration.zero_shift import zero_shift
 from mho.device.device import Device

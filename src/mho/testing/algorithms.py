@@ -5,7 +5,8 @@ import io
 
 import torch
 
-from mho.algorithms.base import Algorithm, Factors, State
+from mho.algorithms.base import Algorithm, Factors
+from mho.algorithms.state import State
 from mho.base.records import field_rules
 from mho.base.roles import FIELDS
 from mho.crossbar import Crossbar, Mapping

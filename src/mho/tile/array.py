@@ -42,7 +42,7 @@ class Shown(Protocol):
         """Return sign * x (samples, driven) times the weights, through the given converters."""
 
 
-class Written(Shown, Protocol):
+class Programmable(Shown, Protocol):
     """Weights that are written digitally, line by line or whole."""
 
     def program(self, values: torch.Tensor, *, column: int | None = None, row: int | None = None) -> None:

@@ -40,9 +40,16 @@ def put(tile: Any, name: str, values: torch.Tensor) -> Callable[[], None]:
     Bounds that are the law's follow its fields, and hidden weights are clipped to them. A parameter that
     gets its first plane changes the shape of a checkpoint: set it before loading, too.
 
-    Raises: MhoError for another shape, NaN or infinity, or bounds that cross.
+    Raises: MhoError for another shape, NaN or infinity, values outside the domain of the law's field, gains
+        below 0, or bounds that cross.
     """
     checks.matrix("arrays", name, values, tile.shape)
+    for value in (float(values.min()), float(values.max())):
+        if name in tile.parameters_of_cells.fields:
+            tile.device.response.replace(**{name: value})
+        elif name.startswith("gain") and value < 0:
+            what = f"{name} is {value:g}: a pulse would move the weight the other way"
+            raise complaint("arrays", what, "It must be 0 or more")
     values = values.detach().to(tile.cells).clone()
     changed = tile.parameters_of_cells.with_value(name, values)
     lower, upper = (torch.as_tensor(b, device=tile.cells.device) for b in (changed.lower, changed.upper))

@@ -211,10 +211,13 @@ class Tile(Readable):
         self.refresh()
 
     def program_hidden(self, hidden: torch.Tensor) -> None:
-        """Write the hidden weight (out, in), exactly but clipped to the bounds of the cells."""
+        """Write the hidden weight (out, in), exactly but clipped to the bounds of the cells.
+
+        Cells that hold it already are not written, and keep their write noise.
+        """
         checks.matrix("program_hidden", "hidden", hidden, self.shape)
         self.tally[Tally.PROGRAMS] += 1
-        self._write_hidden(hidden.detach().to(torch.float32))
+        self._write_hidden(hidden.detach().to(torch.float32), before=self.cells.clone())
 
     def subtract(self, reference: torch.Tensor) -> None:
         """Subtract `reference` (out, in) [weight units] from the apparent weight, from now on.
@@ -241,10 +244,10 @@ class Tile(Readable):
     def _write(self, w: torch.Tensor) -> None:
         self._write_hidden(w.detach().to(torch.float32) + (self.reference if self.reference.numel() else 0.0))
 
-    def _write_hidden(self, hidden: torch.Tensor) -> None:
+    def _write_hidden(self, hidden: torch.Tensor, before: torch.Tensor | None = None) -> None:
         self.cells.copy_(arithmetic.clip(hidden, self.parameters_of_cells))
         if self._is_noisy:
-            write_noise.rewrite(self)
+            write_noise.rewrite(self, before)
         self.refresh()
 
     def refresh(self) -> None:

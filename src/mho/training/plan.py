@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from mho.base.records import Domain, NonNegative, Positive, Probability, Record
 
 Count = Domain("an integer of at least 1, and at most 2**31 - 1", lambda v: v == int(v) and 1 <= v < 2**31)
-Seed = Domain("an integer from 0 to 2**64 - 1", lambda v: 0 <= v < 2**64)
+Seed = Domain("an integer from 0 to 2**63 - 1", lambda v: 0 <= v < 2**63)
 Threads = Domain("an integer from 0 to 1024", lambda v: 0 <= v <= 1024)
 
 

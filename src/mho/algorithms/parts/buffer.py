@@ -4,8 +4,8 @@ from typing import Any
 
 import torch
 
-from mho.algorithms.base import State, rate
 from mho.algorithms.parts.lines import TransferLine, n_lines
+from mho.algorithms.state import State, rate
 
 
 def scale(a: Any, s: State, lr: float) -> float:

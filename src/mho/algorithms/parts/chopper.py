@@ -5,8 +5,9 @@ from typing import Any, Literal
 
 import torch
 
-from mho.algorithms.base import Factors, State
+from mho.algorithms.base import Factors
 from mho.algorithms.parts.lines import By, TransferLine, n_lines
+from mho.algorithms.state import State
 from mho.numerics.rng import Stream, call_key, philox4x32, split
 
 Flips = Literal["regular", "random"]

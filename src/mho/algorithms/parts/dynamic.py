@@ -4,10 +4,11 @@ from typing import Any
 
 import torch
 
-from mho.algorithms.base import Factors, NewTile, State, due, rate
+from mho.algorithms.base import Factors, NewTile
 from mho.algorithms.parts.buffer import fire, scale
 from mho.algorithms.parts.chopper import chopped, flips, period, signs
 from mho.algorithms.parts.lines import TransferLine, n_lines, next_line
+from mho.algorithms.state import State, due, rate
 from mho.base.errors import complaint
 from mho.base.roles import Roles
 

@@ -4,8 +4,8 @@ from typing import Any, Literal, NamedTuple
 
 import torch
 
-from mho.algorithms.base import State, due, one_hot, rate
-from mho.tile.array import Array, Written
+from mho.algorithms.state import State, due, one_hot, rate
+from mho.tile.array import Array, Programmable
 
 By = Literal["column", "row", "all"]
 
@@ -43,7 +43,7 @@ class TransferLine(NamedTuple):
         """Send exactly n pulses, an integer for each cell of the line."""
         tile.pulse(n, **self._where)
 
-    def program(self, plane: Written, values: torch.Tensor) -> None:
+    def program(self, plane: Programmable, values: torch.Tensor) -> None:
         """Write digital numbers onto the line of a plane."""
         plane.program(values, **self._where)
 

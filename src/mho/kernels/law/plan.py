@@ -60,7 +60,7 @@ class KernelPlan:
 
     @property
     def outdated(self) -> bool:
-        """Whether the law reads something besides its fields that has changed since the plan was made."""
+        """True once something that the law reads besides its fields has changed since the plan was made."""
         return bool(self.outside) and changed(self.outside)
 
     @functools.cached_property

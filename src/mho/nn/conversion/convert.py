@@ -21,6 +21,7 @@ from mho.nn.conversion.ties import tie, ties_of
 from mho.nn.core import birth
 from mho.nn.core.block import Block
 from mho.nn.core.checkpoint import guard, save_once
+from mho.nn.core.foreign import mark_replaced
 from mho.nn.core.keys import check_different, own_key
 from mho.nn.core.layer import ANALOG_OF, TIED_OF, named_in, unpack
 from mho.numerics.rng import child_key
@@ -125,9 +126,11 @@ def _replace(model: nn.Module, layers: Layers, made: dict[nn.Module, nn.Module])
     for layer, names in layers.items():
         for name in names:
             if not name:
+                mark_replaced(layers, made[layer])
                 return made[layer]
             parent, _, leaf = name.rpartition(".")
             setattr(model.get_submodule(parent), leaf, made[layer])
+    mark_replaced(layers, model)
     for module in model.modules():
         if isinstance(module, nn.TransformerEncoder):
             unpack(module, any(isinstance(part, Analog) for part in module.modules()))

@@ -3,10 +3,11 @@
     arrays = layer.arrays()                  # {"W": LayerArray}; of an LSTM {"weight_ih_l0.W": ...}
     arrays["W"].hidden                       # (out, in), all sub-tiles together
     arrays["W"].hidden = 0.1 * torch.randn(10, 784)
+    arrays["W"].hidden[0].zero_()            # a write to what was read is a programming, too
     arrays["W"]["tau_max"]                   # the bound of each cell
     arrays["W"]["gain"] = gains              # also where the device has no spread of it
 
-A name is that of the algorithm's array; of composed cells each device is an array, such as "W.0".
+A name is that of the algorithm's array; of composed cells each device is an array, such as "W.plus" of a pair.
 """
 
 import functools
@@ -16,26 +17,35 @@ from typing import Any
 import torch
 
 from mho.base.errors import MhoError, complaint, did_you_mean
+from mho.nn.core.programmed import Programmed
 from mho.tile import parameters
 from mho.tile.tile import Tile
 
-Place = tuple[slice, slice, Tile]
-"""The rows and columns of a layer's matrix that a tile holds."""
+Place = tuple[slice, slice, Tile, Any]
+"""The rows and columns of a layer's matrix that a tile holds, the tile and its block."""
 
 
 class LayerArray:
     """One array of a layer: a view of all its tiles as one matrix (out, in).
 
     Groups of a convolution lie below each other. A matrix that is cut into sub-tiles is one array here. What is
-    read is a copy, and what is set goes to the tiles at once.
+    read is a copy, and a write to it, like an assignment, goes to the tiles at once.
 
     Args:
         name: of the array; shape: (out, in); places: its tiles.
     """
 
+    __slots__ = ("_places", "name", "shape")
+
     def __init__(self, name: str, shape: tuple[int, int], places: Sequence[Place]) -> None:
-        self.name, self.shape, self.tiles = name, shape, tuple(tile for *_, tile in places)
-        self._places = tuple(places)
+        self.name, self.shape, self._places = name, shape, tuple(places)
+
+    @property
+    def tiles(self) -> tuple[Tile, ...]:
+        """The tiles that hold it, row by row."""
+        for *_, block in self._places:
+            block.follow()
+        return tuple(tile for _, _, tile, _ in self._places)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -44,18 +54,23 @@ class LayerArray:
         return parameters.names_of(self.tiles[0])
 
     @property
-    def hidden(self) -> torch.Tensor:
-        """Hidden weights (out, in) [weight units]. An assignment programs them, clipped to the cells' bounds."""
-        return self._read(lambda tile: tile.cells)
+    def hidden(self) -> Programmed:
+        """Hidden weights (out, in) [weight units]; a write programs them, clipped to the cells' bounds."""
+        return self._view(lambda tile: tile.cells, functools.partial(setattr, self, "hidden"))
 
     @hidden.setter
     def hidden(self, values: torch.Tensor | float) -> None:
         self._write("hidden", values, lambda tile, values: lambda: tile.program_hidden(values))
 
-    def __getitem__(self, name: str) -> torch.Tensor:
-        """Return a copy of a parameter of the cells (out, in). Raises: MhoError if they have no such parameter."""
+    def __getitem__(self, name: str) -> Programmed:
+        """Return a parameter of the cells (out, in); a write sets it.
+
+        Raises: MhoError if they have no such parameter.
+        """
         self._check(name)
-        return self._read(lambda tile: parameters.value_of(tile, name))
+        return self._view(
+            lambda tile: parameters.value_of(tile, name), functools.partial(self.__setitem__, name)
+        )
 
     def __setitem__(self, name: str, values: torch.Tensor | float) -> None:
         """Set a parameter of the cells: (out, in), or one number for all. See `mho.tile.parameters`."""
@@ -71,20 +86,31 @@ class LayerArray:
                 f"[{name!r}]", "its cells have no such parameter", did_you_mean(name, self.names)
             )
 
+    def _view(
+        self, part: Callable[[Tile], torch.Tensor], write: Callable[[torch.Tensor], None]
+    ) -> Programmed:
+        return Programmed.of(lambda: self._read(part), write, self._version)
+
+    def _version(self) -> int:
+        return sum(tile.version for tile in self.tiles)
+
     def _read(self, part: Callable[[Tile], torch.Tensor]) -> torch.Tensor:
         whole = torch.empty(self.shape, dtype=torch.float32, device=self.tiles[0].cells.device)
-        for rows, columns, tile in self._places:
+        for rows, columns, tile, _ in self._places:
             whole[rows, columns] = part(tile)
         return whole
 
     def _write(self, name: str, values: Any, write: Callable[..., Callable[[], None]]) -> None:
-        whole = torch.as_tensor(values, dtype=torch.float32, device=self.tiles[0].cells.device).detach()
+        try:
+            whole = torch.as_tensor(values, dtype=torch.float32, device=self.tiles[0].cells.device).detach()
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise self._wrong(f".{name} = ...", f"it is {values!r:.60}, no numbers") from error
         if whole.ndim and tuple(whole.shape) != self.shape:
             raise self._wrong(f".{name} = ...", f"it has shape {tuple(whole.shape)}; it must be {self.shape}")
         if not torch.isfinite(whole).all():
             raise self._wrong(f".{name} = ...", "it holds NaN or infinity")
         whole = whole.expand(self.shape)
-        verbs = [write(tile, values=whole[rows, columns]) for rows, columns, tile in self._places]
+        verbs = [write(tile, values=whole[rows, columns]) for rows, columns, tile, _ in self._places]
         for verb in verbs:  # all parts are right
             verb()
 
@@ -101,7 +127,7 @@ def arrays_of(matrices: Iterable[Any], prefix: str = "") -> dict[str, LayerArray
         for block, ((first, last), (left, right)) in zip(matrix.blocks, cuts, strict=True):
             for name, part in block.state.named_modules():
                 if isinstance(part, Tile):
-                    place = slice(top + first, top + last), slice(left, right), part
+                    place = slice(top + first, top + last), slice(left, right), part, block
                     found.setdefault(prefix + name, []).append(place)
         top, width = top + matrix.rows[-1][1], matrix.columns[-1][1]
     return {name: LayerArray(name, (top, width), places) for name, places in found.items()}

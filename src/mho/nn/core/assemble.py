@@ -108,9 +108,9 @@ def error_of_block(
 
 def _plain(numbers: torch.Tensor | None) -> torch.Tensor | None:
     """Return a parameter as the compiled code takes it."""
-    if numbers is None or (numbers.dtype is torch.float32 and numbers.is_cpu):
+    if numbers is None or (numbers.dtype is torch.float32 and numbers.is_cpu and numbers.is_contiguous()):
         return numbers
-    return numbers.detach().to("cpu", torch.float32)
+    return numbers.detach().to("cpu", torch.float32).contiguous()
 
 
 def _address(numbers: torch.Tensor | None) -> tuple[int, int]:

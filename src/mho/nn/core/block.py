@@ -52,12 +52,12 @@ class Block(Fused):
         size = {"none": None, "scalar": 1, "columnwise": self.shape[0]}[kind]
         scales = None if size is None else torch.ones(size, dtype=torch.float32, device=w0.device)
         self.out_scale = None if scales is None else nn.Parameter(scales)
-        self.state = hardware.algorithm.init(self._new_tile, w0)
+        state = self._modules["state"] = hardware.algorithm.init(self._new_tile, w0)
         if not w0.is_cpu:
-            self.state.to(w0.device)
-        self.state.key, self.state.roles = child_key(key, "algorithm"), hardware.algorithm.roles()
+            state.to(w0.device)
+        state.key, state.roles = child_key(key, "algorithm"), hardware.algorithm.roles()
         self.learning = Learning()
-        arrays = [part for part in self.state.modules() if isinstance(part, (Tile, Plane))]
+        arrays = [part for part in state.modules() if isinstance(part, (Tile, Plane))]
         tiles = (part for part in arrays if isinstance(part, Tile))
         self._ageing = [tile for tile in tiles if tile.device.retention is not None]
         self._show(arrays)
@@ -91,7 +91,11 @@ class Block(Fused):
         return w
 
     def unscaled(self, w: torch.Tensor) -> torch.Tensor:
-        """Return w (out, in) without the digital scales. Raises: MhoError if a scale is zero."""
+        """Return w (out, in) without the digital scales. Raises: MhoError if a scale is zero.
+
+        Where w is what `scaled_weight` gives, this is what the network sees, without rounding.
+        """
+        stays, seen = w == self.scaled_weight(), self._seen
         if self.is_scaled:
             w = w / self.scale.reshape(-1, 1)
         if self.out_scale is not None:
@@ -101,7 +105,7 @@ class Block(Fused):
                     "program_(weight)", "an output scale of the layer is zero", fix="set it to 1 first"
                 )
             w = w / scale
-        return w
+        return torch.where(stays, seen, w)
 
     @property
     def is_exact(self) -> bool:
@@ -109,7 +113,12 @@ class Block(Fused):
         terms = self.visible()
         tile: Any = terms[0].tile
         alone = len(terms) == 1 and isinstance(tile, Tile) and isinstance(tile.pulses, Exact)
-        return self.state.roles.digital or alone
+        return self._held.roles.digital or alone
+
+    @property
+    def steps_as_torch(self) -> bool:
+        """True if a step on `weight` is one on the matrix that the layer multiplies with: no scale is between."""
+        return not (self.is_scaled and self.hardware.mapping.rates == "layer")
 
     def step(self, lr: float, maximize: bool = False) -> None:
         """Take a step of the algorithm with the recorded factors, if there are any. Then cells age.
@@ -137,11 +146,11 @@ class Block(Fused):
         if self.is_scaled and self.hardware.mapping.rates == "layer":
             g = g._replace(d=g.d / self.scale.square())
         if algorithm.units == "mini-batch":
-            algorithm.step(self.state, g, lr)
+            algorithm.step(self._held, g, lr)
             return
         for part in g.parts():
             for x, d in zip(*(samples.split(1) for samples in part), strict=True):
-                algorithm.step(self.state, Factors(x, d), lr)
+                algorithm.step(self._held, Factors(x, d), lr)
 
     def renew(self, new: "Block") -> None:
         """Program the arrays with the weights of a new block, and begin its digital state; counters go on."""
@@ -149,13 +158,13 @@ class Block(Fused):
         self.scale.copy_(new.scale)
         if self.out_scale is not None and new.out_scale is not None:
             self.out_scale.data.copy_(new.out_scale)
-        for own, part in zip(self.state.modules(), new.state.modules(), strict=True):
+        for own, part in zip(self._held.modules(), new.state.modules(), strict=True):
             if isinstance(own, (Tile, Plane)):
                 own.program(part.w.to(own.w.device))  # type: ignore[union-attr,operator,arg-type]
             elif not isinstance(own, Visible):
                 for name, buffer in own.named_buffers(recurse=False):
                     buffer.copy_(part.get_buffer(name))
-        for array in self.state.tiles().values():
+        for array in self._held.tiles().values():
             array.refresh()
         self.refresh()
 
@@ -167,7 +176,7 @@ class Block(Fused):
         scale = self.scale.reshape(-1, 1) if self.is_scaled else 1.0
         given, missed = w0 * scale, (self.weight.detach() - w0) * scale
         noise = stuck = None
-        leaves = [tile for array in self.state.tiles().values() for tile in array.leaves()]
+        leaves = [tile for array in self._held.tiles().values() for tile in array.leaves()]
         noisy = [tile for tile in leaves if tile.device.write_noise > 0]
         if noisy:
             drawn = [tile.noise.clone() for tile in noisy]

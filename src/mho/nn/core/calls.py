@@ -17,6 +17,8 @@ class Count(IntEnum):
     EVALUATED = 2
 
 
+_MOST = 2**14
+"""Calls that are remembered for an activation checkpoint."""
 _PASS, _CALL, _EVALUATED = map(int, Count)  # an index as int costs a tenth of an IntEnum's
 
 
@@ -61,8 +63,13 @@ class Calls(Viewed):
         event = count[_PASS] + self.rank + count[_CALL] * NEXT_CALL
         count[_CALL] += pieces
         if remember:
-            self._seen.setdefault(_fingerprint(x), []).append(event)
+            self._remember(x, event)
         return event
+
+    def _remember(self, x: torch.Tensor, event: int) -> None:
+        self._seen.setdefault(_fingerprint(x), []).append(event)
+        if len(self._seen) > _MOST:  # calls without gradients in train mode, which no backward follows
+            del self._seen[next(iter(self._seen))]
 
     def end(self) -> None:
         """Note that a backward has reached the layer: its next call begins a pass."""

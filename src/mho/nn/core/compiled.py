@@ -8,10 +8,13 @@ import itertools
 import weakref
 
 import torch
+from torch.autograd.graph import increment_version
 
+from mho.base.errors import complaint
 from mho.nn.core import product as eager
 from mho.nn.core.parameter import AnalogParameter
 from mho.nn.core.product import MatrixLayout, Needed, Saved
+from mho.numerics.views import writes
 
 _LAYOUTS: "weakref.WeakValueDictionary[int, Handle]" = weakref.WeakValueDictionary()
 _numbers = itertools.count()
@@ -23,7 +26,39 @@ class Handle:
     def __init__(self, layout: MatrixLayout) -> None:
         self.layout, self.number = layout, next(_numbers)
         self.tap = torch.zeros((), requires_grad=True)
+        self._looked: dict[int, int] = {}  # {block: writes to its weight when it was told to look again}
         _LAYOUTS[self.number] = self
+
+    def written(self, seen: list[torch.Tensor]) -> list[int]:
+        """Return the numbers of the blocks whose weight torch has written to since they last looked.
+
+        seen: what the graph gives for the weights; other memory if it has written to them before.
+        Raises: MhoError for such a write, which no block would see.
+        """
+        blocks = self.layout.blocks
+        for block, weight in zip(blocks, seen, strict=True):
+            if weight.data_ptr() != block.w.data_ptr() and not torch.equal(weight, block.w):
+                what = "compiled code writes to the weight of an analog layer and then calls the layer"
+                need = "A graph writes when it ends; nothing has been changed"
+                raise complaint(
+                    "torch.compile", what, need, "write to weights outside of the compiled function"
+                )
+        return [
+            n
+            for n, block in enumerate(blocks)
+            if not block.is_settled and writes(block.w) != self._looked.get(n)
+        ]
+
+    def look_again(self, which: list[int]) -> None:
+        """Have blocks look at their weights once more: a graph has its writes counted first and writes later."""
+        for n in which:
+            increment_version(self.layout.blocks[n].w)
+            self._looked[n] = writes(self.layout.blocks[n].w)
+
+
+def handle_of(number: int) -> Handle:
+    """Return the handle with this number."""
+    return _LAYOUTS[number]
 
 
 def layout_of(number: int) -> MatrixLayout:
@@ -39,7 +74,8 @@ def product(x: torch.Tensor, handle: Handle, training: bool, bias: torch.Tensor 
     trained = [weight.requires_grad for weight, _ in pairs]
     scales = [scale for _, scale in pairs if scale is not None]
     tap = handle.tap if any(trained) else handle.tap.detach()
-    y, *_ = torch.ops.mho.product(x.to(torch.float32), bias, scales, tap, handle.number, training)
+    seen = [weight.detach() for weight, _ in pairs]
+    y, *_ = torch.ops.mho.product(x.to(torch.float32), bias, scales, tap, seen, handle.number, training)
     return y.to(x.dtype)
 
 
@@ -55,18 +91,21 @@ def _forward(
     bias: torch.Tensor | None,
     scales: list[torch.Tensor],
     tap: torch.Tensor,
+    seen: list[torch.Tensor],
     number: int,
     training: bool,
 ) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor]]:
     """Return y, the event of the call, and the unscaled outputs of the blocks, which the way back needs."""
-    layout = layout_of(number)
+    handle = handle_of(number)
+    layout, written = handle.layout, handle.written(seen)
     y, saved = eager.forward(x, bias, layout, scales or [None] * len(layout.blocks), training, training)
+    handle.look_again(written)
     y = y if layout.geometry else y.reshape(*x.shape[:-1], y.shape[1])
     return y, torch.tensor(saved.event), [part.clone() if part is y else part for part in saved.unscaled]
 
 
 @_forward.register_fake
-def _(x, bias, scales, tap, number, training):
+def _(x, bias, scales, tap, seen, number, training):
     blocks, rows, _, _, geometry = layout_of(number)
     out = rows[-1][1]
     if geometry is None:
@@ -113,9 +152,9 @@ def _(g, x, event, unscaled, scales, number, needed):
 
 
 def _remember(ctx, inputs, output) -> None:
-    x, bias, scales, _, number, _ = inputs
+    x, _, scales, _, _, number, _ = inputs
     _, event, unscaled = output
-    ctx.number, ctx.has_bias, ctx.n = number, bias is not None, len(unscaled)
+    ctx.number, ctx.n = number, len(unscaled)
     ctx.save_for_backward(x, event, *unscaled, *scales)
 
 
@@ -133,6 +172,7 @@ def _way_back(ctx, g, _event, _unscaled):
         gb if of_bias else None,
         gs if of_scales else [None] * len(scales),
         record if of_tap else None,
+        [None] * ctx.n,
         None,
         None,
     )

@@ -3,7 +3,7 @@
 import torch
 
 from mho.nn.core import gather as eager
-from mho.nn.core.compiled import Handle, layout_of
+from mho.nn.core.compiled import Handle, handle_of, layout_of
 
 
 def look_up(index: torch.Tensor, handle: Handle, training: bool, skip: int) -> torch.Tensor:
@@ -11,22 +11,31 @@ def look_up(index: torch.Tensor, handle: Handle, training: bool, skip: int) -> t
     pairs = [block.trained for block in handle.layout.blocks]
     scales = [scale for _, scale in pairs if scale is not None]
     tap = handle.tap if any(weight.requires_grad for weight, _ in pairs) else handle.tap.detach()
-    y, *_ = torch.ops.mho.look_up(index, scales, tap, handle.number, training, skip)
+    seen = [weight.detach() for weight, _ in pairs]
+    y, *_ = torch.ops.mho.look_up(index, scales, tap, seen, handle.number, training, skip)
     return y
 
 
 @torch.library.custom_op("mho::look_up", mutates_args=(), tags=(torch.Tag.nondeterministic_seeded,))
 def _forward(
-    index: torch.Tensor, scales: list[torch.Tensor], tap: torch.Tensor, number: int, training: bool, skip: int
+    index: torch.Tensor,
+    scales: list[torch.Tensor],
+    tap: torch.Tensor,
+    seen: list[torch.Tensor],
+    number: int,
+    training: bool,
+    skip: int,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Return the rows, the event of the call, and the rows before out_scale, which the way back needs."""
-    layout = layout_of(number)
+    handle = handle_of(number)
+    layout, written = handle.layout, handle.written(seen)
     y, found = eager.forward(index, layout, scales or [None] * len(layout.blocks), training, training)
+    handle.look_again(written)
     return y, torch.tensor(found.event), found.unscaled
 
 
 @_forward.register_fake
-def _(index, scales, tap, number, training, skip):
+def _(index, scales, tap, seen, number, training, skip):
     y = index.new_empty(index.shape[0], layout_of(number).columns[-1][1], dtype=torch.float32)
     return y, torch.empty((), dtype=torch.int64), torch.empty_like(y) if scales else y.new_empty(0)
 
@@ -57,8 +66,9 @@ def _(g, index, event, unscaled, scales, number, skip, needed):
 
 
 def _remember(ctx, inputs, output) -> None:
-    index, scales, _, ctx.number, _, ctx.skip = inputs
+    index, scales, _, seen, ctx.number, _, ctx.skip = inputs
     _, event, unscaled = output
+    ctx.n = len(seen)
     ctx.save_for_backward(index, event, unscaled, *scales)
 
 
@@ -69,7 +79,8 @@ def _way_back(ctx, g, _event, _unscaled):
     gs, record = torch.ops.mho.look_up_backward(
         g.contiguous(), index, event, unscaled, scales, ctx.number, ctx.skip, [of_scales, of_tap]
     )
-    return None, gs if of_scales else [None] * len(scales), record if of_tap else None, None, None, None
+    of_scales = gs if of_scales else [None] * len(scales)
+    return None, of_scales, record if of_tap else None, [None] * ctx.n, None, None, None
 
 
 _forward.register_autograd(_way_back, setup_context=_remember)

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.fx import Proxy
 
-from mho.base.errors import MhoError, complaint
+from mho.base.errors import MhoError, complaint, wrong_type
 
 _PROXY = torch._C._TorchDispatchModeKey.PROXY  # the mode of make_fx
 
@@ -37,7 +37,18 @@ def check() -> None:
 
 
 def leaf(layer: nn.Module, *args: Any, **kwargs: Any) -> Any:
-    """Return the call of a layer as one node of the graph that torch.fx makes of its model."""
-    tracer = next(x for x in (*args, *kwargs.values()) if isinstance(x, Proxy)).tracer
-    name = tracer.path_of_module(layer)  # type: ignore[attr-defined]
-    return tracer.create_proxy("call_module", name, args, kwargs)
+    """Return the call of a layer whose input is no tensor: one node of the graph that torch.fx makes of its model.
+
+    Raises: MhoError if torch.fx did not call, or if it makes a graph of the layer alone.
+    """
+    proxy = next((x for x in (*args, *kwargs.values()) if isinstance(x, Proxy)), None)
+    if proxy is None:
+        wrong = next(x for x in args if not isinstance(x, torch.Tensor))
+        raise wrong_type(f"{type(layer).__name__}.forward", "the input", wrong, "a tensor")
+    tracer: Any = proxy.tracer
+    if layer is tracer.root:
+        what = "it was asked to make a graph of an analog layer, which it can only call"
+        raise complaint(
+            "torch.fx", what, fix="trace a model that has the layer, such as nn.Sequential(layer)"
+        )
+    return tracer.create_proxy("call_module", tracer.path_of_module(layer), args, kwargs)

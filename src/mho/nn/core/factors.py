@@ -1,7 +1,9 @@
 """The factors that a block has to learn: recorded since the last step, in order, and their sum on request."""
 
 import bisect
+import warnings
 import weakref
+from collections.abc import Callable
 
 import torch
 
@@ -11,6 +13,8 @@ from mho.tile.events import order
 from mho.tile.patches import Patches, concatenated
 from mho.tile.readout import is_finite
 
+_LONG = 1000
+"""Backward passes without a step that are worth a warning."""
 _FEW = 2**18
 """Numbers in factors that are kept in any case."""
 Place = tuple[int, int]
@@ -32,7 +36,11 @@ class Learning:
         self._asked: torch.Tensor | None = None  # the last `weight.grad` that was asked for, after its step
         self.is_shared = False
         self.is_checked = False  # all factors are known to be finite
+        self.mark: Callable[[torch.Tensor], torch.Tensor] | None = (
+            None  # see `mho.nn.core.first_order.second`
+        )
         self.owner: weakref.ref | None = None  # the optimizer whose step will take the factors
+        self._is_warned = False
         self._size = 0  # numbers in the factors, if nobody owns them
         self._rest: torch.Tensor | None = None  # the gradient of factors that nobody owned and are gone
 
@@ -50,6 +58,13 @@ class Learning:
         self._asked = None
         self.is_checked = False
         place = order(event)
+        if self._order and not self._is_warned and place[0] - self._order[0][0] > _LONG:
+            self._is_warned = True
+            text = (
+                f"an analog layer keeps what {_LONG} backward passes gave it to learn, and no step has taken it. "
+                "Call optimizer.step or optimizer.zero_grad, or freeze the layer: layer.requires_grad_(False)"
+            )
+            warnings.warn(text, stacklevel=2)
         at = bisect.bisect_right(self._order, place) if self._order else 0
         self._order.insert(at, place)
         self.factors.insert(at, factors)
@@ -78,6 +93,20 @@ class Learning:
         self._order, self.factors = [place for place, _ in calls], [factors for _, factors in calls]
         self._versions = [_versions(factors) for factors in self.factors]
         self.is_shared = True
+
+    def keep_inputs(self, written: set[int]) -> None:
+        """Copy the inputs in memory that is about to be written to, such as that of learned queries.
+
+        written: addresses of storages.
+        """
+        for n, factors in enumerate(self.factors):
+            x = factors.x
+            images = x.images if isinstance(x, Patches) else [x]
+            if any(image.untyped_storage().data_ptr() in written for image in images):
+                copies = [image.clone() for image in images]
+                x = Patches(copies, x.geometry, x.cut, x.signs) if isinstance(x, Patches) else copies[0]
+                self.factors[n] = factors._replace(x=x)
+                self._versions[n] = _versions(self.factors[n])
 
     def take(self) -> Factors | None:
         """Return all factors as one, or None; none are left. `settle` comes before."""
@@ -120,7 +149,7 @@ class Learning:
         """Forget everything."""
         self._forget()
         self._rest = None
-        self._dense = self._computed = self._asked = None
+        self._dense = self._computed = self._asked = self.mark = None
         self.is_shared = self.is_checked = False
 
     def _forget(self) -> None:
@@ -137,6 +166,7 @@ class Learning:
             with torch.inference_mode(False):
                 self._dense = self._sum()
                 self._computed = self._dense.clone()
+                self._dense = self._dense if self.mark is None else self.mark(self._dense)
         return self._asked if self._dense is None else self._dense
 
     def replace(self, gradient: torch.Tensor) -> None:

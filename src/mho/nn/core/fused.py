@@ -6,12 +6,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from mho.algorithms.base import State, Term
+from mho.algorithms.base import Term
+from mho.algorithms.state import State
 from mho.base.errors import complaint
 from mho.crossbar import Crossbar
+from mho.nn.core import foreign
 from mho.nn.core.assemble import add_terms
 from mho.nn.core.parameter import AnalogParameter, replaced
-from mho.numerics.views import writes
+from mho.numerics.views import in_place, writes
 from mho.tile.readout import Visible
 
 
@@ -24,12 +26,13 @@ class Fused(Visible):
     """
 
     hardware: Crossbar
-    state: State
     _own_weight: AnalogParameter
+    _seen: torch.Tensor
     learning: Any
 
     def _show(self, arrays: list[Any]) -> None:
         """Begin to show the arrays of `state`."""
+        foreign.watch()
         self._arrays = arrays
         self._factor = 0.0  # of the second term, when `weight` was last brought up to date
         self._shown = self.version  # of the arrays, then
@@ -37,9 +40,21 @@ class Fused(Visible):
         self._adopt()
         self.register_load_state_dict_post_hook(_refresh_after_load)
 
+    @property
+    def state(self) -> State:
+        """The arrays of the algorithm, to which all writes of torch code to `weight` have come."""
+        if self._parameters.get("weight") is self._own_weight:  # an exporter puts others in its place
+            self.follow()
+        return self._held
+
+    @property
+    def _held(self) -> State:
+        """The arrays as they are."""
+        return self._modules["state"]  # type: ignore[return-value]
+
     def visible(self) -> list[Term]:
         """Return the terms whose sum the network sees."""
-        return self.hardware.algorithm.visible(self.state)
+        return self.hardware.algorithm.visible(self._held)
 
     @property
     def w(self) -> torch.Tensor:
@@ -59,10 +74,20 @@ class Fused(Visible):
         """True if a step changes the weight by exactly what it is asked for."""
         raise NotImplementedError
 
-    def program(self, w: torch.Tensor) -> None:
-        """Program the arrays so that the network sees w (out, in), without digital scales."""
-        self.hardware.algorithm.program(self.state, w)
-        self.refresh()
+    @property
+    def steps_as_torch(self) -> bool:
+        """True if a step on `weight` is one on the matrix that the layer multiplies with."""
+        raise NotImplementedError
+
+    def place(self, value: torch.Tensor) -> None:
+        """Program the arrays with a tensor (out, in) that was assigned to `weight.data`, at the next look.
+
+        `weight` gets memory of its own for it: who has kept the former `weight.data` keeps its numbers.
+        """
+        self._own_weight.move(self._seen.clone())
+        self._seen = self._own_weight.detach()
+        with torch.no_grad():
+            self._seen.copy_(value)
 
     def settle(self) -> None:
         """Program the arrays with what torch code has written to `weight`, or to the arrays' own numbers.
@@ -87,13 +112,34 @@ class Fused(Visible):
         if float((wanted - self._seen).abs().max()) > most:
             self.program(wanted)
 
+    def program(self, w: torch.Tensor) -> None:
+        """Program the arrays so that the network sees w (out, in), without digital scales.
+
+        Cells whose weight is to stay keep what they hold, write noise included.
+        """
+        stays = w == self._seen
+        arrays = self._held.tiles().values()
+        leaves = [leaf for array in arrays for leaf in array.leaves()]
+        planes = [leaf.cells for leaf in leaves]
+        planes += [leaf.noise for leaf in leaves if leaf.device.write_noise > 0]
+        held = [plane.clone() for plane in planes]
+        self.hardware.algorithm.program(self._held, w)
+        for plane, before in zip(planes, held, strict=True):
+            plane.copy_(torch.where(stays, before, plane))
+        for part in (*leaves, *arrays):
+            part.refresh()
+        self.refresh()
+
     def _written(self) -> torch.Tensor | None:
         """Return what torch code has written to `weight`, or None. Raises: MhoError if the weight was replaced."""
         weight = self._parameters.get("weight")
-        is_own = weight is self._own_weight and type(weight) is AnalogParameter
-        if not is_own and (weight is None or not weight.is_meta):
+        if not self._is_own(weight) and (weight is None or not weight.is_meta):
             raise replaced(weight)
         return None if writes(self._seen) == self._left else self._own_weight.restored(self._seen)
+
+    def _is_own(self, weight: Any) -> bool:
+        """Return whether the parameter is this block's, and torch has not swapped what is in it."""
+        return weight is self._own_weight and weight.__dict__.get("block") is self._to_self
 
     def register_parameter(self, name: str, param: nn.Parameter | None) -> None:
         """Program the arrays where a parameter is assigned to `weight`. Raises: MhoError for new names."""
@@ -111,6 +157,11 @@ class Fused(Visible):
             raise replaced(None)
         super().__delattr__(name)
 
+    @property
+    def is_settled(self) -> bool:
+        """True if torch code has not written to `weight` since it last agreed with the arrays."""
+        return writes(self._seen) == self._left
+
     def follow(self) -> None:
         """Bring `weight` up to date if an array was written since, and the arrays if torch code wrote to it.
 
@@ -122,11 +173,7 @@ class Fused(Visible):
                 self.settle()
                 return
             version += array._writes
-        weight = self._parameters.get("weight")
-        is_own = (
-            weight is self._own_weight and type(weight) is AnalogParameter
-        )  # torch can swap what is in it
-        if not is_own or writes(self._seen) != self._left:
+        if not self._is_own(self._parameters.get("weight")) or writes(self._seen) != self._left:
             self.settle()
         elif self._shown != version:
             self.refresh()
@@ -149,7 +196,8 @@ class Fused(Visible):
 
     def _apply(self, fn, recurse=True):
         self.follow()
-        super()._apply(fn, recurse)
+        with in_place():
+            super()._apply(fn, recurse)
         _refresh_after_load(self, None)  # `to_empty` leaves other numbers
         return self
 
@@ -165,6 +213,7 @@ class Fused(Visible):
             self._parameters["weight"] = weight
             array.touched.fill_(1)
         self.__dict__["_own_weight"] = weight  # which nn.Module would register again
+        self._to_self = weight.block
         self._seen = weight.detach()
         self._left = writes(self._seen)
         for part in self._arrays:
@@ -172,7 +221,7 @@ class Fused(Visible):
 
     def __getstate__(self) -> dict:
         self.follow()
-        return super().__getstate__() | {"_seen": None, "_own_weight": None}
+        return super().__getstate__() | {"_seen": None, "_own_weight": None, "_to_self": None}
 
     def __setstate__(self, state: dict) -> None:
         super().__setstate__(state)
@@ -188,7 +237,8 @@ class Fused(Visible):
             array.adopt()  # torch.distributed.checkpoint has loaded into its memory, which is no write
         if not self._seen.is_meta:
             self.follow()
-        super()._load_from_state_dict({**state_dict, prefix + "weight": self.weight}, prefix, *args)
+        with in_place():
+            super()._load_from_state_dict({**state_dict, prefix + "weight": self.weight}, prefix, *args)
 
 
 def _refresh_after_load(block: Fused, keys: object) -> None:

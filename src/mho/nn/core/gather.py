@@ -8,10 +8,10 @@ of y_s. So the factors of a sample are x = g_s and d = -e_i, times the digital s
 from typing import NamedTuple
 
 import torch
-from torch.autograd.function import once_differentiable
 
 from mho.base.errors import complaint
 from mho.nn.core.calls import may_be_repeated
+from mho.nn.core.first_order import FirstOrder, Recorded, check_transforms, second
 from mho.nn.core.given import Given
 from mho.nn.core.product import MatrixBlock, MatrixLayout, Scales, asked_for, with_given
 from mho.tile.checks import lines
@@ -37,7 +37,11 @@ def look_up(index: torch.Tensor, layout: MatrixLayout, training: bool, skip: int
     trained = [p for block in layout.blocks for p in block.trained]
     layout = with_given(layout, trained[::2])
     how = training, training and may_be_repeated()
-    return _Lookup.apply(index, layout, skip, how, *trained)
+    try:
+        return _Lookup.apply(index, layout, skip, how, *trained)
+    except RuntimeError:
+        check_transforms()
+        raise
 
 
 def forward(
@@ -74,12 +78,18 @@ def forward(
 
 
 def backward(
-    g: torch.Tensor, found: Found, layout: MatrixLayout, scales: Scales, needed: tuple, skip: int
+    g: torch.Tensor,
+    found: Found,
+    layout: MatrixLayout,
+    scales: Scales,
+    needed: tuple,
+    skip: int,
+    recorded: Recorded | None = None,
 ) -> list[torch.Tensor | None]:
     """Return the gradients of the out_scales of the blocks, g (samples, in) being that of `forward`'s output.
 
     Leaves (x, d) with each block whose weight is trained. needed: for each block whether its weight, and whether
-    its out_scale, is trained.
+    its out_scale, is trained; recorded: gets the blocks that were left factors.
     """
     blocks, rows, columns, calls, _ = layout
     calls.end()
@@ -92,6 +102,8 @@ def backward(
         x = g[which, cut].contiguous()  # memory of its own: autograd may hand g to others
         if of_weight and len(local):
             block.record(x, _unit(block, local, scale, x), found.event)
+            if recorded is not None and type(block) is not Given:
+                recorded.append(block)
         if of_scale and scale is not None:
             parts = (x * found.unscaled[which, cut]).sum(1)
             place = local if scale.numel() > 1 else torch.zeros_like(local)
@@ -163,7 +175,7 @@ def _check(index: torch.Tensor, n: int, device: torch.device) -> None:
             raise IndexError("index out of range in self")
 
 
-class _Lookup(torch.autograd.Function):
+class _Lookup(FirstOrder):
     """The functions `forward` and `backward`; `trained` are the weight and the out_scale of each block in turn."""
 
     @staticmethod
@@ -175,10 +187,12 @@ class _Lookup(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, g: torch.Tensor):
-        return _way_back_once(ctx, g) if torch.is_grad_enabled() else _way_back(ctx, g)
+        if not torch.is_grad_enabled():
+            return _way_back(ctx, g)
+        return second(_way_back, ctx, [block.trained[0] for block in ctx.layout.blocks], g)
 
 
-def _way_back(ctx, g: torch.Tensor):
+def _way_back(ctx, g: torch.Tensor, recorded: Recorded | None = None):
     index, unscaled, *scales = ctx.saved_tensors
     layout: MatrixLayout = ctx.layout
     _, _, _, _, *trained = ctx.needs_input_grad
@@ -187,7 +201,7 @@ def _way_back(ctx, g: torch.Tensor):
         if type(block) is Given:
             weights[place] = trained[2 * place]
     needed = tuple(zip(weights, trained[1::2], strict=True))
-    of_scales = backward(g, Found(index, unscaled, ctx.event), layout, scales, needed, ctx.skip)
+    of_scales = backward(g, Found(index, unscaled, ctx.event), layout, scales, needed, ctx.skip, recorded)
     of_weights = (block.gradient() if type(block) is Given else None for block in layout.blocks)
     return (
         None,
@@ -196,7 +210,3 @@ def _way_back(ctx, g: torch.Tensor):
         None,
         *(part for pair in zip(of_weights, of_scales, strict=True) for part in pair),
     )
-
-
-_way_back_once = once_differentiable(_way_back)
-"""For `create_graph=True`: a gradient of the gradient is an error then."""

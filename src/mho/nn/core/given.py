@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import torch
 
 from mho.algorithms.base import Factors
+from mho.base.errors import complaint, wrong_type
 from mho.device.io import IO
 from mho.tile.patches import Patches
 
@@ -23,6 +24,11 @@ class Given(NamedTuple):
     @property
     def io(self) -> dict[str, IO]:
         return self.block.io
+
+    @property
+    def is_settled(self) -> bool:
+        """True: nobody writes to a given weight."""
+        return True
 
     def follow(self) -> None:
         """Do nothing: the weight is given."""
@@ -51,3 +57,17 @@ class Given(NamedTuple):
         """Return the gradient of the given weight, of the way back that has just ended."""
         factors = [self.found.pop() for _ in range(len(self.found))]
         return sum((f.outer() for f in factors[1:]), factors[0].outer()).neg_() if factors else None
+
+
+def given_of(block: Any, w: Any) -> Given:
+    """Return the block with a weight (out, in) for one call.
+
+    Raises: MhoError for another shape or device, and for numbers that are not real floating point.
+    """
+    if not isinstance(w, torch.Tensor):
+        raise wrong_type("functional_call", "a weight of an analog layer", w, "a tensor")
+    if tuple(w.shape) != tuple(block.shape) or not w.is_floating_point() or w.device != block.w.device:
+        what = f"a weight of an analog layer is given as {tuple(w.shape)} {w.dtype} on {w.device}"
+        need = f"It must be {tuple(block.shape)}, of floating point, on {block.w.device}"
+        raise complaint("functional_call", what, need)
+    return Given(block, w.detach(), [])

@@ -12,12 +12,13 @@ a new layer is one file and one export:
 
 import sys
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, Protocol, Self, runtime_checkable
 
 import torch
 from torch import nn
 
-from mho.base.errors import wrong_type
+from mho.base.errors import complaint, wrong_type
 from mho.crossbar import Crossbar
 from mho.device.composed import ComposedCell
 from mho.device.device import Device
@@ -25,6 +26,7 @@ from mho.nn.core import birth
 from mho.nn.core.arrays import LayerArray, arrays_of
 from mho.nn.core.export import refused
 from mho.nn.core.keys import own_key
+from mho.nn.core.programmed import recomputed
 
 ANALOG_OF: dict[type[nn.Module], Callable[..., nn.Module]] = {}
 """{torch layer: function of (layer, hardware, key) that makes its counterpart}; that has a method `to_digital`."""
@@ -59,6 +61,8 @@ class AnalogLayer(nn.Module):
 
     hardware: Crossbar
     key: int
+    is_part = False
+    """True for a layer inside of another one, which draws its initial weights."""
 
     @classmethod
     def from_digital(cls, digital: Any, hardware: Crossbar, key: int | None = None) -> Self:
@@ -70,6 +74,10 @@ class AnalogLayer(nn.Module):
     def _born(self, digital: Any, hardware: Crossbar, key: int | None) -> None:
         """Build the layer with a key of its own. Warn if its arrays do not hold the digital one's weights."""
         name, is_part = type(self).__name__, birth.present() is not None
+        for place, p in digital.named_parameters():
+            if p.numel() == 0:
+                what = f"its {place} would have shape {tuple(p.shape)}"
+                raise complaint(name, what, "An array has at least one row and one column")
         with birth.watched() as found:
             key = own_key(key, name)
             self._begin(digital, hardware, key)
@@ -88,7 +96,18 @@ class AnalogLayer(nn.Module):
             raise refused("torch.jit")
         raise AttributeError("__jit_ignored_attributes__")
 
-    def arrays(self) -> dict[str, LayerArray]:
+    @property
+    def parametrizations(self) -> Any:
+        """Those of digital biases. Raises: MhoError where torch.nn.utils.parametrize asks for another tensor's."""
+        frame = sys._getframe(1).f_back  # of the caller of torch's `is_parametrized`
+        if frame is not None and frame.f_code.co_name == "register_parametrization":
+            name = frame.f_locals["tensor_name"]
+            if name in self._parameters or not hasattr(self, name):
+                raise AttributeError("parametrizations")
+            raise recomputed("torch.nn.utils.parametrize")
+        raise AttributeError("parametrizations")  # nn.Module looks among its modules then
+
+    def arrays(self) -> Mapping[str, LayerArray]:
         """Return the arrays of the layer by name, to get and set hidden weights and parameters of cells.
 
         A column of an analog bias is the last one. See `mho.nn.core.arrays`.
@@ -96,7 +115,7 @@ class AnalogLayer(nn.Module):
         found: dict[str, LayerArray] = {}
         for prefix, matrices in self._matrices().items():
             found |= arrays_of(matrices, prefix)
-        return found
+        return MappingProxyType(found)
 
     def _matrices(self) -> dict[str, list[Any]]:
         """Return {prefix: matrices that lie below each other}: the `AnalogMatrix`es of the layer."""
@@ -107,8 +126,11 @@ class AnalogLayer(nn.Module):
         """Program the arrays with new initial weights, as torch draws them for the digital layer.
 
         The layer is as new: hidden weights, digital state, scales, biases. Cells stay the same, with their
-        references. Counters of pulses and of programmings go on, and so does the noise.
+        references. Counters of pulses and of programmings go on, and so does the noise. A part of another layer,
+        such as one matrix of an LSTM, is reset by that layer alone.
         """
+        if self.is_part:
+            return
         fresh = type(self).from_digital(self._drawn(), self.hardware, self.key)
         for own, new in zip(self.modules(), fresh.modules(), strict=True):
             if isinstance(own, Renewed):
@@ -142,6 +164,18 @@ class AnalogLayer(nn.Module):
             place.fset(self, param)
             return
         super().register_parameter(name, param)
+
+    def __delattr__(self, name: str) -> None:
+        """Refuse to lose a weight. Raises: MhoError."""
+        if name in self.__dict__ or any(
+            name in own for own in (self._parameters, self._buffers, self._modules)
+        ):
+            super().__delattr__(name)
+        elif hasattr(self, name):
+            what, need = "a layer has its arrays as long as it lives", "Nothing has been changed"
+            raise complaint(f"del layer.{name}", what, need, "replace the layer itself in its model")
+        else:
+            super().__delattr__(name)
 
     def to_digital(self) -> nn.Module:
         """Make the torch layer with the weights and biases that this one computes with."""

@@ -1,13 +1,14 @@
 """A weight matrix of any size on sub-tiles; a matrix with a bias, the base of layers that have one matrix."""
 
 import itertools
+from collections.abc import Callable
 from typing import Any, Self
 
 import torch
 from torch import nn
 from torch.nn import functional
 
-from mho.base.errors import complaint, wrong_type
+from mho.base.errors import complaint
 from mho.crossbar import Crossbar
 from mho.nn.core import checkpoint, compiled, export
 from mho.nn.core.block import Block
@@ -15,7 +16,9 @@ from mho.nn.core.calls import Calls
 from mho.nn.core.layer import checked, close_fused_inference
 from mho.nn.core.product import MatrixLayout, not_floating, product
 from mho.nn.core.programmed import Programmed, is_own
+from mho.nn.core.values import checked_values
 from mho.numerics.rng import child_key
+from mho.numerics.views import writes
 from mho.tile.patches import Geometry
 from mho.tile.tile import Tile
 
@@ -71,9 +74,7 @@ class AnalogMatrix(checkpoint.Labelled):
             if isinstance(part, Tile)
             for parameter in part.given
         }
-        return checkpoint.label(
-            self.hardware, (self.rows[-1][1], self.columns[-1][1]), sorted(found), sorted(given)
-        )
+        return checkpoint.label(self.hardware, self.shape, sorted(found), sorted(given))
 
     def __getstate__(self) -> dict:
         return self.__dict__ | {"handle": None}
@@ -97,41 +98,45 @@ class AnalogMatrix(checkpoint.Labelled):
         return torch.cat([torch.cat(parts[n : n + width], dim=1) for n in range(0, len(parts), width)])
 
     def weights(self) -> list[nn.Parameter]:
-        """Return the parameters that learn the matrix: the weight of each block."""
-        return [block.trained[0] for block in self.layout.blocks]
+        """Return the parameters that learn the matrix: the weight of each block, and its output scale, if any."""
+        return [p for block in self.layout.blocks for p in block.trained if p is not None]
 
     def version(self) -> int:
-        """Return the number of writes to the arrays."""
-        for block in self.blocks:
-            block.follow()  # type: ignore[operator]
-        return sum(block.version for block in self.layout.blocks)  # type: ignore[attr-defined]
+        """Return the number of writes to the arrays and to digital scales."""
+        blocks: list[Block] = list(self.blocks)  # type: ignore[arg-type]
+        for block in blocks:
+            block.follow()
+        scales = sum(writes(block.out_scale) for block in blocks)
+        return scales + sum(block.version for block in blocks)
 
     def program_(self, weight: torch.Tensor) -> Self:
         """Program the arrays so that the network sees `weight` (out, in), digital scales included.
 
-        The arrays clip it to the bounds of their cells, count a programming, and add write noise, if any.
+        The arrays clip it to the bounds of their cells, count a programming, and add write noise, if any. A cell
+        whose weight is to stay is not written.
         Raises: MhoError for another shape, NaN or infinity; nothing is written then.
         """
-        w = self._matrix(weight)
-        blocks: list[Block] = list(self.blocks)  # type: ignore[arg-type]
-        places = itertools.product(self.rows, self.columns)
-        parts = [b.unscaled(w[slice(*r), slice(*c)]) for b, (r, c) in zip(blocks, places, strict=True)]
-        for block, part in zip(blocks, parts, strict=True):
-            block.program(part)
+        self.programming(weight)()
         return self
 
-    def _matrix(self, weight: Any) -> torch.Tensor:
-        if not isinstance(weight, torch.Tensor):
-            raise wrong_type("program_(weight)", "it", weight, "a tensor")
-        shape = self.rows[-1][1], self.columns[-1][1]
-        if tuple(weight.shape) != shape:
-            raise complaint("program_(weight)", f"it has shape {tuple(weight.shape)}", f"It must be {shape}")
-        if weight.is_complex() or not torch.isfinite(weight).all():
-            raise complaint(
-                "program_(weight)", "it holds NaN, infinity or complex numbers", "Weights must be finite"
-            )
-        first: Block = self.layout.blocks[0]  # type: ignore[assignment]
-        return weight.detach().to(first.w.device, torch.float32)
+    def programming(self, weight: Any) -> Callable[[], None]:
+        """Return the function that writes what `program_` is to write, once all is known to be right."""
+        w = checked_values("program_", "weight", weight, self.shape, "(out, in)")
+        blocks: list[Block] = list(self.blocks)  # type: ignore[arg-type]
+        w = w.to(blocks[0].w.device, torch.float32)
+        places = itertools.product(self.rows, self.columns)
+        parts = [b.unscaled(w[slice(*r), slice(*c)]) for b, (r, c) in zip(blocks, places, strict=True)]
+
+        def write() -> None:
+            for block, part in zip(blocks, parts, strict=True):
+                block.program(part)
+
+        return write
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(out, in)."""
+        return self.rows[-1][1], self.columns[-1][1]
 
 
 class Affine(nn.Module):
@@ -179,14 +184,19 @@ class Affine(nn.Module):
         if self.has_column:
             weights = self.matrix.weights()
             return Programmed.of(self._column, lambda b: self.program_(bias=b), self.matrix.version, weights)
-        if "bias" not in self._parameters:  # as while it is being parametrized
-            raise AttributeError(f"{type(self).__name__} has no bias")
+        if "bias" not in self._parameters:
+            if "bias" in self.__dict__:  # computed, as by pruning
+                return self.__dict__["bias"]
+            raise AttributeError(f"{type(self).__name__} has no bias")  # as while it is being parametrized
         return self._parameters["bias"]
 
     @bias.setter
     def bias(self, value: torch.Tensor | None) -> None:
-        if not self.has_column:
-            self._parameters["bias"] = value  # type: ignore[assignment]
+        if not self.has_column and not isinstance(value, (nn.Parameter, type(None))):
+            self.__dict__["bias"] = value
+        elif not self.has_column:
+            self.__dict__.pop("bias", None)
+            self._parameters["bias"] = value
         elif value is None:
             what, fix = "an analog bias is a column of the arrays", "write zeros: nn.init.zeros_(layer.bias)"
             raise complaint("layer.bias = None", what, fix=fix)
@@ -202,22 +212,32 @@ class Affine(nn.Module):
         A digital bias is written as torch writes it, an analog one is a column of the arrays.
         Raises: MhoError for other shapes, NaN or infinity, or for a bias that the layer does not have.
         """
-        if bias is not None and not (self.has_column or self.bias is not None):
-            raise complaint("program_(bias)", "the layer has no bias", fix="make it with bias=True")
-        if bias is not None and tuple(bias.shape) != (out := self.matrix.rows[-1][1],):
-            raise complaint("program_(bias)", f"it has shape {tuple(bias.shape)}", f"It must be ({out},)")
+        self.programming(weight, bias)()
+        return self
+
+    def programming(self, weight: Any, bias: Any) -> Callable[[], None]:
+        """Return the function that writes what `program_` is to write, once all is known to be right."""
+        out, n_in = self.matrix.shape
+        if bias is not None:
+            if not self.has_column and self.bias is None:
+                raise complaint("program_(bias)", "the layer has no bias", fix="make it with bias=True")
+            bias = checked_values("program_", "bias", bias, (out,))
         if self.has_column:
             before = self.matrix.read()
-            weight = before[:, :-1] if weight is None else weight.detach().to(before)
-            bias = before[:, -1] if bias is None else bias.detach().to(before)
-            self.matrix.program_(torch.cat([weight, bias[:, None]], dim=1))
-            return self
-        if weight is not None:
-            self.matrix.program_(weight)
-        if bias is not None and self.bias is not None:
-            with torch.no_grad():
-                self.bias.copy_(bias)
-        return self
+            shape = out, n_in - 1
+            w = before[:, :-1] if weight is None else checked_values("program_", "weight", weight, shape)
+            b = before[:, -1] if bias is None else bias
+            return self.matrix.programming(torch.cat([w.to(before), b.to(before)[:, None]], dim=1))
+        verbs: list[Callable[[], Any]] = [] if weight is None else [self.matrix.programming(weight)]
+        own = self.bias
+        if bias is not None and own is not None:
+            verbs.append(lambda: own.detach().copy_(bias))
+
+        def write() -> None:
+            for verb in verbs:
+                verb()
+
+        return write
 
     def read_weight(self) -> torch.Tensor:
         """Return (out, in) as a plain tensor, without the column of an analog bias."""

@@ -1,12 +1,10 @@
 """The gradient of an analog weight as a matrix, for code that reads or changes `weight.grad`."""
 
-import functools
 import weakref
 from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import nn
-from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from mho.base.errors import MhoError, complaint, wrong_type
 
@@ -19,6 +17,13 @@ class Owner(Protocol):
     @property
     def is_exact(self) -> bool:
         """True if an update changes the weight by exactly what was asked for."""
+
+    @property
+    def steps_as_torch(self) -> bool:
+        """True if a step on the weight is one on the matrix that the layer multiplies with."""
+
+    def place(self, value: torch.Tensor) -> None:
+        """Program the arrays with what was assigned to `weight.data`, at the next look."""
 
 
 class AnalogParameter(nn.Parameter):
@@ -38,13 +43,17 @@ class AnalogParameter(nn.Parameter):
     optimizers: ClassVar[list[type]] = []
     """Classes of optimizers that step analog weights through their algorithm."""
 
+    def __new__(cls, data: Any = None, requires_grad: bool = True, block: Any = None) -> "AnalogParameter":
+        """Make a weight; `block` for code that makes one like another, from its attributes, as accelerate does."""
+        data = data.detach() if isinstance(data, AnalogParameter) else data
+        weight = super().__new__(cls, data, requires_grad)
+        weight.block = block
+        return weight
+
     @staticmethod
     def of(block: Owner, data: torch.Tensor, requires_grad: bool = True) -> "AnalogParameter":
         """Make the weight of a block; data (out, in) is shared."""
-        weight = AnalogParameter(data, requires_grad)
-        weight.block = weakref.ref(block)
-        _watch_optimizers()
-        return weight
+        return AnalogParameter(data, requires_grad, weakref.ref(block))
 
     def of_block(self) -> Any:
         """Return the block of this weight. Raises: MhoError if the block no longer exists."""
@@ -67,8 +76,11 @@ class AnalogParameter(nn.Parameter):
             what = f"it has shape {tuple(value.shape)}"
             raise complaint("weight.data = ...", what, f"The weight has shape {tuple(self.shape)}")
         elif value.data_ptr() != self.data_ptr() or value.stride() != self.stride():
-            with torch.no_grad():
-                self.detach().copy_(value)
+            self.of_block().place(value)
+
+    def move(self, memory: torch.Tensor) -> None:
+        """Have the numbers in other memory, which holds the same, from now on."""
+        _DATA.__set__(self, memory)
 
     @property
     def grad(self) -> torch.Tensor | None:  # type: ignore[override]
@@ -150,42 +162,6 @@ def replaced(by: Any) -> MhoError:
         "write to it: layer.program_(w), or parameter.data.copy_(w); parametrizations and pruning need a mask that "
         "you multiply with after each step",
     )
-
-
-@functools.cache
-def _watch_optimizers() -> None:
-    """Have every step of every torch optimizer checked from now on."""
-    register_optimizer_step_pre_hook(_refuse)
-
-
-def _refuse(optimizer: torch.optim.Optimizer, *_: Any) -> None:
-    """Check that the optimizer has no analog weight that takes pulses.
-
-    Where updates are exact, it may have them alone, and no loss may depend on them directly.
-    Raises: MhoError if it has, before anything has changed.
-    """
-    if isinstance(optimizer, tuple(AnalogParameter.optimizers)):
-        return
-    where = f"{type(optimizer).__name__}.step"
-    for group in optimizer.param_groups:
-        for p in group["params"]:
-            block = p._of() if isinstance(p, AnalogParameter) else None
-            if block is None:
-                continue
-            if not block.is_exact:
-                raise complaint(
-                    where,
-                    f"it was given the weight {tuple(p.shape)} of an analog layer, whose algorithm is "
-                    f"{type(block.hardware.algorithm).__name__}",
-                    "A crossbar learns by pulses, which no digital optimizer sends; nothing has been changed",
-                    "make mho.AnalogOptimizer(model, lr=..., "
-                    f"digital=torch.optim.{type(optimizer).__name__}), with the Trainer too: optimizers=(...)",
-                )
-            p.check_added(where)
-            if block.learning.owner is not None and block.learning.owner() is not None:
-                what = f"the weight {tuple(p.shape)} of an analog layer has an AnalogOptimizer too"
-                fix = "leave one of the two; an optimizer that wraps another cannot wrap an AnalogOptimizer"
-                raise complaint(where, what, "Its step uses the gradient up; nothing has been changed", fix)
 
 
 _DATA: Any = torch.Tensor.data

@@ -4,13 +4,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import torch
-from torch.autograd.function import once_differentiable
 
 from mho.base.errors import MhoError, complaint
 from mho.device.io import IO
 from mho.nn.core.assemble import add_output, columns_of, error_of_block
 from mho.nn.core.calls import Calls, may_be_repeated
-from mho.nn.core.given import Given
+from mho.nn.core.first_order import FirstOrder, Recorded, check_transforms, second
+from mho.nn.core.given import Given, given_of
 from mho.nn.core.parameter import AnalogParameter
 from mho.tile.checks import lines, numbers
 from mho.tile.events import NEXT_CALL
@@ -29,6 +29,9 @@ class MatrixBlock(Protocol):
 
     @property
     def w(self) -> torch.Tensor: ...
+
+    @property
+    def is_settled(self) -> bool: ...
 
     @property
     def trained(self) -> tuple[Any, Any]: ...
@@ -96,9 +99,13 @@ def product(
     trained = [p for block in layout.blocks for p in block.trained]
     layout = with_given(layout, trained[::2])
     how = training, training and may_be_repeated()
-    if x.dtype is torch.float32:
-        return _Product.apply(x, bias, layout, how, *trained)
-    return _Product.apply(x.to(torch.float32), bias, layout, how, *trained).to(x.dtype)
+    try:
+        if x.dtype is torch.float32:
+            return _Product.apply(x, bias, layout, how, *trained)
+        return _Product.apply(x.to(torch.float32), bias, layout, how, *trained).to(x.dtype)
+    except RuntimeError:
+        check_transforms()
+        raise
 
 
 def not_floating(layer: str, x: torch.Tensor) -> MhoError:
@@ -113,7 +120,7 @@ def with_given(layout: MatrixLayout, weights: Sequence[Any]) -> MatrixLayout:
     if all(type(w) is AnalogParameter for w in weights):
         return layout
     pairs = zip(layout.blocks, weights, strict=True)
-    given: list[Any] = [b if type(w) is AnalogParameter else Given(b, w.detach(), []) for b, w in pairs]
+    given: list[Any] = [b if type(w) is AnalogParameter else given_of(b, w) for b, w in pairs]
     return layout._replace(blocks=given)
 
 
@@ -151,11 +158,16 @@ def contiguous(x: torch.Tensor, layout: MatrixLayout) -> torch.Tensor:
 
 
 def backward(
-    g: torch.Tensor, saved: Saved, layout: MatrixLayout, scales: Scales, needed: Needed
+    g: torch.Tensor,
+    saved: Saved,
+    layout: MatrixLayout,
+    scales: Scales,
+    needed: Needed,
+    recorded: Recorded | None = None,
 ) -> ProductGradients:
     """Return the gradients of `forward`, g being the gradient of its output.
 
-    Leaves (x, d = -dL/d(x W^T)) with each block whose weight is trained.
+    Leaves (x, d = -dL/d(x W^T)) with each block whose weight is trained, and enters it in `recorded`.
     """
     blocks, rows, columns, calls, geometry = layout
     x, unscaled, event = saved
@@ -175,6 +187,8 @@ def backward(
             d *= block.scale
         if needed.weights[n]:
             block.record(inputs[column], d, event)
+            if recorded is not None and type(block) is not Given:
+                recorded.append(block)
         errors.append(d)
         of_scales.append(None if gy is None or out_scale is None else gy.sum_to_size(out_scale.shape))
     of_bias = g.sum_to_size(g.shape[1]) if needed.bias else None
@@ -191,6 +205,8 @@ def _multiply(
 ) -> tuple[torch.Tensor, list[torch.Tensor]]:
     blocks, rows, columns, *_ = layout
     inputs = columns_of(source, columns)
+    if bias is not None and bias.numel() != rows[-1][1]:
+        raise _of_other_length("bias", bias, rows[-1][1])
     out = torch.empty(len(source), rows[-1][1], dtype=torch.float32, device=source.device)
     unscaled = []
     for n, block in enumerate(blocks):
@@ -199,9 +215,17 @@ def _multiply(
         if block.is_scaled:
             y *= block.scale
         unscaled.append(y)
+        scale = scales[n]
+        if scale is not None and scale.numel() != 1 and scale.numel() != block.shape[0]:
+            raise _of_other_length("out_scale", scale, block.shape[0])
         last = column == len(columns) - 1
-        add_output(y, scales[n], out, rows[row], column == 0, bias if last else None)
+        add_output(y, scale, out, rows[row], column == 0, bias if last else None)
     return out, unscaled
+
+
+def _of_other_length(name: str, given: torch.Tensor, n: int) -> MhoError:
+    what = f"the {name} has shape {tuple(given.shape)}"
+    return complaint("AnalogMatrix.forward", what, f"It must be ({n},), a number for each output")
 
 
 def _multiply_back(errors: list[torch.Tensor], layout: MatrixLayout, event: int) -> torch.Tensor:
@@ -262,7 +286,7 @@ def asked_for(node, layout: MatrixLayout) -> list[bool]:
     return [block.trained[0] in asked for block in layout.blocks]
 
 
-class _Product(torch.autograd.Function):
+class _Product(FirstOrder):
     """The functions `forward` and `backward`; `trained` are the weight and the out_scale of each block in turn."""
 
     @staticmethod
@@ -281,10 +305,12 @@ class _Product(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, g: torch.Tensor):
-        return _way_back_once(ctx, g) if torch.is_grad_enabled() else _way_back(ctx, g)
+        if not torch.is_grad_enabled():
+            return _way_back(ctx, g)
+        return second(_way_back, ctx, [block.trained[0] for block in ctx.layout.blocks], g)
 
 
-def _way_back(ctx, g: torch.Tensor):
+def _way_back(ctx, g: torch.Tensor, recorded: Recorded | None = None):
     saved, n = ctx.saved_tensors, len(ctx.layout.blocks)
     x, unscaled, scales = saved[0], saved[1 : n + 1], saved[n + 1 :]
     x_needed, bias_needed, _, _, *trained = ctx.needs_input_grad
@@ -294,14 +320,10 @@ def _way_back(ctx, g: torch.Tensor):
         if type(block) is Given:
             weights[place] = trained[2 * place]
     needed = Needed(x_needed, bias_needed, weights, trained[1::2])
-    found = backward(g, Saved(x, unscaled, ctx.event), ctx.layout, scales, needed)
+    found = backward(g, Saved(x, unscaled, ctx.event), ctx.layout, scales, needed, recorded)
     of_x = found.x
     if of_x is not None and of_x.shape != ctx.shape:
         of_x = of_x.reshape(ctx.shape)
     of_weights = (block.gradient() if type(block) is Given else None for block in blocks)
     of_trained = (part for pair in zip(of_weights, found.scales, strict=True) for part in pair)
     return of_x, found.bias, None, None, *of_trained
-
-
-_way_back_once = once_differentiable(_way_back)
-"""For `create_graph=True`: a gradient of the gradient is an error then. Its wrapping costs 4 us a layer."""

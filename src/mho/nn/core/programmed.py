@@ -21,7 +21,7 @@ import torch
 from torch import nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
-from mho.base.errors import MhoError, complaint
+from mho.base.errors import MhoError, complaint, wrong_type
 
 
 class Link(NamedTuple):
@@ -73,6 +73,7 @@ class Programmed(torch.Tensor):
     """True for the copy itself, False for its views."""
 
     @staticmethod
+    @torch.compiler.disable(reason="layer.weight is a copy that programs the layer")
     def of(
         read: Callable[[], torch.Tensor],
         write: Callable[[torch.Tensor], object],
@@ -83,7 +84,9 @@ class Programmed(torch.Tensor):
 
         version: rises with every write to the layer; a copy that is older can no longer be written to.
         trained: the parameters that the layer learns in its place.
+        Raises: MhoError if pruning or a norm of torch.nn.utils asks, which would keep it and compute with it.
         """
+        _check_reader()
         is_trained = torch.is_grad_enabled() and any(p.requires_grad for p in trained)
         with torch.inference_mode(False), torch.set_grad_enabled(is_trained):  # others count no writes
             values = read().detach()
@@ -101,6 +104,7 @@ class Programmed(torch.Tensor):
         return self
 
     @classmethod
+    @torch.compiler.disable
     def __torch_function__(cls, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
         links = {id(t.link.whole): t.link for t in _tensors((args, kwargs)) if t.link is not None}
@@ -184,6 +188,11 @@ class Programmed(torch.Tensor):
         if not self.is_copy:
             _GRAD.__set__(self, value)
 
+    def set_(self, *source: Any, **kwargs: Any) -> Any:
+        """Refuse: other memory would be no array. Raises: MhoError."""
+        fix = "write to it: layer.weight.copy_(w), or layer.program_(w)"
+        raise complaint("layer.weight.set_", "it is a copy of what arrays hold", fix=fix)
+
     def __deepcopy__(self, memo):
         plain = memo[id(self)] = self._plain()
         return plain
@@ -199,15 +208,18 @@ class Programmed(torch.Tensor):
             return nn.Parameter(copy, self.requires_grad) if isinstance(self, nn.Parameter) else copy
 
 
+@torch.compiler.disable
 def is_own(value: Any, shape: tuple[int, ...], version: Callable[[], int]) -> bool:
     """Return whether a weight that a layer is assigned is its own, as when torch code ties it once more.
 
     Args:
         shape, version: of the weight of the layer, as in `Programmed.of`.
     Raises: MhoError if it is the weight of other arrays, which an assignment does not tie; if its gradient would
-        end here; and in the middle of `functional_call`, which would program the arrays.
+        end here; if it is no tensor; and in the middle of `functional_call`, which would program the arrays.
     """
     _check_caller()
+    if not isinstance(value, torch.Tensor):
+        raise wrong_type("layer.weight = ...", "it", value, f"a tensor {shape}")
     link = value.__dict__.get("link") if isinstance(value, Programmed) else None
     if link is not None and link.version == version:
         with torch._C.DisableTorchFunctionSubclass():
@@ -228,10 +240,35 @@ def _check_caller() -> None:
     """Check that a weight is not assigned by torch.func.functional_call. Raises: MhoError."""
     frame: Any = sys._getframe(2)
     for _ in range(6):
-        if frame.f_globals["__name__"] == "torch.nn.utils._named_member_accessor":
+        if frame.f_globals.get("__name__") == "torch.nn.utils._named_member_accessor":
             what, fix = "layer.weight is no parameter", "use the names of model.named_parameters()"
             raise complaint("functional_call", what, "It would be programmed onto the arrays", fix)
         frame = frame.f_back or frame
+
+
+def _check_reader() -> None:
+    """Check that the weight is not read to be replaced. Raises: MhoError."""
+    frame: Any = sys._getframe(2)
+    for _ in range(5):
+        if (name := frame.f_globals.get("__name__")) in _REPLACING:
+            raise recomputed(name)
+        frame = frame.f_back or frame
+
+
+_REPLACING = {
+    f"torch.nn.utils.{name}" for name in ("prune", "weight_norm", "spectral_norm", "parametrizations")
+}
+
+
+def recomputed(where: str) -> MhoError:
+    """Return the error of a tool that puts a computed tensor into the place of a weight."""
+    return complaint(
+        where,
+        "it would compute the weight of an analog layer anew in each forward",
+        "The layer multiplies with what its arrays hold; nothing has been changed",
+        "program them after each step, such as layer.weight.data *= mask; or use it on the digital layer, and "
+        "remove it before mho.convert_",
+    )
 
 
 def _tied() -> MhoError:
@@ -280,6 +317,8 @@ def _is_write(func: Any) -> bool:
 _WRITES = frozenset(f"__i{name}__" for name in ("add", "sub", "mul", "div", "truediv", "pow")) | {
     "__setitem__"
 }
+torch._dynamo.config.nontraceable_tensor_subclasses.add(Programmed)
+"""Compiled code leaves the copies to Python."""
 _REQUIRES_GRAD: Any = torch.Tensor.requires_grad
 """Torch's own attribute, which `Programmed.requires_grad` hides."""
 _GRAD: Any = torch.Tensor.grad

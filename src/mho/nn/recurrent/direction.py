@@ -38,6 +38,7 @@ class Direction(nn.Module):
             part = None  # there is no `hr` without proj_size
             if weight is not None:
                 part = AnalogLinear.from_digital(linear_of(weight, bias), hardware, child_key(key, name))
+                part.is_part = True
             setattr(self, name, part)
 
     def weights(self) -> dict[str, torch.Tensor]:

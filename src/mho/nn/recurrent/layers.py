@@ -67,7 +67,7 @@ class _Recurrent(AnalogLayer):
         if self.mode != "LSTM":
             del options["proj_size"]
         if self.mode.startswith("RNN"):
-            options["nonlinearity"] = self.mode.removeprefix("RNN_").lower()
+            options["nonlinearity"] = cast(AnalogRNN, self).nonlinearity
         rnn = cast(Any, self.digital)(self.input_size, self.hidden_size, **options, device="meta")
         weights: dict[str, torch.Tensor] = {}
         for direction in self.modules():
@@ -139,6 +139,13 @@ class _Recurrent(AnalogLayer):
         ]
         return ", ".join([*words, words_of(self.hardware)])
 
+    @property
+    def all_weights(self) -> list[list[torch.Tensor]]:
+        """Weights and biases of each direction of each layer, in torch's order; copies, writes to which program."""
+        names = "weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr"
+        places = ([f"{name}_{place}" for name in names] for place in self._directions())
+        return [[w for w in (getattr(self, name, None) for name in of) if w is not None] for of in places]
+
     def _directions(self) -> dict[str, Direction]:
         """Return the directions by the ends of their weights' names in torch, such as "l0_reverse"."""
         return {d.place: d for d in self.modules() if isinstance(d, Direction)}
@@ -178,6 +185,11 @@ class AnalogRNN(_Recurrent):
     """
 
     digital = nn.RNN
+
+    @property
+    def nonlinearity(self) -> str:
+        """ "tanh" or "relu"."""
+        return self.mode.removeprefix("RNN_").lower()
 
     def __init__(
         self,

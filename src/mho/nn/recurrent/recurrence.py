@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, cast
 
 import torch
-from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from mho.base.errors import complaint
 from mho.nn.core import product
 from mho.nn.core.calls import may_be_repeated
+from mho.nn.core.first_order import FirstOrder, Recorded, check_transforms, second
 from mho.nn.core.parameter import AnalogParameter
 from mho.nn.core.product import MatrixLayout, Needed, Saved, Scales
 from mho.nn.linear import AnalogLinear
@@ -95,11 +95,15 @@ def run(
         matrices.append(StepMatrix(layout, bias, layer.has_column, how))
         trained += [bias, *(p for block in layout.blocks for p in block.trained)]
     plan = RecurrencePlan(steps, gates, matrices, torch.is_grad_enabled())
-    y, *last = _Recurrence.apply(a, plan, len(state), *state, *trained)
+    try:
+        y, *last = _Recurrence.apply(a, plan, len(state), *state, *trained)
+    except RuntimeError:
+        check_transforms()
+        raise
     return y, tuple(last)
 
 
-class _Recurrence(torch.autograd.Function):
+class _Recurrence(FirstOrder):
     """The node; `rest` are the parts of the initial state and the parameters of each matrix (`of_matrices`)."""
 
     @staticmethod
@@ -131,44 +135,50 @@ class _Recurrence(torch.autograd.Function):
         return torch.cat(outputs), *state
 
     @staticmethod
-    @once_differentiable
     def backward(ctx, gy: torch.Tensor, *of_last: torch.Tensor):
-        plan, n_states = ctx.plan, len(of_last)
-        _, _, _, *needed = ctx.needs_input_grad
-        wanted = plan.of_matrices(needed[n_states:])
-        weights = [product.asked_for(ctx, matrix.layout) for matrix in plan.matrices]
-        kept, scales = _unpacked(ctx.saved_tensors, plan, ctx.events, ctx.n_of_gates)
-        of_scales: list[list[Any]] = [[None] * len(part) for part in scales]
+        if not torch.is_grad_enabled():
+            return _way_back(ctx, gy, *of_last)
+        weights = [block.trained[0] for matrix in ctx.plan.matrices for block in matrix.layout.blocks]
+        return second(_way_back, ctx, weights, gy, *of_last)
 
-        def back(which: int, g: torch.Tensor, saved: Saved) -> Any:
-            """Return the gradient of a product's input; add up those of the scales."""
-            matrix, sums = plan.matrices[which], of_scales[which]
-            needs = Needed(True, False, weights[which], wanted[which][2::2])
-            found = product.backward(g, saved, matrix.layout, scales[which], needs)
-            for n, more in enumerate(found.scales):
-                sums[n] = more if sums[n] is None else sums[n].add_(more)
-            return cast(Any, found.x)[:, :-1] if matrix.has_column else found.x
 
-        of_a, of_bias = gy.new_empty(ctx.shape), []
-        of_state, at = tuple(of_last), len(gy)
-        for (first, last), (of_gates, products) in zip(plan.steps[::-1], kept[::-1], strict=True):
-            samples = last - first
-            of_h, *others = of_first(of_state, samples)
-            of_h = of_h + gy[at - samples : at]
-            at -= samples
-            if len(products) == 2:
-                of_h = back(1, of_h, products[1])
-            of_a[first:last], of_b, through = plan.gates.backward((of_h, *others), of_gates)
-            of_h = back(0, of_b, products[0])
-            of_state = joined((of_h if through[0] is None else of_h + through[0], *through[1:]), of_state)
-            of_bias.append(of_b)
-        biases = [torch.cat(of_bias).sum(0) if wanted[0][0] else None, *[None] * (len(plan.matrices) - 1)]
-        of_trained = (
-            part
-            for bias, sums in zip(biases, of_scales, strict=True)
-            for part in (bias, *itertools.chain(*((None, scale) for scale in sums)))
-        )
-        return of_a, None, None, *of_state, *of_trained
+def _way_back(ctx, gy: torch.Tensor, *of_last: torch.Tensor, recorded: Recorded | None = None):
+    plan, n_states = ctx.plan, len(of_last)
+    _, _, _, *needed = ctx.needs_input_grad
+    wanted = plan.of_matrices(needed[n_states:])
+    weights = [product.asked_for(ctx, matrix.layout) for matrix in plan.matrices]
+    kept, scales = _unpacked(ctx.saved_tensors, plan, ctx.events, ctx.n_of_gates)
+    of_scales: list[list[Any]] = [[None] * len(part) for part in scales]
+
+    def back(which: int, g: torch.Tensor, saved: Saved) -> Any:
+        """Return the gradient of a product's input; add up those of the scales."""
+        matrix, sums = plan.matrices[which], of_scales[which]
+        needs = Needed(True, False, weights[which], wanted[which][2::2])
+        found = product.backward(g, saved, matrix.layout, scales[which], needs, recorded)
+        for n, more in enumerate(found.scales):
+            sums[n] = more if sums[n] is None else sums[n].add_(more)
+        return cast(Any, found.x)[:, :-1] if matrix.has_column else found.x
+
+    of_a, of_bias = gy.new_empty(ctx.shape), []
+    of_state, at = tuple(of_last), len(gy)
+    for (first, last), (of_gates, products) in zip(plan.steps[::-1], kept[::-1], strict=True):
+        samples = last - first
+        of_h, *others = of_first(of_state, samples)
+        of_h = of_h + gy[at - samples : at]
+        at -= samples
+        if len(products) == 2:
+            of_h = back(1, of_h, products[1])
+        of_a[first:last], of_b, through = plan.gates.backward((of_h, *others), of_gates)
+        of_h = back(0, of_b, products[0])
+        of_state = joined((of_h if through[0] is None else of_h + through[0], *through[1:]), of_state)
+        of_bias.append(of_b)
+    biases = [torch.cat(of_bias).sum(0) if wanted[0][0] else None, *[None] * (len(plan.matrices) - 1)]
+    of_trained = (
+        part
+        for bias, sums in zip(biases, of_scales, strict=True)
+        for part in (bias, *itertools.chain(*((None, scale) for scale in sums)))
+    )
+    return of_a, None, None, *of_state, *of_trained
 
 
 Kept = list[tuple[Tensors, list[Saved]]]

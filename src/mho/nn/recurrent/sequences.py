@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch.nn.utils.rnn import PackedSequence
 
-from mho.base.errors import complaint
+from mho.base.errors import complaint, wrong_type
 
 
 class Form(NamedTuple):
@@ -54,17 +54,18 @@ def of_steps(
     Raises: MhoError, in the name of the caller `where`, for another shape.
     """
     packed = sequences if isinstance(sequences, PackedSequence) else None
-    x = sequences.data
+    x = sequences if packed is None else packed.data
+    if not isinstance(x, torch.Tensor):
+        raise wrong_type(where, "the input", x, "a tensor, or packed")
     if x.ndim not in ((2,) if packed is not None else (2, 3)) or x.shape[-1] != size:
         order = "samples, time" if batch_first else "time, samples"
         need = f"It must be ({order}, input_size={size}), or (time, input_size), or packed"
         raise complaint(where, f"the input has shape {tuple(x.shape)}", need)
     if packed is not None:
         return x, Form(packed.batch_sizes.tolist(), packed, False, batch_first)
-    assert isinstance(sequences, torch.Tensor)
-    single = sequences.ndim == 2
-    x = sequences[:, None] if single else sequences.transpose(0, 1) if batch_first else sequences
+    shape, single = tuple(x.shape), x.ndim == 2
+    x = x[:, None] if single else x.transpose(0, 1) if batch_first else x
     time, samples, _ = x.shape
     if time == 0:
-        raise complaint(where, f"the input has shape {tuple(sequences.shape)}", "It must have a time step")
+        raise complaint(where, f"the input has shape {shape}", "It must have a time step")
     return x.reshape(-1, size), Form([samples] * time, None, single, batch_first)

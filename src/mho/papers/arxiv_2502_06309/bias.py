@@ -14,7 +14,8 @@ from typing import Any
 import torch
 
 from mho.algorithms.analog_sgd import AnalogSGD
-from mho.algorithms.base import Factors, State
+from mho.algorithms.base import Factors
+from mho.algorithms.state import State
 from mho.device.device import Device
 from mho.device.pulses import Pulses
 from mho.experiments.experiment import Experiment, Numbers, Pair, Settings, Tick

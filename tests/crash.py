@@ -1,0 +1,254 @@
+"""Kills at random moments, and at each step of each write: a resumed work gives what an undisturbed one gives.
+
+    python tests/crash.py --kills 200 --seed 1     # `make crash`
+    python tests/crash.py --kills 6 --steps 6      # what tests/test_faults_disk.py runs, of three works
+
+A work is a training, a comparison, an experiment that solves problems, one that trains, a calibration, or a fit.
+It runs in a process that is forked from this one, where everything is imported and compiled. That one gets
+SIGKILL; a new one goes on, perhaps to be killed as well, and so on. The last one is left alone: then all files
+must be those of an undisturbed work, byte for byte, and no other file may be there. Clocks stand still in these
+processes, so that seconds are equal too. Of checkpoints the contents are compared: equal strings may be one object
+or two in them.
+
+Each work is also killed at steps of its writes (open, fsync, replace and others), each time in a new folder.
+"""
+
+import argparse
+import contextlib
+import io
+import itertools
+import os
+import random
+import signal
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import NamedTuple
+
+import torch
+
+import mho
+from fit_ramps import ramps, soft, write
+from mho.base import files, locks
+from mho.cli import main
+from mho.experiments import runner
+from mho.experiments.experiment import Experiment, training
+from mho.experiments.runner import run_cells
+from mho.training import RunSpec, session
+
+ALONE = ["--threads", "1", "--deterministic", "--quiet"]
+TINY = RunSpec(hidden=(8,), epochs=3, batch_size=200, deterministic=True)
+ANALOG = mho.Crossbar(
+    mho.algorithms.AnalogSGD(), mho.Device(dw_min=0.01, sigma_c2c=0.3, spread={"gain": 0.1})
+)
+TRAININGS = Experiment(
+    "tiny", "Tiny", "none", {"analog": training(TINY.replace(hardware=ANALOG)), "digital": training(TINY)}
+)
+STEPS = ("open", "fsync", "replace", "ftruncate", "pwrite", "close")
+
+
+class Work(NamedTuple):
+    """A work in the present folder: `go()` starts it, or goes on with what a killed one has left there."""
+
+    name: str
+    go: Callable[[], None]
+
+
+def train() -> None:
+    goes_on = ["--resume"] if Path("run/config.json").exists() else []
+    words = ["--hidden", "8", "--epochs", "3", "--batch-size", "100", "--set", "device.dw_min=0.01"]
+    main(["train", *words, *ALONE, "--out", "run", *goes_on])
+
+
+def compare() -> None:
+    words = ["--hidden", "4", "--epochs", "2", "--batch-size", "400", "--seeds", "1"]
+    main(["train", "--compare", "digital,analog-sgd", *words, *ALONE, "--out", "all"])
+
+
+def papers() -> None:
+    main(["papers", "run", "quadratic", "--quick", "--cells", "digital,analog-sgd", "--out", "results"])
+
+
+def trainings() -> None:
+    run_cells(TRAININGS, list(TRAININGS.cells), Path("results"), [0], store=Path("store"))
+
+
+def calibrate() -> None:
+    words = ["--cells", "8x8", "--dw-min", "0.01", "--pulses", "100,200"]
+    main(["calibrate", "soft-bounds", *words, "--out", "calibrated"])
+
+
+def fit() -> None:
+    with files.whole(Path("ramps.csv")) as part:
+        write(part, ramps(soft(), 0, pulses=60), ("up", "down"))
+    main(["device", "fit", "ramps.csv", "--law", "soft-bounds", "--out", "fit"])
+
+
+WORKS = [Work(go.__name__, go) for go in (train, compare, papers, trainings, calibrate, fit)]
+
+
+def process(work: Work, folder: Path, step: int = 0) -> int:
+    """Start the work in a process of its own, which kills itself at a step of its writes; return its number."""
+    child = os.fork()
+    if child:
+        return child
+    code = 1
+    try:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 1)
+        _stop_clocks()
+        os.chdir(folder)
+        with counted_steps(step):
+            code = outcome(work)
+    finally:
+        os._exit(code)
+
+
+def outcome(work: Work) -> int:
+    """Do the work and return its exit code."""
+    try:
+        work.go()
+    except SystemExit as done:
+        return int(done.code or 0)
+    return 0
+
+
+def _stop_clocks() -> None:
+    for module in (session, runner):
+        module.time = SimpleNamespace(perf_counter=lambda: 0.0, monotonic=lambda: 0.0)
+
+
+@contextlib.contextmanager
+def counted_steps(step: int = 0) -> Iterator[list[str]]:
+    """Yield a list that gets the name of each step of writing; at the given one, from 1, this process is killed."""
+    taken: list[str] = []
+
+    def counted(name):
+        def instead(*arguments, **named):
+            taken.append(name)
+            if len(taken) == step:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return getattr(os, name)(*arguments, **named)
+
+        return instead
+
+    files.os = locks.os = SimpleNamespace(**vars(os) | {name: counted(name) for name in STEPS})
+    try:
+        yield taken
+    finally:
+        files.os = locks.os = os
+
+
+def ended(child: int) -> bool:
+    """Wait for a process; return whether it was killed. Raises: AssertionError if it failed by itself."""
+    _, status = os.waitpid(child, 0)
+    if os.WIFSIGNALED(status):
+        assert os.WTERMSIG(status) == signal.SIGKILL, os.WTERMSIG(status)
+        return True
+    assert os.WEXITSTATUS(status) == 0, f"exit code {os.WEXITSTATUS(status)} without a kill"
+    return False
+
+
+def contents(folder: Path) -> dict[str, bytes | list]:
+    """Return all that a work has written: {path: bytes, or the parts of a checkpoint}."""
+    found = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {
+        str(path.relative_to(folder)): (
+            list(_parts(torch.load(path, weights_only=True))) if path.suffix == ".pt" else path.read_bytes()
+        )
+        for path in found
+    }
+
+
+def _parts(value, at: str = "") -> Iterator[tuple]:
+    if isinstance(value, torch.Tensor):
+        yield at, str(value.dtype), tuple(value.shape), value.numpy().tobytes()
+    elif isinstance(value, dict):
+        for key in sorted(value, key=str):
+            yield from _parts(value[key], f"{at}.{key}")
+    elif isinstance(value, list | tuple):
+        yield at, len(value)
+        for n, part in enumerate(value):
+            yield from _parts(part, f"{at}.{n}")
+    else:
+        yield at, repr(value)
+
+
+def undisturbed(work: Work, folder: Path) -> tuple[dict, float, int]:
+    """Return the files of the work, the time that it takes [s] and the steps of its writes; have all compiled."""
+    for name in ("compiled", "undisturbed"):
+        (folder / name).mkdir()
+    nowhere = contextlib.redirect_stdout(io.StringIO())
+    with contextlib.chdir(folder / "compiled"), nowhere, counted_steps() as taken:
+        assert outcome(work) == 0
+    start = time.monotonic()
+    assert not ended(process(work, folder / "undisturbed"))
+    return contents(folder / "undisturbed"), time.monotonic() - start, len(taken)
+
+
+def check(work: Work, folder: Path, expected: dict, how: str) -> None:
+    """Let the work end, and compare."""
+    assert not ended(process(work, folder))
+    found = contents(folder)
+    wrong = sorted(name for name in {*found, *expected} if found.get(name) != expected.get(name))
+    assert not wrong, f"{work.name}, {how}: {', '.join(wrong)} differ from those of an undisturbed work"
+
+
+def random_kills(
+    work: Work, folder: Path, expected: dict, seconds: float, kills: int, chance: random.Random
+) -> int:
+    """Kill the work so often, one to three times in a folder, and compare; return the number of folders."""
+    done, moments = 0, []
+    for n in itertools.count(1):
+        place = folder / f"random{n}"
+        place.mkdir()
+        moments = []
+        for _ in range(min(chance.randint(1, 3), kills - done)):
+            child = process(work, place)
+            moments.append(round(chance.uniform(0, 1.05 * seconds), 4))
+            time.sleep(moments[-1])
+            os.kill(child, signal.SIGKILL)
+            ended(child)
+            done += 1
+        check(work, place, expected, f"killed after {moments} s")
+        if done == kills:
+            return n
+    raise AssertionError
+
+
+def kills_at_steps(work: Work, folder: Path, expected: dict, steps: list[int]) -> None:
+    """Kill the work at each of these steps of its writes, each time in a new folder, and compare."""
+    for step in steps:
+        place = folder / f"step{step}"
+        place.mkdir()
+        assert ended(process(work, place, step)), f"{work.name} has no step {step}"
+        check(work, place, expected, f"killed at step {step} of its writes")
+
+
+def run(works: list[Work], kills: int, most: int, seed: int) -> None:
+    """Run the works one after the other, and print a line for each."""
+    torch.set_num_threads(1)  # a process with threads cannot be forked safely
+    mho.set_threads(1)
+    chance = random.Random(seed)
+    for n, work in enumerate(works):
+        share, part = (all_ // len(works) + (n < all_ % len(works)) for all_ in (kills, most))
+        with tempfile.TemporaryDirectory() as place:
+            folder = Path(place)
+            expected, seconds, total = undisturbed(work, folder)
+            folders = random_kills(work, folder, expected, seconds, share, chance) if share else 0
+            steps = sorted(chance.sample(range(1, total + 1), min(part, total)))
+            kills_at_steps(work, folder, expected, steps)
+        text = f"{share} random kills in {folders} folders, {len(steps)} kills at {total} steps of its writes"
+        print(f"{work.name}: {seconds:.2f} s, {text}: {len(expected)} files as undisturbed", flush=True)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--kills", type=int, default=200, help="at random moments, in all")
+    parser.add_argument("--steps", type=int, default=120, help="kills at steps of writes, in all")
+    parser.add_argument("--seed", type=int, default=1, help="of the moments and steps")
+    parser.add_argument("--works", default=",".join(work.name for work in WORKS), help="separated by commas")
+    asked = parser.parse_args()
+    run([work for work in WORKS if work.name in asked.works.split(",")], asked.kills, asked.steps, asked.seed)

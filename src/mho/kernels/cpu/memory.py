@@ -167,7 +167,7 @@ def new_drawing(n_in: int, n_out: int) -> Drawing:
 class Scratch(NamedTuple):
     """The room of one thread that sends pulses to rows."""
 
-    z: np.ndarray  # float32: noise of the next pulses
+    z: np.ndarray  # float32: noise of the next pulses, then that of rows with few
     words: np.ndarray  # uint32: the words that z is made from
     wide: np.ndarray  # (in rounded up to 16,) float32: noise of one slot, column by column
     par: np.ndarray  # (k, 1, in) float32: parameters of the cells at hand
@@ -175,6 +175,8 @@ class Scratch(NamedTuple):
     n_pulses: np.ndarray  # (in,) int64: pulses of the cells, if they are rounded
     columns: np.ndarray  # (in + 1,) uint32: those that get one in this round
     counts: np.ndarray  # (2, in) int32: up and down pulses of the cells, if they are counted
+    due: np.ndarray  # (TOGETHER,) int64: pulses of the next rows
+    place: np.ndarray  # (TOGETHER,) uint64: where the noise of these rows stands in z, or 0 if it is not made yet
 
 
 @part
@@ -189,9 +191,12 @@ def scratch_at(t):
         array_at(t[12], (t[13],), _I64),
         array_at(t[14], (t[15],), _U32),
         array_at(t[16], (t[17], t[18]), _I32),
+        array_at(t[19], (t[20],), _I64),
+        array_at(t[21], (t[22],), _U64),
     )
 
 
+TOGETHER = 256  # rows whose pulses are counted, and whose noise is made, in one loop
 NOISE = 2048  # normal numbers made at a time: they stay in the first-level cache
 
 
@@ -199,7 +204,7 @@ def new_scratch(n_in: int, n_planes: int) -> Scratch:
     """Return room for the row kernels of one thread."""
     room = max(n_in, NOISE) + 16
     return Scratch(
-        z=np.zeros(room, _F32),
+        z=np.zeros(room + 8 * TOGETHER, _F32),
         words=np.empty(room, _U32),
         wide=np.zeros(_padded(n_in), _F32),
         par=np.empty((n_planes, 1, n_in), _F32),
@@ -207,6 +212,8 @@ def new_scratch(n_in: int, n_planes: int) -> Scratch:
         n_pulses=np.zeros(n_in, _I64),
         columns=np.empty(n_in + 1, _U32),
         counts=np.zeros((2, n_in), _I32),
+        due=np.zeros(TOGETHER, _I64),
+        place=np.zeros(TOGETHER, _U64),
     )
 
 

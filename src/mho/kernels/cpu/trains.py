@@ -14,11 +14,11 @@ from numba.cpython.unsafe.numbers import trailing_zeros
 from mho.kernels.cpu.finish import finish_columns, finish_row, touch_column
 from mho.kernels.cpu.ideal import CHEAP, NOISY, SHARE, shared, step_down, step_up  # noqa: F401  rewritten
 from mho.kernels.cpu.lines import X_BITS
-from mho.kernels.cpu.memory import NOISE, arrays_at, lines_at, request_at, scratch_at
+from mho.kernels.cpu.memory import NOISE, TOGETHER, arrays_at, lines_at, request_at, scratch_at
 from mho.numerics.compile import part
 from mho.numerics.machine_code import lean_kernel
 from mho.numerics.math32 import select32
-from mho.numerics.normal import fill_normals
+from mho.numerics.normal import fill_normals, normals_of
 from mho.numerics.philox import call_words, philox
 from mho.numerics.rng import Stream
 from mho.numerics.vector import LANES, spread, wide
@@ -119,6 +119,37 @@ def noise_for(p, n, limit, start, end, scratch, i, key):
     return start, end
 
 
+@part
+def due_rows(top, bottom, lines, n_live, sent, scratch, key):
+    """Set scratch.due to the pulses that the rows top <= i < bottom get, and make the noise of those with few.
+
+    The noise of a row whose pulses have one counter stands in scratch.z from scratch.place on. That of all these
+    rows is made in one loop, which vectorises; a row's own eight numbers would not.
+    """
+    n = bottom - top
+    due, place = scratch.due, scratch.place
+    due[:n] = 0
+    for m in range(n_live):
+        s = np.uint64(lines.live[m])
+        for i in range(n):
+            due[i] += lines.row_pulses[s, top + i]
+    place[:n] = 0
+    if not NOISY:
+        return
+    base, made = np.uint64(scratch.z.shape[0] - 8 * TOGETHER), _NONE
+    for i in range(n):
+        p = sent[top + i]
+        if due[i] == 0 or p % 8 + due[i] > 8:
+            continue
+        place[i] = base + np.uint64(8) * made + np.uint64(p % 8)
+        at = np.uint64(4) * made
+        a, b, c, d = philox(key[0], key[1], np.uint32(p // 8), np.uint32(top + i), _ZERO, _ZERO)
+        scratch.words[at], scratch.words[at + _ONE] = a, b
+        scratch.words[at + np.uint64(2)], scratch.words[at + np.uint64(3)] = c, d
+        made += _ONE
+    normals_of(scratch.words, np.uint64(4) * made, scratch.z[base:])
+
+
 @lean_kernel
 def trains_rows(first, last, arrays, numbers, lines, sent, scratch, *call):
     """Apply the pulses of a block of samples to rows first <= i < last.
@@ -142,16 +173,20 @@ def trains_rows(first, last, arrays, numbers, lines, sent, scratch, *call):
     for s in range(np.uint64(samples)):
         lines.live[n_live] = s
         n_live += np.uint64(lines.is_live[s])
+    top = bottom = np.uint64(first)
     for i in range(np.uint64(first), np.uint64(last)):
-        due = np.int64(0)
-        for m in range(n_live):
-            due += lines.row_pulses[np.uint64(lines.live[m]), i]
+        if i == bottom:
+            top, bottom = i, min(i + np.uint64(TOGETHER), np.uint64(last))
+            due_rows(top, bottom, lines, n_live, sent, scratch, noise_key)
+        due = scratch.due[i - top]
         if due == 0:
             continue
         arrays.touched[i] |= whole_rows
         p = sent[i]
         limit = p + due
         start, end = p, p
+        if scratch.place[i - top]:
+            start, end = p - np.int64(scratch.place[i - top]), limit
         check_all, fine = 4 * due >= n_in, True
         for m in range(n_live):
             s = np.uint64(lines.live[m])

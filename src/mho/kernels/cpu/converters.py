@@ -93,9 +93,7 @@ def _noise(z, words, rows, n, key, attempt):
     blocks, at = (n + 7) // 8, 0
     for r in rows:
         for q in range(blocks):
-            a, b, c, d = philox(
-                key[0], key[1], np.uint32(q), np.uint32(2 * attempt + 1), np.uint32(r), _ZERO
-            )
+            a, b, c, d = philox(key[0], key[1], np.uint32(q), np.uint32(2 * attempt + 1), np.uint32(r), _ZERO)
             words[at], words[at + 1], words[at + 2], words[at + 3] = a, b, c, d
             at += 4
     normals_of(words, at, z)

@@ -175,8 +175,11 @@ class Scratch(NamedTuple):
     n_pulses: np.ndarray  # (in,) int64: pulses of the cells, if they are rounded
     columns: np.ndarray  # (in + 1,) uint32: those that get one in this round
     counts: np.ndarray  # (2, in) int32: up and down pulses of the cells, if they are counted
+    segments: np.ndarray  # (SEGMENTS, 4) int64: pulses that wait for the law, see `pulses.pulse_lists`
     due: np.ndarray  # (TOGETHER,) int64: pulses of the next rows
-    place: np.ndarray  # (TOGETHER,) uint64: where the noise of these rows stands in z, or 0 if it is not made yet
+    place: (
+        np.ndarray
+    )  # (TOGETHER,) uint64: where the noise of these rows stands in z, or 0 if it is not made yet
 
 
 @part
@@ -191,11 +194,13 @@ def scratch_at(t):
         array_at(t[12], (t[13],), _I64),
         array_at(t[14], (t[15],), _U32),
         array_at(t[16], (t[17], t[18]), _I32),
-        array_at(t[19], (t[20],), _I64),
-        array_at(t[21], (t[22],), _U64),
+        array_at(t[19], (t[20], t[21]), _I64),
+        array_at(t[22], (t[23],), _I64),
+        array_at(t[24], (t[25],), _U64),
     )
 
 
+SEGMENTS = 512  # slots whose pulses on a row are sent by one call
 TOGETHER = 256  # rows whose pulses are counted, and whose noise is made, in one loop
 NOISE = 2048  # normal numbers made at a time: they stay in the first-level cache
 
@@ -212,6 +217,7 @@ def new_scratch(n_in: int, n_planes: int) -> Scratch:
         n_pulses=np.zeros(n_in, _I64),
         columns=np.empty(n_in + 1, _U32),
         counts=np.zeros((2, n_in), _I32),
+        segments=np.zeros((SEGMENTS, 4), _I64),
         due=np.zeros(TOGETHER, _I64),
         place=np.zeros(TOGETHER, _U64),
     )

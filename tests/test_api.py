@@ -219,7 +219,7 @@ def compiled_functions():
     """{name: options} of all functions that Numba compiles, those of a generated law among them."""
     modules = [importlib.import_module(name) for name in MODULES if name.startswith(COMPILED)]
     device = mho.Device(mho.responses.SoftBounds(), sigma_c2c=0.1)
-    kernels = kernels_of(KernelPlan.of(device, device.draw((2, 2), 0).values()))
+    kernels = kernels_of(KernelPlan.of(device, device.draw((2, 2), 0).values()), "pulses")
     modules += [kernels, sys.modules[kernels.step_up.__module__]]
     return {
         f"{module.__name__}.{name}": value.targetoptions

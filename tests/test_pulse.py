@@ -61,7 +61,7 @@ def test_pulses_equal_the_oracle(device):
         n = numbers(kind, event)
         tile.touched.zero_()
         info = tile.pulse(n if not kind else n.flatten(), **kind)
-        module, scal = tile._kernels.counting, tile._kernels.scal
+        module, scal = tile._kernels.module, tile._kernels.scal
         args = module, cells, tile.planes.numpy(), scal, n.numpy(), row, column, 42, event
         assert (info.up, info.down, info.clipped, info.lines) == (*oracle.counted(*args), 0, 0)
         np.testing.assert_array_equal(tile.cells.numpy(), cells)
@@ -99,7 +99,7 @@ def test_threads_do_not_show(schedule, sigma, monkeypatch):
     assert all(torch.equal(results[0], other) for other in results[1:])
     cells = made(device).cells.numpy().copy()
     for event, sign in enumerate((1, -1, 1)):
-        module, scal = tile._kernels.counting, tile._kernels.scal
+        module, scal = tile._kernels.module, tile._kernels.scal
         args = module, cells, tile.planes.numpy(), scal, (sign * n).numpy(), 0, 0, 42, event
         oracle.counted(*args)
     np.testing.assert_array_equal(results[0].numpy(), cells)

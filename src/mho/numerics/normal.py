@@ -36,6 +36,16 @@ def normal_pair(word):
 
 
 @loop
+def normals_of(words, n, z):
+    """Set z[0], z[1], ... to the pairs of the first n words."""
+    wide()
+    for m in range(n):
+        z0, z1 = normal_pair(words[m])
+        z[2 * m] = z0
+        z[2 * m + 1] = z1
+
+
+@loop
 def fill_normals(z, words, first, n, k0, k1, c1, c2, c3):
     """Fill z[p] for p < n: number p is p % 8 of counter (first + p // 8, c1, c2, c3); of those, word p % 8 // 2.
 
@@ -49,10 +59,7 @@ def fill_normals(z, words, first, n, k0, k1, c1, c2, c3):
         words[4 * q + 1] = b
         words[4 * q + 2] = c
         words[4 * q + 3] = d
-    for m in range(4 * blocks):
-        z0, z1 = normal_pair(words[m])
-        z[2 * m] = z0
-        z[2 * m + 1] = z1
+    normals_of(words, 4 * blocks, z)
 
 
 @kernel

@@ -78,6 +78,16 @@ def popcount32(typingctx, word):
     return types.int32(types.uint32), codegen
 
 
+@intrinsic
+def bits64(typingctx, x):
+    """Return the bits of a float64 as a uint64."""
+
+    def codegen(context, builder, signature, args):
+        return builder.bitcast(args[0], ir.IntType(64))
+
+    return types.uint64(types.float64), codegen
+
+
 def apart(builder, pointer):
     """Return the same pointer, to memory that no store in the function changes: gathers vectorise.
 

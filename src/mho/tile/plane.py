@@ -1,5 +1,8 @@
 """An array that digital numbers are programmed onto."""
 
+import functools
+from types import ModuleType
+
 import torch
 
 from mho.tile.readout import Visible
@@ -33,6 +36,10 @@ class Plane(Visible):
         elif row is not None:
             self.w[row] = values
             self.touched[row] = 1
+        elif self.w.is_cpu:
+            values = values.to(torch.float32).contiguous()
+            places = self.w.data_ptr(), values.data_ptr(), *self.shape, self.touched.data_ptr()
+            _compiled().write_changed(*places)
         else:
             self.w.copy_(values)
             self.touched.fill_(1)
@@ -47,3 +54,11 @@ class Plane(Visible):
         super()._load_from_state_dict(*args, **kwargs)
         self.touched.fill_(1)
         self.wrote()
+
+
+@functools.cache
+def _compiled() -> ModuleType:
+    """Load Numba with the first use, not with `import mho`."""
+    import mho.kernels.cpu.assemble
+
+    return mho.kernels.cpu.assemble

@@ -5,6 +5,7 @@ import torch
 
 from mho.numerics.rooms import Rooms
 
+_NOISE = 2048  # numbers of noise that are made in one loop
 _LARGE = 5 << 20  # bytes: a larger room is made in no time compared with its product
 _rooms = Rooms(4 * _LARGE)
 
@@ -21,7 +22,7 @@ class Room:
         self.inputs = self.encoded.numpy()
         self.scale = np.empty(samples, np.float32)
         self.rows, self.over = np.arange(samples), np.empty(samples, np.int64)
-        n = max(n_in, n_out) + 8
+        n = max(n_in + 8, n_out + 8, min(_NOISE, samples * (n_out + 8)))
         self.z, self.words = np.empty(n, np.float32), np.empty(n, np.uint32)
 
 
@@ -30,7 +31,8 @@ def room_for(samples: int, n_in: int, n_out: int) -> Room:
     shape = samples, n_in, n_out
     room = _rooms.kept.get(shape)
     if room is None:
-        room, size = Room(*shape), 4 * samples * (n_in + 5) + 8 * max(n_in, n_out)
+        room = Room(*shape)
+        size = 4 * samples * (n_in + 5) + 8 * len(room.z)
         if size <= _LARGE:
             _rooms.keep(shape, room, size)
     return room

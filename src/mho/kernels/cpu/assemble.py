@@ -33,6 +33,31 @@ def add_touched(out, first, second, factor, rows, n, touched, touched_too):
                 to[i] = a[i] + factor * b[i]
 
 
+FEW = 2  # changes in a row that are marked column by column
+
+
+@lean_kernel
+def write_changed(w, values, rows, n, touched):
+    """Set w = values, (rows, n) float32; mark the rows that change, or their columns where no more than `FEW` do.
+
+    touched: (rows + n,) uint8, the marks of rows and columns.
+    """
+    marks = array_at(touched, (rows + n,), np.uint8)
+    for i in range(rows):
+        to, line = floats_at(w + 4 * n * i, n), floats_at(values + 4 * n * i, n)
+        changes = 0
+        for j in range(n):
+            changes += to[j] != line[j]
+        if changes > FEW:
+            marks[i] = 1
+        elif changes:
+            for j in range(n):
+                marks[rows + j] |= to[j] != line[j]
+        if changes:
+            for j in range(n):
+                to[j] = line[j]
+
+
 @lean_kernel
 def copy_lines(x, stride, samples, n, out):
     """Set out (samples, n) to the n numbers at x of each of the rows, which are `stride` numbers apart."""

@@ -11,8 +11,8 @@ from mho.numerics.address import floats_at
 from mho.numerics.compile import loop, part
 from mho.numerics.machine_code import lean_kernel
 from mho.numerics.math32 import largest32
-from mho.numerics.normal import fill_normals
-from mho.numerics.philox import call_words
+from mho.numerics.normal import fill_normals, normals_of
+from mho.numerics.philox import call_words, philox
 
 _ZERO = np.uint32(0)
 
@@ -65,12 +65,14 @@ def encode(x, sign, out, scale, numbers, key, stream, event, rows, attempt, z, w
 
 
 @loop
-def _convert(line, size, numbers, key, row, attempt, z, words):
-    """Send one sample's outputs through the ADC, in place; return whether one of them reached the bound."""
+def _convert(line, size, numbers, z):
+    """Send one sample's outputs through the ADC, in place; return whether one of them reached the bound.
+
+    z: the noise of the sample.
+    """
     bound, step, sigma = numbers[0], numbers[1], numbers[2]
     n = len(line)
     if sigma > 0:
-        fill_normals(z, words, 0, n, key[0], key[1], np.uint32(2 * attempt + 1), np.uint32(row), _ZERO)
         for j in range(n):
             line[j] += sigma * z[j]
     if step > 0:
@@ -82,6 +84,21 @@ def _convert(line, size, numbers, key, row, attempt, z, words):
     return top >= bound
 
 
+@loop
+def _noise(z, words, rows, n, key, attempt):
+    """Set z to the noise at the output of each of these rows, one behind the other, each in whole blocks of 8.
+
+    That of short rows is made together: the loop over a row of 16 would be too short to be vectorised.
+    """
+    blocks, at = (n + 7) // 8, 0
+    for r in rows:
+        for q in range(blocks):
+            a, b, c, d = philox(key[0], key[1], np.uint32(q), np.uint32(2 * attempt + 1), np.uint32(r), _ZERO)
+            words[at], words[at + 1], words[at + 2], words[at + 3] = a, b, c, d
+            at += 4
+    normals_of(words, at, z)
+
+
 @lean_kernel
 def decode(y, n, scale, numbers, key, stream, event, rows, attempt, over, z, words):
     """Convert outputs (ADC), in place: y = scale * clip(round(y + noise)).
@@ -90,15 +107,18 @@ def decode(y, n, scale, numbers, key, stream, event, rows, attempt, over, z, wor
         y: address of (len(rows), n) float32; scale: (len(rows),) float32 of `encode`.
         numbers: (bound, step, sigma), a float32 array; key, stream, event, rows, attempt: as in `encode`.
         over: (samples,) int64, filled from the front with those of `rows` that reached the bound.
-        z, words: scratch, of length n + 8 or more.
+        z, words: scratch, of length n + 8 or more; the longer, the more rows have their noise made together.
     Returns: how many did.
     """
     key = _words(key, stream, event)
-    n_over = 0
+    n_over, padded = 0, (n + 7) // 8 * 8
+    together, at = max(len(z) // padded, 1), 0
     for i in range(len(rows)):
-        r = rows[i]
-        if _convert(floats_at(y + 4 * n * i, n), scale[i], numbers, key, r, attempt, z, words):
-            over[n_over] = r
+        at = i % together
+        if numbers[2] > 0 and at == 0:
+            _noise(z, words, rows[i : min(i + together, len(rows))], n, key, attempt)
+        if _convert(floats_at(y + 4 * n * i, n), scale[i], numbers, z[padded * at :]):
+            over[n_over] = rows[i]
             n_over += 1
     return n_over
 
@@ -111,7 +131,10 @@ def read(source, stride, y, n, numbers, converted, key, stream, event, z, words)
     for j in range(n):
         line[j] = column[j * stride]
     if converted:
-        _convert(line, np.float32(1.0), numbers, _words(key, stream, event), 0, 0, z, words)
+        key = _words(key, stream, event)
+        if numbers[2] > 0:
+            fill_normals(z, words, 0, n, key[0], key[1], np.uint32(1), np.uint32(0), _ZERO)
+        _convert(line, np.float32(1.0), numbers, z)
 
 
 @lean_kernel

@@ -1,6 +1,6 @@
 """Given numbers of pulses for all cells, for some rows or for one column.
 
-`kernels/law/build.py` joins this module to each law, through the law's `trains.py`. As it stands, cells are ideal.
+The same loops for all laws: a law's own part is called by its address.
 
 The pulses of a row are numbered in the order in which they are sent: the cells' k-th pulses together, k = 0, 1,
 ..., first those of the columns with n > 0, then those with n < 0. Noise is made from these numbers as there.
@@ -10,20 +10,12 @@ import numpy as np
 
 from mho.kernels.cpu.finish import finish_row
 from mho.kernels.cpu.memory import arrays_at, scratch_at
-from mho.kernels.cpu.trains import (  # rewritten: the law's own
-    C2C,
-    NOISY,
-    noise_for,
-    pulse_columns,
-    pulse_marked,
-    shared,
-    step_down,
-    step_up,
-)
+from mho.kernels.cpu.trains import C2C, law_at, noise_for, send_lists
 from mho.numerics.address import array_at, floats_at
-from mho.numerics.compile import loop, part
+from mho.numerics.compile import loop
 from mho.numerics.machine_code import lean_kernel
 from mho.numerics.math32 import select32
+from mho.numerics.native import address_in, call_at
 from mho.numerics.normal import normal_pair
 from mho.numerics.philox import call_words, philox
 from mho.numerics.vector import LANES, spread, wide
@@ -46,19 +38,6 @@ def count_pulses(address, n):
         fine &= ok & (np.float32(number) == size)
         total += number
     return total if fine else -1
-
-
-@part
-def pulse_all(arrays, i, down, at, scal, z):
-    """Send one pulse to every cell of row i, all up or all down; noise z[at + j]."""
-    cells, planes = arrays.cells, arrays.planes
-    n = np.uint64(cells.shape[1])
-    if down:
-        for j in range(n):
-            cells[i, j] = step_down(cells[i, j], z[at + j if NOISY else _NONE], planes, i, j, scal)
-    else:
-        for j in range(n):
-            cells[i, j] = step_up(cells[i, j], z[at + j if NOISY else _NONE], planes, i, j, scal)
 
 
 @loop
@@ -91,17 +70,19 @@ def mark(n_pulses, k, marks):
 
 
 @lean_kernel
-def counted_rows(first, last, arrays, numbers, scratch, marks, list_below, counts, row, low, high, event):
+def counted_rows(first, last, arrays, law, every, scratch, marks, list_below, counts, row, low, high, event):
     """Send |n| pulses to each cell of rows first <= i < last, up where n > 0 and down where n < 0.
 
     Args:
-        arrays, numbers, scratch: as in `trains.trains_rows`; marks: zeros, (in rounded up to 16,) uint8.
+        arrays, law, scratch: as in `trains.trains_rows`; every: address of `pulses.pulse_all`.
+        marks: zeros, (in rounded up to 16,) uint8.
         list_below: as in `memory.Request`.
         counts: address of n, (rows, in) float32, whole numbers, the first for row number `row`.
         low, high: words of the tile's key; event: of stream C2C.
     Returns: (up pulses, down pulses, a row with a weight that is not finite or -1).
     """
-    arrays, scal, scratch = arrays_at(arrays), shared(numbers), scratch_at(scratch)
+    arrays, law, table, scratch = arrays_at(arrays), law_at(law), address_in(scratch), scratch_at(scratch)
+    segments = scratch.segments
     wide()
     n_in = arrays.cells.shape[1]
     counts = array_at(counts, (last - row, n_in), np.float32)
@@ -119,21 +100,25 @@ def counted_rows(first, last, arrays, numbers, scratch, marks, list_below, count
                 n, way = fired[group], np.uint8(1 + group)
                 if n == 0:
                     continue
-                start, end = noise_for(p, n, due, start, end, scratch, i, noise_key)
+                if law.is_noisy and p + n > end:
+                    start, end = noise_for(p, n, due, start, end, scratch, i, noise_key)
                 at = np.uint64(p - start)
                 if n == n_in:
-                    pulse_all(arrays, i, group, at, scal, scratch.z)
+                    z = address_in(scratch.z) + 4 * (p - start)
+                    call_at(every, (law.arrays, law.numbers, z, np.int64(i), group))
                 elif n < list_below:
                     m = 0
                     for j in range(n_in):
                         columns[m] = j
                         m += marks[j] == way
-                    pulse_columns(arrays, i, columns, _NONE, np.uint64(n), group, at, scal, scratch)
+                    segments[0, 0], segments[0, 1], segments[0, 2], segments[0, 3] = 0, n, group, p - start
+                    send_lists(law, arrays, i, columns, scratch, table, 1, False)
                 else:
-                    if NOISY:
+                    if law.is_noisy:
                         for j in range(_NONE, np.uint64(len(marks)), _LANES):
                             at += spread(scratch.z, at, marks, j, way, scratch.wide, j)
-                    pulse_marked(arrays.cells, arrays.planes, i, marks, way, group, scratch.wide, scal)
+                    where = address_in(scratch.wide), address_in(marks)
+                    call_at(law.marked, (law.arrays, law.numbers, *where, np.int64(i), 1 + group, group))
                 p += n
                 downs += n * group
         total += p
@@ -148,11 +133,15 @@ def counted_rows(first, last, arrays, numbers, scratch, marks, list_below, count
 
 
 @lean_kernel
-def counted_column(arrays, numbers, scratch, counts, column, low, high, event):
-    """Send the pulses of one column to all rows, counts (out,): the noise of many rows is made together."""
-    arrays, scal, scratch = arrays_at(arrays), shared(numbers), scratch_at(scratch)
+def counted_column(arrays, law, by_row, scratch, counts, column, low, high, event):
+    """Send the pulses of one column to all rows, counts (out,): the noise of many rows is made together.
+
+    by_row: address of `pulses.pulse_rows`.
+    """
+    arrays, law, scratch, given = arrays_at(arrays), law_at(law), scratch_at(scratch), counts
     wide()
-    cells, planes, rows, z, words = arrays.cells, arrays.planes, scratch.columns, scratch.z, scratch.words
+    cells, rows, z, words = arrays.cells, scratch.columns, scratch.z, scratch.words
+    where = address_in(z), address_in(rows)
     n_out, n_in = cells.shape
     counts, j = floats_at(counts, n_out), np.uint64(column)
     key = call_words((np.uint32(low), np.uint32(high)), C2C, event)
@@ -164,7 +153,7 @@ def counted_column(arrays, numbers, scratch, counts, column, low, high, event):
             m += counts[i] != 0
         due = m
         while m > 0:
-            if NOISY:
+            if law.is_noisy:
                 for q in range(m):
                     lanes = philox(key[0], key[1], np.uint32(k // 8), rows[q], _ZERO, _ZERO)
                     low_half = lanes[0] if k % 4 < 2 else lanes[1]
@@ -172,15 +161,11 @@ def counted_column(arrays, numbers, scratch, counts, column, low, high, event):
                 for q in range(m):
                     pair = normal_pair(words[q])
                     z[q] = select32(k % 2 == 0, pair[0], pair[1])
+            call_at(by_row, (law.arrays, law.numbers, *where, m, column, given))
             live = 0
             for q in range(np.uint64(m)):
                 i = np.uint64(rows[q])
-                noise = z[q if NOISY else _NONE]
-                if counts[i] < 0:
-                    cells[i, j] = step_down(cells[i, j], noise, planes, i, j, scal)
-                    downs += 1
-                else:
-                    cells[i, j] = step_up(cells[i, j], noise, planes, i, j, scal)
+                downs += counts[i] < 0
                 rows[live] = i
                 live += abs(counts[i]) > k + 1
             total += m

@@ -25,12 +25,15 @@ from mho.numerics.machine_code import lean_kernel
 from mho.numerics.math32 import largest32
 from mho.numerics.philox import call_words, philox
 from mho.numerics.rng import Stream
-from mho.numerics.vector import wide
+from mho.numerics.vector import bits64, wide
 
 X_BITS, D_BITS = int(Stream.X_BITS), int(Stream.D_BITS)
 SLICED_FROM = 8  # slots: the shortest train whose numbers are drawn bit by bit
 _FULL = 4294967296.0  # a threshold that every 32-bit word is below
 _LOW = np.uint64(0xFFFFFFFF)
+_ALMOST = 1.0 + 1e-6  # the largest probability that is not counted as clipped
+_TWO_52 = 4503599627370496.0  # added to a smaller whole number, it leaves that number in the lower 52 bits
+_MANTISSA = np.uint64((1 << 52) - 1)
 _STRIP = np.uint64(128)  # lines that are drawn together, until none has an open slot
 _NONE, _ONE, _TWO, _THREE = np.uint64(0), np.uint64(1), np.uint64(2), np.uint64(3)
 _FOUR, _FIVE = np.uint64(4), np.uint64(5)
@@ -59,7 +62,7 @@ def train(x_max, d_max, lr, granularity, bl, update_management, bl_management):
 @part
 def threshold(probability):
     """Return the threshold below which 32-bit words lie with this probability, as a uint64 (2^32 for p >= 1)."""
-    return np.uint64(min(probability * _FULL, _FULL))
+    return bits64(np.floor(min(probability * _FULL, _FULL)) + _TWO_52) & _MANTISSA
 
 
 @loop
@@ -75,6 +78,20 @@ def _by_slot(words, thresholds, first, last, length, key, sample):
             words[_NONE, j + _ONE] |= np.uint32(np.uint64(b) < thresholds[j + _ONE]) << slot
             words[_NONE, j + _TWO] |= np.uint32(np.uint64(c) < thresholds[j + _TWO]) << slot
             words[_NONE, j + _THREE] |= np.uint32(np.uint64(d) < thresholds[j + _THREE]) << slot
+
+
+@loop
+def _one_slot(words, thresholds, first, last, key, sample, drawn):
+    """Set words[0, j] as `_by_slot` does, for a train of one slot."""
+    wide()
+    for q in range(first // _FOUR, (last + _THREE) // _FOUR):
+        a, b, c, d = philox(key[0], key[1], np.uint32(q), np.uint32(0), sample, np.uint32(0))
+        drawn[_FOUR * q] = a
+        drawn[_FOUR * q + _ONE] = b
+        drawn[_FOUR * q + _TWO] = c
+        drawn[_FOUR * q + _THREE] = d
+    for j in range(first, last):
+        words[_NONE, j] = np.uint32(np.uint64(drawn[j]) < thresholds[j])
 
 
 @loop
@@ -113,7 +130,9 @@ def _sliced(words, word, thresholds, first, last, slots, key, sample, open_slots
 def _line_words(words, thresholds, first, last, length, key, sample, open_slots, drawn):
     """Set words (ceil(bl / 32), n) to the slots in which lines fire, 32 a word; none outside first <= j < last."""
     words[:] = 0
-    if length < SLICED_FROM:
+    if length == 1:
+        _one_slot(words, thresholds, first, last, key, sample, drawn)
+    elif length < SLICED_FROM:
         _by_slot(words, thresholds, first, last, length, key, sample)
     else:
         for word in range(np.uint64((length + 31) // 32)):
@@ -175,6 +194,45 @@ def _slots(ask, out, s, length, first, last):
             out.row_pulses[s, i] += (above + below) * ((out.row_words[s, word, i] >> bit) & np.uint32(1))
 
 
+@loop
+def _set_thresholds(values, factor, thresholds):
+    """Set the thresholds of lines with these values."""
+    wide()
+    for j in range(len(values)):
+        thresholds[j] = threshold(abs(np.float64(values[j])) * factor)
+
+
+@loop
+def _live(values):
+    """Return how many lines with these values can fire, and whether one is negative."""
+    wide()
+    live, negative = np.int32(0), np.int32(0)
+    for j in range(len(values)):
+        live += np.int32(values[j] != 0)
+        negative |= np.int32(values[j] < 0)
+    return live, negative != 0
+
+
+@part
+def _clipped(values, top, factor):
+    """Return the number of lines whose probability lies above 1; top: the largest |value|."""
+    n = 0
+    if np.float64(top) * factor > _ALMOST:
+        for j in range(len(values)):
+            n += abs(np.float64(values[j])) * factor > _ALMOST
+    return n
+
+
+@part
+def _any(words, first, last):
+    """Return whether a line first <= j < last fires in any slot."""
+    found = np.uint32(0)
+    for word in range(np.uint64(words.shape[0])):
+        for j in range(first, last):
+            found |= words[word, j]
+    return found != 0
+
+
 @lean_kernel
 def slots_of(*call):
     """Return the number of slots of the trains of all samples together; call: see `memory.request_at`."""
@@ -207,34 +265,38 @@ def bit_lines(before, first, last, lines, drawing, *call):
     x, d = ask.x, ask.d
     n_in, n_out = x.shape[1], d.shape[1]
     x_key, d_key = call_words(ask.key, X_BITS, ask.event), call_words(ask.key, D_BITS, ask.event)
-    clipped, live, pulses = 0, 0, 0
+    clipped, live, pulses, sends = 0, 0, 0, out.marks.shape[0] > 0
     for s in range(np.uint64(first), np.uint64(last)):
         x_max, d_max = float(largest32(x[s])), float(largest32(d[s]))
         length, px, pd = train(
             x_max, d_max, abs(ask.lr), ask.granularity, ask.bl, ask.update_management, ask.bl_management
         )
-        any_negative = False
-        for j in range(n_in):
-            p = abs(np.float64(x[s, j])) * px
-            x_threshold[j] = threshold(p)
-            any_negative |= x[s, j] < 0
-            clipped += p > 1.0 + 1e-6
-            live += p > 0.0
-        for i in range(n_out):
-            p = abs(np.float64(d[s, i])) * pd
-            d_threshold[i] = threshold(p)
-            out.row_down[s, i] = (d[s, i] < 0) != (ask.lr < 0)
-            clipped += p > 1.0 + 1e-6
-            live += p > 0.0
-        out.negative[s] = any_negative
-        out.row_pulses[s] = 0
+        out.row_pulses[s], out.is_live[s] = 0, 0
+        if length == 0:
+            out.row_words[s], out.words[s] = 0, 0
+            continue
         sample = np.uint32(before + s)
+        live_rows, _ = _live(d[s])
+        live_columns, negative = _live(x[s])
+        live += live_rows + live_columns
+        _set_thresholds(d[s], pd, d_threshold)
+        clipped += _clipped(d[s], d_max, pd) + _clipped(x[s], x_max, px)
         top, bottom = _ends(d_threshold, n_out)
         _line_words(out.row_words[s], d_threshold, top, bottom, length, d_key, sample, open_slots, drawn)
+        if sends and not _any(out.row_words[s], top, bottom):  # then no column is needed
+            continue
+        out.negative[s] = negative
+        _set_thresholds(x[s], px, x_threshold)
+        for i in range(n_out):
+            out.row_down[s, i] = (d[s, i] < 0) != (ask.lr < 0)
         left, right = _ends(x_threshold, n_in)
         _line_words(out.words[s], x_threshold, left, right, length, x_key, sample, open_slots, drawn)
-        if out.marks.shape[0] > 0:
-            _slots(ask, out, s, length, left, right)
+        if not sends:
+            continue
+        _slots(ask, out, s, length, left, right)
+        of_sample = 0
         for i in range(n_out):
-            pulses += out.row_pulses[s, i]
+            of_sample += out.row_pulses[s, i]
+        out.is_live[s] = of_sample > 0
+        pulses += of_sample
     return pulses, clipped, live

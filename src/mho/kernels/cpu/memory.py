@@ -80,7 +80,7 @@ def request_at(call):
 class BitLines(NamedTuple):
     """The bit lines of a block of samples. Columns come in two groups: those with x > 0, then those with x < 0.
 
-    The last three are empty where the pulses are only to be counted.
+    The last three are empty where the pulses are only to be counted, and no sample is marked as live then.
     """
 
     words: np.ndarray  # (samples, ceil(bl / 32), in + 3) uint32: bit k % 32 of word k // 32: fires in slot k
@@ -88,6 +88,8 @@ class BitLines(NamedTuple):
     row_down: np.ndarray  # (samples, out) uint8: 1 where lr d < 0
     row_pulses: np.ndarray  # (samples, out) int64: pulses of each row
     negative: np.ndarray  # (samples,) uint8: 1 where some x < 0
+    is_live: np.ndarray  # (samples,) uint8: 1 where a sample sends pulses
+    live: np.ndarray  # (samples,) uint32: those samples; every thread that sends fills it, alike
     marks: (
         np.ndarray
     )  # (samples, bl, in rounded up to 16) uint8: 1 or 2, its group, where a column fires; else 0
@@ -106,9 +108,11 @@ def lines_at(t):
         array_at(t[8], (t[9], t[10]), _U8),
         array_at(t[11], (t[12], t[13]), _I64),
         array_at(t[14], (t[15],), _U8),
-        array_at(t[16], (t[17], t[18], t[19]), _U8),
-        array_at(t[20], (t[21], t[22], t[23]), _U64),
-        array_at(t[24], (t[25],), _U32),
+        array_at(t[16], (t[17],), _U8),
+        array_at(t[18], (t[19],), _U32),
+        array_at(t[20], (t[21], t[22], t[23]), _U8),
+        array_at(t[24], (t[25], t[26], t[27]), _U64),
+        array_at(t[28], (t[29],), _U32),
     )
 
 
@@ -121,6 +125,8 @@ def new_lines(samples: int, bl: int, n_in: int, n_out: int, by_slot: bool = True
         row_down=np.empty((samples, n_out), _U8),
         row_pulses=np.empty((samples, n_out), _I64),
         negative=np.empty(samples, _U8),
+        is_live=np.empty(samples, _U8),
+        live=np.empty(samples, _U32),
         marks=np.zeros((sorted_samples, bl, _padded(n_in)), _U8),
         fired=np.empty((sorted_samples, bl, 2), _U64),
         columns=np.empty(sorted_samples * bl * n_in + 1, _U32),
@@ -161,7 +167,7 @@ def new_drawing(n_in: int, n_out: int) -> Drawing:
 class Scratch(NamedTuple):
     """The room of one thread that sends pulses to rows."""
 
-    z: np.ndarray  # float32: noise of the next pulses
+    z: np.ndarray  # float32: noise of the next pulses, then that of rows with few
     words: np.ndarray  # uint32: the words that z is made from
     wide: np.ndarray  # (in rounded up to 16,) float32: noise of one slot, column by column
     par: np.ndarray  # (k, 1, in) float32: parameters of the cells at hand
@@ -169,6 +175,11 @@ class Scratch(NamedTuple):
     n_pulses: np.ndarray  # (in,) int64: pulses of the cells, if they are rounded
     columns: np.ndarray  # (in + 1,) uint32: those that get one in this round
     counts: np.ndarray  # (2, in) int32: up and down pulses of the cells, if they are counted
+    segments: np.ndarray  # (SEGMENTS, 4) int64: pulses that wait for the law, see `pulses.pulse_lists`
+    due: np.ndarray  # (TOGETHER,) int64: pulses of the next rows
+    place: (
+        np.ndarray
+    )  # (TOGETHER,) uint64: where the noise of these rows stands in z, or 0 if it is not made yet
 
 
 @part
@@ -183,9 +194,14 @@ def scratch_at(t):
         array_at(t[12], (t[13],), _I64),
         array_at(t[14], (t[15],), _U32),
         array_at(t[16], (t[17], t[18]), _I32),
+        array_at(t[19], (t[20], t[21]), _I64),
+        array_at(t[22], (t[23],), _I64),
+        array_at(t[24], (t[25],), _U64),
     )
 
 
+SEGMENTS = 512  # slots whose pulses on a row are sent by one call
+TOGETHER = 256  # rows whose pulses are counted, and whose noise is made, in one loop
 NOISE = 2048  # normal numbers made at a time: they stay in the first-level cache
 
 
@@ -193,7 +209,7 @@ def new_scratch(n_in: int, n_planes: int) -> Scratch:
     """Return room for the row kernels of one thread."""
     room = max(n_in, NOISE) + 16
     return Scratch(
-        z=np.zeros(room, _F32),
+        z=np.zeros(room + 8 * TOGETHER, _F32),
         words=np.empty(room, _U32),
         wide=np.zeros(_padded(n_in), _F32),
         par=np.empty((n_planes, 1, n_in), _F32),
@@ -201,6 +217,9 @@ def new_scratch(n_in: int, n_planes: int) -> Scratch:
         n_pulses=np.zeros(n_in, _I64),
         columns=np.empty(n_in + 1, _U32),
         counts=np.zeros((2, n_in), _I32),
+        segments=np.zeros((SEGMENTS, 4), _I64),
+        due=np.zeros(TOGETHER, _I64),
+        place=np.zeros(TOGETHER, _U64),
     )
 
 

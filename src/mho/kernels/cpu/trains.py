@@ -1,5 +1,4 @@
-"""The pulsed update of a range of rows. `kernels/law/build.py` joins this module to each law. As it stands,
-cells are ideal.
+"""The pulsed update of a range of rows, the same loops for all laws: a law's own part is called by its address.
 
 Every pulse sees the weight that the one before it left. The pulses of one update on one row are numbered in
 the order in which they are sent (sample by sample, slot by slot; within a slot the columns with x > 0, then
@@ -8,17 +7,18 @@ number is made that no pulse needs. Rows are independent, so any division of the
 the same bits.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from numba.cpython.unsafe.numbers import trailing_zeros
 
 from mho.kernels.cpu.finish import finish_columns, finish_row, touch_column
-from mho.kernels.cpu.ideal import CHEAP, NOISY, SHARE, shared, step_down, step_up  # noqa: F401  rewritten
 from mho.kernels.cpu.lines import X_BITS
-from mho.kernels.cpu.memory import NOISE, arrays_at, lines_at, request_at, scratch_at
+from mho.kernels.cpu.memory import NOISE, SEGMENTS, TOGETHER, arrays_at, lines_at, request_at, scratch_at
 from mho.numerics.compile import part
 from mho.numerics.machine_code import lean_kernel
-from mho.numerics.math32 import select32
-from mho.numerics.normal import fill_normals
+from mho.numerics.native import address_in, call_at
+from mho.numerics.normal import fill_normals, normals_of
 from mho.numerics.philox import call_words, philox
 from mho.numerics.rng import Stream
 from mho.numerics.vector import LANES, spread, wide
@@ -30,53 +30,36 @@ _NONE = np.uint64(0)
 _LANES = np.uint64(LANES)
 
 
-@part
-def pulse_columns(arrays, i, columns, a, b, down, at, scal, scratch):
-    """Send one pulse to each of the cells columns[a:b] of row i, all up or all down; noise z[at], z[at + 1], ...
+class Law(NamedTuple):
+    """The part of an update that knows the law, see `pulses.py`."""
 
-    All positions are uint64: Numba then spares the test for negative indices. A cheap law is applied cell by
-    cell; one with exponentials is worth gathering the cells first, so that it vectorises. Both give the same
-    bits.
+    lists: int  # address of `pulse_lists`
+    marked: int  # of `pulse_marked`, or 0 where rows are never computed whole
+    numbers: int  # of the float32 numbers that all cells share
+    arrays: int  # of the table of `Arrays`
+    is_noisy: bool
+
+
+@part
+def law_at(t):
+    """Return `Law` from its table."""
+    return Law(t[0], t[1], t[2], t[3], t[4] != 0)
+
+
+@part
+def send_lists(law, arrays, i, columns, scratch, table, n, checks):
+    """Send the pulses of the first n segments to row i; return whether their weights are finite, if that is asked.
+
+    checks: also bring the cells up to date, see `finish_columns`.
     """
-    cells, planes, z, par, new = arrays.cells, arrays.planes, scratch.z, scratch.par, scratch.new
-    if CHEAP:
-        if down:
-            for q in range(a, b):
-                j = columns[q]
-                cells[i, j] = step_down(cells[i, j], z[at + (q - a) if NOISY else _NONE], planes, i, j, scal)
-        else:
-            for q in range(a, b):
-                j = columns[q]
-                cells[i, j] = step_up(cells[i, j], z[at + (q - a) if NOISY else _NONE], planes, i, j, scal)
-        return
-    n = b - a
-    for q in range(n):
-        new[q] = cells[i, columns[a + q]]
-    for c in range(planes.shape[0]):
-        for q in range(n):
-            par[c, _NONE, q] = planes[c, i, columns[a + q]]
-    if down:
-        for q in range(n):
-            new[q] = step_down(new[q], z[at + q if NOISY else _NONE], par, _NONE, q, scal)
-    else:
-        for q in range(n):
-            new[q] = step_up(new[q], z[at + q if NOISY else _NONE], par, _NONE, q, scal)
-    for q in range(n):
-        cells[i, columns[a + q]] = new[q]
-
-
-@part
-def pulse_marked(cells, planes, i, marks, mark, down, z, scal):
-    """Send one pulse to the cells of row i with marks[j] == mark, noise z[j]: all are computed, those kept."""
-    n = np.uint64(cells.shape[1])
-    if down:
-        for j in range(n):
-            new = step_down(cells[i, j], z[j if NOISY else _NONE], planes, i, j, scal)
-            cells[i, j] = select32(marks[j] == mark, new, cells[i, j])
-    else:
-        for j in range(n):
-            new = step_up(cells[i, j], z[j if NOISY else _NONE], planes, i, j, scal)
-            cells[i, j] = select32(marks[j] == mark, new, cells[i, j])
+    if n > 0:
+        call_at(law.lists, (law.arrays, law.numbers, table, address_in(columns), np.int64(i), np.int64(n)))
+    fine = True
+    if checks:
+        for m in range(n):
+            a, b = np.uint64(scratch.segments[m, 0]), np.uint64(scratch.segments[m, 1])
+            fine &= finish_columns(arrays, i, columns, a, b)
+    return fine
 
 
 @part
@@ -106,12 +89,10 @@ def count_marked(arrays, i, marks, mark, down):
 
 @part
 def noise_for(p, n, limit, start, end, scratch, i, key):
-    """Make sure that scratch.z holds the noise of pulses p to p + n; return the range that it holds.
+    """Make the noise of pulses p to p + n and some more, in scratch.z; return the range that it holds then.
 
     limit: number of the row's last pulse plus one, beyond which nothing is made.
     """
-    if not NOISY or p + n <= end:
-        return start, end
     start = p - p % 8
     end = min(start + max(n + 8, NOISE), limit)
     n_new = end - start
@@ -119,37 +100,80 @@ def noise_for(p, n, limit, start, end, scratch, i, key):
     return start, end
 
 
+@part
+def due_rows(top, bottom, lines, n_live, sent, scratch, key, is_noisy):
+    """Set scratch.due to the pulses that the rows top <= i < bottom get, and make the noise of those with few.
+
+    The noise of a row whose pulses have one counter stands in scratch.z from scratch.place on. That of all these
+    rows is made in one loop, which vectorises; a row's own eight numbers would not.
+    """
+    n = bottom - top
+    due, place = scratch.due, scratch.place
+    due[:n] = 0
+    for m in range(n_live):
+        s = np.uint64(lines.live[m])
+        for i in range(n):
+            due[i] += lines.row_pulses[s, top + i]
+    place[:n] = 0
+    if not is_noisy:
+        return
+    base, made = np.uint64(scratch.z.shape[0] - 8 * TOGETHER), _NONE
+    for i in range(n):
+        p = sent[top + i]
+        if due[i] == 0 or p % 8 + due[i] > 8:
+            continue
+        place[i] = base + np.uint64(8) * made + np.uint64(p % 8)
+        at = np.uint64(4) * made
+        a, b, c, d = philox(key[0], key[1], np.uint32(p // 8), np.uint32(top + i), _ZERO, _ZERO)
+        scratch.words[at], scratch.words[at + _ONE] = a, b
+        scratch.words[at + np.uint64(2)], scratch.words[at + np.uint64(3)] = c, d
+        made += _ONE
+    normals_of(scratch.words, np.uint64(4) * made, scratch.z[base:])
+
+
 @lean_kernel
-def trains_rows(first, last, arrays, numbers, lines, sent, scratch, *call):
+def trains_rows(first, last, arrays, law, lines, sent, scratch, *call):
     """Apply the pulses of a block of samples to rows first <= i < last.
 
     Args:
-        arrays: table of `Arrays`, changed in place; numbers: those that all cells share, float32.
+        arrays: table of `Arrays`, changed in place; law: table of `Law`.
         lines: table of the block's `BitLines`; scratch: table of the `Scratch` of this thread.
         sent: (out,) int64, pulses that each row got from earlier blocks of this update; brought up to date.
         call: the block, see `memory.request_at`.
     Returns: (up pulses, down pulses, a row with a weight that is not finite or -1).
     """
-    arrays, scal, ask = arrays_at(arrays), shared(numbers), request_at(call)
+    arrays, law, ask, table = arrays_at(arrays), law_at(law), request_at(call), address_in(scratch)
     lines, scratch = lines_at(lines), scratch_at(scratch)
+    segments = scratch.segments
     wide()
     samples, slots, words_a_line = lines.marks.shape[0], lines.marks.shape[1], lines.row_words.shape[1]
     n_in, list_below = arrays.cells.shape[1], ask.list_below
     noise_key = call_words(ask.key, C2C, ask.event)
     whole_rows = not touch_column(arrays, ask.x)
     total, downs, bad = 0, 0, -1
+    n_live = _NONE
+    for s in range(np.uint64(samples)):
+        lines.live[n_live] = s
+        n_live += np.uint64(lines.is_live[s])
+    top = bottom = np.uint64(first)
     for i in range(np.uint64(first), np.uint64(last)):
-        due = np.int64(0)
-        for s in range(samples):
-            due += lines.row_pulses[s, i]
+        if i == bottom:
+            top, bottom = i, min(i + np.uint64(TOGETHER), np.uint64(last))
+            due_rows(top, bottom, lines, n_live, sent, scratch, noise_key, law.is_noisy)
+        due = scratch.due[i - top]
         if due == 0:
             continue
         arrays.touched[i] |= whole_rows
         p = sent[i]
         limit = p + due
         start, end = p, p
-        check_all, fine = 4 * due >= n_in, True
-        for s in range(np.uint64(samples)):
+        if scratch.place[i - top]:
+            start, end = p - np.int64(scratch.place[i - top]), limit
+        check_all, fine, waiting = 4 * due >= n_in, True, 0
+        for m in range(n_live):
+            s = np.uint64(lines.live[m])
+            if lines.row_pulses[s, i] == 0:
+                continue
             row_down = np.int64(lines.row_down[s, i])
             for word in range(np.uint64(words_a_line)):
                 bits = np.uint64(lines.row_words[s, word, i])
@@ -162,34 +186,32 @@ def trains_rows(first, last, arrays, numbers, lines, sent, scratch, *call):
                         if n == 0:
                             continue
                         down = row_down ^ group
-                        start, end = noise_for(p, n, limit, start, end, scratch, i, noise_key)
-                        at = np.uint64(p - start)
-                        if n < list_below:
-                            b = a + np.uint64(n)
-                            pulse_columns(arrays, i, lines.columns, a, b, down, at, scal, scratch)
-                            count_columns(arrays, i, lines.columns, a, b, down)
-                            if not check_all:
-                                fine &= finish_columns(arrays, i, lines.columns, a, b)
-                            a = b
-                        else:
-                            mark = np.uint8(1 + group)
-                            if NOISY:
-                                spread_noise(scratch, at, lines, s, k, mark)
-                            pulse_marked(
-                                arrays.cells,
-                                arrays.planes,
-                                i,
-                                lines.marks[s, k],
-                                mark,
-                                down,
-                                scratch.wide,
-                                scal,
+                        is_listed = n < list_below
+                        refills = law.is_noisy and p + n > end
+                        if waiting == SEGMENTS or refills or not is_listed:
+                            fine &= send_lists(
+                                law, arrays, i, lines.columns, scratch, table, waiting, not check_all
                             )
-                            count_marked(arrays, i, lines.marks[s, k], mark, down)
+                            waiting = 0
+                        if refills:
+                            start, end = noise_for(p, n, limit, start, end, scratch, i, noise_key)
+                        if is_listed:
+                            segments[waiting, 0], segments[waiting, 1] = a, a + np.uint64(n)
+                            segments[waiting, 2], segments[waiting, 3] = down, p - start
+                            waiting += 1
+                            count_columns(arrays, i, lines.columns, a, a + np.uint64(n), down)
+                        else:
+                            mark, marks = 1 + group, lines.marks[s, k]
+                            if law.is_noisy:
+                                spread_noise(scratch, np.uint64(p - start), lines, s, k, np.uint8(mark))
+                            where = address_in(scratch.wide), address_in(marks)
+                            call_at(law.marked, (law.arrays, law.numbers, *where, np.int64(i), mark, down))
+                            count_marked(arrays, i, marks, np.uint8(mark), down)
                             check_all = True
-                            a += np.uint64(n)
+                        a += np.uint64(n)
                         p += n
                         downs += n * down
+        fine &= send_lists(law, arrays, i, lines.columns, scratch, table, waiting, not check_all)
         total += due
         sent[i] = p
         if not (finish_row(arrays, i) if check_all else fine):
@@ -198,7 +220,7 @@ def trains_rows(first, last, arrays, numbers, lines, sent, scratch, *call):
 
 
 @lean_kernel
-def rounded_rows(first, last, arrays, numbers, scratch, *call):
+def rounded_rows(first, last, arrays, law, scratch, *call):
     """Round stochastically instead of sending trains: each cell gets |lr x d| / dw_min pulses, up or down at
     random so that the mean is right, bl at most; the cells' k-th pulses are sent together, k = 0, 1, ...
 
@@ -206,8 +228,9 @@ def rounded_rows(first, last, arrays, numbers, scratch, *call):
     with rounds in place of slots. Arguments as in `trains_rows`.
     Returns: (up pulses, down pulses, a row that is not finite or -1, cells whose number of pulses was clipped).
     """
-    arrays, scal, ask = arrays_at(arrays), shared(numbers), request_at(call)
+    arrays, law, ask, table = arrays_at(arrays), law_at(law), request_at(call), address_in(scratch)
     scratch = scratch_at(scratch)
+    segments = scratch.segments
     wide()
     n_in = ask.x.shape[1]
     n_pulses, columns = scratch.n_pulses, scratch.columns
@@ -243,12 +266,18 @@ def rounded_rows(first, last, arrays, numbers, scratch, *call):
                 for j in range(n_in):
                     columns[b] = j
                     b += n_pulses[j] > k and ask.x[s, j] < 0
-                start, end = noise_for(p, b, limit, start, end, scratch, i, noise_key)
-                at, middle, last = np.uint64(p - start), np.uint64(m), np.uint64(b)
-                pulse_columns(arrays, i, columns, _NONE, middle, d_down, at, scal, scratch)
-                pulse_columns(arrays, i, columns, middle, last, 1 - d_down, at + middle, scal, scratch)
-                count_columns(arrays, i, columns, _NONE, middle, d_down)
-                count_columns(arrays, i, columns, middle, last, 1 - d_down)
+                if law.is_noisy and p + b > end:
+                    start, end = noise_for(p, b, limit, start, end, scratch, i, noise_key)
+                segments[0, 0], segments[0, 1], segments[0, 2], segments[0, 3] = 0, m, d_down, p - start
+                segments[1, 0], segments[1, 1], segments[1, 2], segments[1, 3] = (
+                    m,
+                    b,
+                    1 - d_down,
+                    p - start + m,
+                )
+                send_lists(law, arrays, i, columns, scratch, table, 2, False)
+                count_columns(arrays, i, columns, _NONE, np.uint64(m), d_down)
+                count_columns(arrays, i, columns, np.uint64(m), np.uint64(b), 1 - d_down)
                 down += m if d_down else b - m
                 p += b
         total += p

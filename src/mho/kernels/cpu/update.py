@@ -7,10 +7,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from mho.kernels.cpu.counted import counted_column, counted_rows
 from mho.kernels.cpu.lines import bit_lines, slots_of
 from mho.kernels.cpu.memory import Arrays, BitLines, new_drawing, new_lines, new_scratch, table_of
+from mho.kernels.cpu.trains import Law, rounded_rows, trains_rows
 from mho.kernels.law.build import kernels_of
 from mho.kernels.law.plan import KernelPlan, PulseTrain, Sent
+from mho.numerics.native import address_of
 from mho.numerics.rng import split
 from mho.numerics.rooms import Rooms
 from mho.numerics.threads import over_rows
@@ -47,9 +50,8 @@ class CpuKernels:
 
     def __init__(self, plan: KernelPlan, arrays: Arrays, key: int) -> None:
         self.plan, self.key = plan, key
-        self.module = kernels_of(plan)
+        self.module = kernels_of(plan, "pulses")
         self.flow: ModuleType | None = None
-        self.counting: ModuleType | None = None
         self.arrays, self.table = arrays, table_of(arrays)
         self.scal = plan.scal
         self.numbers = np.array(self.scal, np.float32)
@@ -57,7 +59,16 @@ class CpuKernels:
         self.n_out, self.n_in = arrays.cells.shape
         self._planned: tuple[PulseTrain, np.ndarray] | None = None
         self._key = split(key)
-        self._below = 0
+        self._below = self._list_below(self.n_in)
+        self.law = self._law()
+
+    def _law(self) -> np.ndarray:
+        """Return the table of `trains.Law`."""
+        memory = self.numbers.ctypes.data, self.table.ctypes.data
+        pulses = self.module
+        marked = address_of(pulses.pulse_marked, 7) if self._below <= self.n_in else 0
+        law = Law(address_of(pulses.pulse_lists, 6), marked, *memory, pulses.NOISY)
+        return np.array(law, np.int64)
 
     def update(self, x: torch.Tensor, d: torch.Tensor, lr: float, pulses: PulseTrain, event: int) -> Sent:
         """Add lr d x^T to the cells by pulses; x (samples, in), d (samples, out) float32, contiguous, finite."""
@@ -73,7 +84,7 @@ class CpuKernels:
 
     def _plan(self, pulses: PulseTrain) -> np.ndarray:
         managed = int(pulses.update_management), int(pulses.bl_management)
-        row = self.n_in, self.n_out, pulses.bl, *managed, *split(self.key), self._list_below(self.n_in)
+        row = self.n_in, self.n_out, pulses.bl, *managed, *split(self.key), self._below
         return np.array(row, np.int64)
 
     def _list_below(self, n_in: int) -> int:
@@ -84,12 +95,12 @@ class CpuKernels:
 
     def _trains(self, call: _Call, bl: int, bl_management: bool) -> Sent:
         """Send every pulse; each sees the weight that the one before it left."""
-        trains_rows, sent = self.module.trains_rows, np.zeros(self.n_out, np.int64)
+        sent = np.zeros(self.n_out, np.int64)
 
         def send(lines: np.ndarray, part: _Call, work: int) -> tuple[int, int, int]:
             def rows(span):
                 scratch = self._scratch()
-                return trains_rows(*span, self.table, self.numbers, lines, sent, scratch.table, *part)
+                return trains_rows(*span, self.table, self.law, lines, sent, scratch.table, *part)
 
             return self._on_threads(rows, work > _WORTH_PULSES)
 
@@ -104,7 +115,7 @@ class CpuKernels:
             return Sent(0, 0, -1, clipped, n_lines)
         if work > _WORTH_PULSES:
             return Sent(*send(lines.table, call, work), clipped, n_lines)
-        fixed = self.table, self.numbers, lines.table, sent, scratch.table
+        fixed = self.table, self.law, lines.table, sent, scratch.table
         done = trains_rows(0, self.n_out, *fixed, *call)
         return Sent(*done, clipped, n_lines)
 
@@ -126,7 +137,7 @@ class CpuKernels:
     def _rounded(self, call: _Call) -> Sent:
         def rows(span):
             scratch = self._scratch()
-            return self.module.rounded_rows(*span, self.table, self.numbers, scratch.table, *call)
+            return rounded_rows(*span, self.table, self.law, scratch.table, *call)
 
         work = self.n_out * self.n_in * call.samples
         up, down, bad, clipped = zip(*over_rows(rows, self.n_out, work > _WORTH_PULSES), strict=True)
@@ -135,14 +146,11 @@ class CpuKernels:
     def send_counted(self, n: torch.Tensor, row: int, column: int, total: int, event: int) -> Sent:
         """Send |n| pulses, `total` in all, down where n < 0, to the rectangle of cells that begins at
         (row, column); n (rows, columns) float32, contiguous, whole numbers."""
-        if self.counting is None:
-            self.counting = kernels_of(self.plan, "counted")
-            self._below = self._list_below(self.n_in)
-        name, tables = (*self._key, event), (self.table, self.numbers)
+        name, rows = (*self._key, event), len(n)
         if n.shape[1] < self.n_in:
-            room = self._scratch()
-            return Sent(*self.counting.counted_column(*tables, room.table, n.data_ptr(), column, *name), 0, 0)
-        counted_rows, rows = self.counting.counted_rows, len(n)
+            tables = self.table, self.law, address_of(self.module.pulse_rows, 7), self._scratch().table
+            return Sent(*counted_column(*tables, n.data_ptr(), column, *name), 0, 0)
+        tables = self.table, self.law, address_of(self.module.pulse_all, 5)
 
         def send(span):
             scratch, marks = self._scratch(), _kept(_new_marks, self.n_in)

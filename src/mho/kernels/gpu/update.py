@@ -32,7 +32,7 @@ class GpuKernels:
     """
 
     def __init__(self, plan: KernelPlan, arrays: Arrays, key: int) -> None:
-        self.plan, self.module = plan, kernels_of(plan, dialect=TRITON)
+        self.plan, self.module = plan, kernels_of(plan, "trains", TRITON)
         self.flow: ModuleType | None = None
         self.arrays, self.memory = arrays, arrays[:5]
         self.touched: Any = arrays.touched

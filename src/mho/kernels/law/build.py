@@ -17,15 +17,14 @@ from mho.kernels.law.emit import LoweredLaw, lower
 from mho.kernels.law.plan import KernelPlan
 from mho.kernels.law.trace import inputs_of
 
-# The line of a module of loops that leads to the law; "trains": by way of the plan's own `kernels/cpu/trains.py`.
-_LEADS_TO_THE_LAW = re.compile(r"^from mho\.kernels\.[cg]pu\.(ideal|trains) import ", re.MULTILINE)
+_LEADS_TO_THE_LAW = re.compile(r"^from mho\.kernels\.[cg]pu\.ideal import ", re.MULTILINE)
 
 
-def kernels_of(plan: KernelPlan, loops: str = "trains", dialect: Dialect = FLOAT32) -> ModuleType:
+def kernels_of(plan: KernelPlan, loops: str, dialect: Dialect = FLOAT32) -> ModuleType:
     """Return the compiled kernels of a plan.
 
     Args:
-        loops: name of a module in the dialect's room, such as "trains", "aggregated" or "shift".
+        loops: name of a module in the dialect's room, such as "pulses", "aggregated" or "shift".
 
     Raises:
         MhoError: the law has no compiled form, or a GPU has none of its operations, or pulses are to be aggregated
@@ -41,9 +40,7 @@ def kernels_of(plan: KernelPlan, loops: str = "trains", dialect: Dialect = FLOAT
 def _joined(law: ModuleType, loops: str, dialect: Dialect) -> ModuleType:
     """Return the module of these loops whose law is `law`."""
     text = (PACKAGE / "kernels" / dialect.room / f"{loops}.py").read_text()
-    [by_way_of] = _LEADS_TO_THE_LAW.findall(text)
-    source = law if by_way_of == "ideal" else _joined(law, by_way_of, dialect)
-    return module_of(f"mho_{loops}", _LEADS_TO_THE_LAW.sub(f"from {source.__name__} import ", text))
+    return module_of(f"mho_{loops}", _LEADS_TO_THE_LAW.sub(f"from {law.__name__} import ", text))
 
 
 def law_source(plan: KernelPlan, dialect: Dialect = FLOAT32) -> str:

@@ -39,7 +39,7 @@ FLAT = 1.0  # bytes a step
 
 
 class Learner:
-    """A network of two layers, 12 x 8 and 4 x 12, that learns from random numbers."""
+    """A network of one layer, 4 x 8, that learns from random numbers."""
 
     def __init__(self, algorithm: mho.Algorithm) -> None:
         hardware = mho.Crossbar(algorithm, DEVICE, mho.IO())
@@ -49,7 +49,7 @@ class Learner:
 
     def step(self, n: int) -> None:
         """Take a step; at some of them evaluate, save and load, or go on with a copy."""
-        x = torch.randn(1 + n % 16, 8)
+        x = torch.randn(1 + n % 8, 8)
         self.optimizer.zero_grad()
         self.model(x).square().mean().backward()
         self.optimizer.step()
@@ -95,6 +95,7 @@ def main() -> None:
     parser.add_argument("--report", type=Path, help="a JSON file of all samples")
     asked = parser.parse_args()
     torch.manual_seed(1)
+    torch.set_num_threads(1)
     learners = [Learner(algorithm) for algorithm in ALGORITHMS]
     every, began = max(1, asked.steps // SAMPLES), time.monotonic()
     steps, memory = [], []

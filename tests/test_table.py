@@ -99,7 +99,10 @@ def test_rows_of_any_length_and_other_bounds_conform():
             lambda folder: Table(((1.0, 2.0),)),
             "`Table(steps_up=...)`: it has 1 rows of [2] steps. Rows must be equally long, and 2 x 2 is the least.",
         ),
-        (lambda folder: Table(((1.0, 2.0), (1.0, math.nan))), "`Table(steps_up=...)`: a step is not finite."),
+        (
+            lambda folder: Table(((1.0, 2.0), (1.0, math.nan))),
+            "`Table(steps_up[1][1]=nan)`: steps_up[1][1] is nan. It must be finite.",
+        ),
         (
             lambda folder: Table.read(
                 written(folder / "a", 1), written(folder / "b", -1, g=[1.0, 2.0, 3.0, 4.0, 6.0])

@@ -94,9 +94,8 @@ class Device(Record):
                 if not sigma.contains(nominal):
                     where = f"Device(spread={{{name!r}: {sigma!r}}})"
                     raise complaint(where, f"the nominal {name} = {nominal} lies outside of the limits")
-            elif not isinstance(sigma, LogNormal) and not _is_deviation(sigma):
-                where = f"Device(spread={{{name!r}: {shown(sigma)}}})"
-                raise complaint(where, "a spread is zero or positive", f"It must be {Single.words}")
+            elif not isinstance(sigma, LogNormal):
+                _check_deviation(f"Device(spread={{{name!r}: {shown(sigma)}}})", sigma)
 
     @property
     def varying(self) -> frozenset[str]:
@@ -169,10 +168,12 @@ class Device(Record):
         return _size(gain + up + r), _size(gain - down - r)
 
 
-def _is_deviation(sigma: object) -> bool:
-    """Return whether something is a standard deviation that float32 holds."""
-    number = isinstance(sigma, (int, float)) and not isinstance(sigma, bool)
-    return number and sigma >= 0 and Single.accepts(sigma)  # type: ignore[operator, arg-type]
+def _check_deviation(where: str, sigma: Any) -> None:
+    """Check a standard deviation. Raises: MhoError if it is none, or one that float32 does not hold."""
+    if isinstance(sigma, bool) or not isinstance(sigma, (int, float)) or not 0 <= sigma < float("inf"):
+        raise complaint(where, "a spread is zero or positive")
+    if not Single.accepts(sigma):
+        raise complaint(where, f"a spread must be {Single.words}")
 
 
 def _size(value: Value) -> Value:

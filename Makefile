@@ -28,9 +28,9 @@ bench: $(VENV)/demo.stamp
 fuzz: $(VENV)/test.stamp
 	$(BIN)/python tests/fuzzing.py $(FUZZ)
 
-# kill -9 at 200 random moments, and at each step of each write; CRASH holds options such as --seed 2
+# kill -9 at 200 random moments and at 120 steps of writes; goes on where it stopped; CRASH holds options such as --seed 2
 crash: $(VENV)/test.stamp
-	$(BIN)/python tests/crash.py $(CRASH)
+	$(BIN)/python tests/crash.py --report build/crash.jsonl $(CRASH)
 
 # against aihwkit, if AIHWKIT_PYTHON names it; CROSSCHECK holds options. Fails if anything differs without a reason
 crosscheck: $(VENV)/demo.stamp

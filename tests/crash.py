@@ -1,7 +1,7 @@
 """Kills at random moments, and at each step of each write: a resumed work gives what an undisturbed one gives.
 
-    python tests/crash.py --kills 200 --seed 1     # `make crash`
-    python tests/crash.py --kills 6 --steps 6      # what tests/test_faults_disk.py runs, of three works
+    python tests/crash.py --kills 200 --seed 1     # `make crash`; goes on where it stopped
+    python tests/crash.py --kills 6 --steps 3      # what tests/test_faults_disk.py runs, of three works
 
 A work is a training, a comparison, an experiment that solves problems, one that trains, a calibration, or a fit.
 It runs in a process that is forked from this one, where everything is imported and compiled. That one gets
@@ -16,9 +16,10 @@ Each work is also killed at steps of its writes (open, fsync, replace and others
 import argparse
 import contextlib
 import io
-import itertools
+import json
 import os
 import random
+import shutil
 import signal
 import tempfile
 import time
@@ -28,6 +29,8 @@ from types import SimpleNamespace
 from typing import NamedTuple
 
 import torch
+from rich.console import Console
+from rich.progress import Progress
 
 import mho
 from fit_ramps import ramps, soft, write
@@ -196,52 +199,71 @@ def check(work: Work, folder: Path, expected: dict, how: str) -> None:
     assert not wrong, f"{work.name}, {how}: {', '.join(wrong)} differ from those of an undisturbed work"
 
 
-def random_kills(
-    work: Work, folder: Path, expected: dict, seconds: float, kills: int, chance: random.Random
-) -> int:
-    """Kill the work so often, one to three times in a folder, and compare; return the number of folders."""
-    done, moments = 0, []
-    for n in itertools.count(1):
-        place = folder / f"random{n}"
-        place.mkdir()
-        moments = []
-        for _ in range(min(chance.randint(1, 3), kills - done)):
-            child = process(work, place)
-            moments.append(round(chance.uniform(0, 1.05 * seconds), 4))
-            time.sleep(moments[-1])
+class Trial(NamedTuple):
+    """Kills of one work in one new folder: at some parts of its time, in turn, or at a step of its writes."""
+
+    moments: tuple[float, ...]
+    step: int = 0
+
+    def run(self, work: Work, folder: Path, expected: dict, seconds: float) -> None:
+        """Kill, let the work end, and compare."""
+        if self.step:
+            assert ended(process(work, folder, self.step)), f"{work.name} has no step {self.step}"
+        for moment in self.moments:
+            child = process(work, folder)
+            time.sleep(moment * seconds)
             os.kill(child, signal.SIGKILL)
             ended(child)
-            done += 1
-        check(work, place, expected, f"killed after {moments} s")
-        if done == kills:
-            return n
-    raise AssertionError
+        how = f"step {self.step} of its writes" if self.step else f"{[m * seconds for m in self.moments]} s"
+        check(work, folder, expected, f"killed at {how}")
 
 
-def kills_at_steps(work: Work, folder: Path, expected: dict, steps: list[int]) -> None:
-    """Kill the work at each of these steps of its writes, each time in a new folder, and compare."""
-    for step in steps:
-        place = folder / f"step{step}"
-        place.mkdir()
-        assert ended(process(work, place, step)), f"{work.name} has no step {step}"
-        check(work, place, expected, f"killed at step {step} of its writes")
+def random_trials(work: Work, kills: int, seed: int) -> list[Trial]:
+    """Return trials with so many kills in all, one to three in a folder."""
+    chance, trials = random.Random(f"{seed} {work.name} moments"), []
+    while kills:
+        n = min(chance.randint(1, 3), kills)
+        trials.append(Trial(tuple(round(chance.uniform(0, 1.05), 4) for _ in range(n))))
+        kills -= n
+    return trials
 
 
-def run(works: list[Work], kills: int, most: int, seed: int) -> None:
-    """Run the works one after the other, and print a line for each."""
+def trials_at_steps(work: Work, most: int, total: int, seed: int) -> list[Trial]:
+    """Return trials at so many of the steps."""
+    chance = random.Random(f"{seed} {work.name} steps")
+    return [Trial((), step) for step in sorted(chance.sample(range(1, total + 1), min(most, total)))]
+
+
+def run(works: list[Work], kills: int, most: int, seed: int, report: Path | None) -> None:
+    """Run the works one after the other, and print a line for each.
+
+    report: a file with a line for each trial that has ended well; those that it holds are not repeated.
+    """
     torch.set_num_threads(1)  # a process with threads cannot be forked safely
     mho.set_threads(1)
-    chance = random.Random(seed)
+    lines = report.read_text().splitlines() if report and report.exists() else []
+    done = [tuple(json.loads(line)) for line in lines]
     for n, work in enumerate(works):
         share, part = (all_ // len(works) + (n < all_ % len(works)) for all_ in (kills, most))
         with tempfile.TemporaryDirectory() as place:
             folder = Path(place)
             expected, seconds, total = undisturbed(work, folder)
-            folders = random_kills(work, folder, expected, seconds, share, chance) if share else 0
-            steps = sorted(chance.sample(range(1, total + 1), min(part, total)))
-            kills_at_steps(work, folder, expected, steps)
-        text = f"{share} random kills in {folders} folders, {len(steps)} kills at {total} steps of its writes"
-        print(f"{work.name}: {seconds:.2f} s, {text}: {len(expected)} files as undisturbed", flush=True)
+            trials = [*random_trials(work, share, seed), *trials_at_steps(work, part, total, seed)]
+            left = [t for t in trials if (seed, work.name, t.step, str(t.moments)) not in done]
+            with Progress(console=Console(stderr=True), auto_refresh=False) as bar:  # no thread, see above
+                for trial in bar.track(left, description=work.name):
+                    (folder / "trial").mkdir()
+                    trial.run(work, folder / "trial", expected, seconds)
+                    shutil.rmtree(folder / "trial")
+                    if report:
+                        with report.open("a") as file:
+                            file.write(json.dumps((seed, work.name, trial.step, str(trial.moments))) + "\n")
+        at_steps = sum(trial.step > 0 for trial in trials)
+        text = f"{share} random kills in {len(trials) - at_steps} folders, {at_steps} kills at {total} steps"
+        print(
+            f"{work.name}: {seconds:.2f} s, {text} of its writes: {len(expected)} files as undisturbed",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":
@@ -250,5 +272,11 @@ if __name__ == "__main__":
     parser.add_argument("--steps", type=int, default=120, help="kills at steps of writes, in all")
     parser.add_argument("--seed", type=int, default=1, help="of the moments and steps")
     parser.add_argument("--works", default=",".join(work.name for work in WORKS), help="separated by commas")
+    parser.add_argument(
+        "--report", type=Path, help="a file of the trials that have ended well; goes on with it"
+    )
     asked = parser.parse_args()
-    run([work for work in WORKS if work.name in asked.works.split(",")], asked.kills, asked.steps, asked.seed)
+    chosen = [work for work in WORKS if work.name in asked.works.split(",")]
+    if asked.report:
+        asked.report.parent.mkdir(parents=True, exist_ok=True)
+    run(chosen, asked.kills, asked.steps, asked.seed, asked.report)

@@ -4,6 +4,8 @@ import pytest
 import torch
 
 import mho
+import mho.base.config
+import mho.training
 
 D = mho.Device()
 
@@ -28,12 +30,56 @@ D = mho.Device()
         ),
         (lambda: mho.IO(out_bound=1e300), "out_bound must be zero, or a number that float32 holds"),
         (lambda: mho.Mapping(omega=1e-320), "omega must be zero, or a number that float32 holds"),
+        (lambda: mho.responses.Piecewise(nodes_up=3), "nodes_up is of type int. It must be a sequence"),
+        (lambda: mho.responses.Piecewise(nodes_up=None), "nodes_up is of type NoneType"),
+        (lambda: mho.responses.Piecewise(nodes_up=(1, 1e39)), "nodes_up[1] must be zero, or a number that"),
+        (lambda: mho.responses.Table(steps_up=((1, 2), ("a", 3))), "steps_up[1][0] is a str. It must be a"),
+        (lambda: mho.responses.Table(steps_up=((1, 2), 3)), "steps_up[1] is of type int"),
+        (lambda: mho.responses.Table(steps_up=((1, 2), (3, 10**400))), "steps_up[1][1] is 1000"),
+        (lambda: mho.training.RunSpec(hidden=(2.5,)), "hidden[0] must be an integer"),
+        (lambda: mho.Vector(devices=(D, D), gammas=("a", 1)), "gammas[0] is a str"),
+        (lambda: mho.Device(spread={"gain": True}), "a spread is zero or positive"),
+        (lambda: mho.Device(spread={"gain": 1e39}), "a spread must be zero, or a number that float32 holds"),
+        (lambda: mho.Device(spread={3: 0.1}), "SoftBounds has no field 3"),
+        (lambda: mho.algorithms.MixedPrecision(options=3), "options is of type int. It must be a mapping"),
+        (lambda: mho.set_threads(10**6), "the number of threads must be at most 1024"),
     ],
 )
 def test_a_field_is_refused_when_the_record_is_made(make, words):
     with pytest.raises(mho.MhoError) as found:
         make()
     assert words in str(found.value)
+
+
+@pytest.mark.parametrize("number", [10**400, -(10**400), 10**5000], ids=["400", "-400", "5000"])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda n: mho.Device(dw_min=n),
+        lambda n: mho.Device(spread={"gain": n}),
+        lambda n: mho.Device(c2c=n),
+        lambda n: mho.IO(perfect=n),
+        lambda n: mho.Pulses(bl=n),
+        lambda n: mho.Device(no_field=n),
+        lambda n: mho.responses.Piecewise(nodes_up=(1, n)),
+        lambda n: mho.training.RunSpec(seed=n),
+        lambda n: mho.Tile(torch.zeros(2, 2), D, key=n),
+        lambda n: mho.AnalogOptimizer(torch.nn.Linear(2, 2), lr=n),
+        lambda n: mho.fit.fit("no file", key=n),
+        lambda n: mho.set_threads(n),
+    ],
+)
+def test_integers_beyond_every_float_are_refused_in_few_words(make, number):
+    """Python does not even write those of more than 4300 digits."""
+    with pytest.raises(mho.MhoError) as found:
+        make(number)
+    assert len(str(found.value)) < 3100
+
+
+def test_messages_about_long_texts_are_short():
+    with pytest.raises(mho.MhoError) as found:
+        mho.base.config.from_dict({"type": "A" * 1_000_000})
+    assert len(str(found.value)) < 3100
 
 
 def test_whole_numbers_and_flags_in_other_types_are_pythons():

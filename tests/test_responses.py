@@ -178,7 +178,7 @@ def test_piecewise_goes_through_its_nodes():
     with pytest.raises(MhoError, match="nodes are finite numbers"):
         Piecewise((1.0, -1.0))
     for nodes in (None, 0.3, "x"):
-        with pytest.raises(MhoError, match=r"nodes_down is of type .* must be a tuple of numbers"):
+        with pytest.raises(MhoError, match=r"nodes_down is of type .* must be a sequence of numbers"):
             Piecewise((1.0,), nodes)
 
 

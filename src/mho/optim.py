@@ -1,6 +1,7 @@
 """One optimizer for all algorithms: analog weights by their algorithm, everything else by a torch optimizer."""
 
 import operator
+import sys
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from numbers import Real
@@ -10,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from mho.base.errors import complaint, wrong_type
+from mho.base.errors import complaint, shown, wrong_type
 from mho.nn.core.block import Block
 from mho.nn.core.keys import check_different
 from mho.nn.core.parameter import AnalogParameter
@@ -47,7 +48,7 @@ class AnalogOptimizer(torch.optim.Optimizer):
         equal_keys: bool = False,
         **options: Any,
     ) -> None:
-        _checked(lr, f"AnalogOptimizer(lr={lr!r})")
+        _checked(lr, f"AnalogOptimizer(lr={shown(lr)})")
         if not (isinstance(digital, type) and issubclass(digital, torch.optim.Optimizer)):
             raise wrong_type("AnalogOptimizer(digital=...)", "it", digital, "a class of torch optimizers")
         if issubclass(digital, torch.optim.LBFGS):
@@ -253,6 +254,6 @@ def _digital_part(group: Mapping[str, Any]) -> dict[str, Any]:
 def _checked(lr: Any, where: str) -> float:
     lr = lr.item() if isinstance(lr, np.ndarray) and lr.ndim == 0 else lr
     number = isinstance(lr, Real) or (isinstance(lr, torch.Tensor) and lr.numel() == 1)
-    if not (number and 0 <= float(lr) < float("inf")):
-        raise complaint(where, f"lr is {lr!r}", "It must be finite and not negative")
+    if not (number and 0 <= lr <= sys.float_info.max):
+        raise complaint(where, f"lr is {shown(lr)}", "It must be finite and not negative")
     return float(lr)

@@ -12,6 +12,7 @@ import inspect
 import json
 import math
 import os
+import re
 import sys
 import tomllib
 import types
@@ -25,6 +26,8 @@ from mho.base.registry import find, registered
 from mho.base.stored import read_text
 
 DEEPEST = 64  # tables and lists inside each other in a file
+_DOTTED = re.compile(rf"""(?<![\w-])((?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){{{DEEPEST}}}""")
+"""Keys such as a.b.c of that depth, for which the parser takes time that grows with the square of the length."""
 
 
 def to_dict(record: Record) -> dict[str, Any]:
@@ -208,6 +211,8 @@ def read(path: str | os.PathLike[str]) -> dict[str, Any]:
     path = Path(path)
     text = read_text(path)
     try:
+        if path.suffix == ".toml" and _DOTTED.search(text):
+            raise RecursionError
         data = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text, object_pairs_hook=_once)
     except ValueError as error:  # of json or tomllib
         kind = "TOML" if path.suffix == ".toml" else "JSON"

@@ -3,6 +3,8 @@
 import difflib
 from collections.abc import Iterable
 
+MOST = 1000  # characters of one part of a message
+
 
 class MhoError(ValueError):
     """A call that cannot be carried out. The message names the call, the value, the rule and the fix."""
@@ -17,11 +19,25 @@ def complaint(where: str, wrong: str, need: str = "", fix: str = "") -> MhoError
         need: the rule (optional).
         fix: the remedy (optional).
 
-    Characters that a terminal would obey, which a file may smuggle in, are written as Python writes them.
+    Characters that a terminal would obey, which a file may smuggle in, are written as Python writes them, and long
+    parts are shortened.
     """
-    sentences = [wrong, need, f"Fix: {fix}" if fix else ""]
-    text = f"`{where}`: " + " ".join(s if s[-1] in ".?" else s + "." for s in sentences if s)
+    sentences = [_short(wrong), _short(need), f"Fix: {_short(fix)}" if fix else ""]
+    text = f"`{_short(where)}`: " + " ".join(s if s[-1] in ".?" else s + "." for s in sentences if s)
     return MhoError("".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text))
+
+
+def shown(value: object) -> str:
+    """Return a value as Python writes it; an integer of more digits than Python writes by its size."""
+    try:
+        return repr(value)
+    except ValueError:
+        return f"(of type {type(value).__name__}, with more digits than Python writes)"
+
+
+def _short(text: str) -> str:
+    """Return a text without its middle, if it is long."""
+    return text if len(text) <= MOST else f"{text[: MOST // 2]} ... {text[-MOST // 2 :]}"
 
 
 def wrong_type(where: str, name: str, value: object, need: str, remedy: str = "") -> MhoError:
@@ -34,6 +50,6 @@ def wrong_type(where: str, name: str, value: object, need: str, remedy: str = ""
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return the clause that follows an unknown name: its nearest neighbour, and all known names."""
     known = sorted(known)
-    close = difflib.get_close_matches(name, known, n=1)
+    close = difflib.get_close_matches(str(name)[:100], known, n=1)
     guess = f"did you mean {close[0]!r}? " if close else ""
     return f"{guess}known: {', '.join(known) or 'none'}"

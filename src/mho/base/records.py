@@ -28,7 +28,7 @@ from typing import (
     get_type_hints,
 )
 
-from mho.base.errors import complaint, did_you_mean, wrong_type
+from mho.base.errors import complaint, did_you_mean, shown, wrong_type
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,7 +94,7 @@ class Record:
 
         def __new__(cls, *_: Any, **fields: Any):
             for name in fields.keys() - field_rules(cls).keys():
-                where = f"{cls.__name__}({name}={fields[name]!r})"
+                where = f"{cls.__name__}({name}={shown(fields[name])})"
                 raise complaint(where, f"{cls.__name__} has no field {name!r}", fix=name_instead(cls, name))
             return super().__new__(cls)
 
@@ -109,16 +109,18 @@ class Record:
             if get_origin(kind) is Literal and not (fits and value in options):
                 *others, last = (f'"{o}"' for o in options)
                 known = f"{', '.join(others)} or {last}"
-                raise complaint(f"{type(self).__name__}({name}={value!r})", f"{name} is {known}")
+                raise complaint(f"{type(self).__name__}({name}={shown(value)})", f"{name} is {known}")
             optional = NoneType in options and value is not None and {float, int} & {*options}
             if kind in (bool, str) and not isinstance(value, kind):
                 need = "True or False" if kind is bool else "a string"
-                raise wrong_type(f"{type(self).__name__}({name}={value!r})", name, value, need)
+                raise wrong_type(f"{type(self).__name__}({name}={shown(value)})", name, value, need)
             if kind in (float, int) or optional:
                 whole = kind is int or int in options
                 check_number(type(self).__name__, name, value, domains, whole)
                 if whole is not isinstance(value, int) and (whole or abs(value) > 2**53):  # torch overflows
                     object.__setattr__(self, name, int(value) if whole else float(value))
+            elif get_origin(kind) is tuple:
+                object.__setattr__(self, name, checked_numbers(type(self).__name__, name, value, kind))
         self.validate()
 
     def validate(self) -> None:
@@ -176,12 +178,12 @@ def float_fields(cls: type) -> tuple[str, ...]:
 
 def check_number(cls: str, name: str, value: Any, domains: tuple[Domain, ...], whole: bool = False) -> None:
     """Check the number that a call of `cls` was given. Raises: MhoError if it is none, or outside of a domain."""
-    where = f"{cls}({name}={value!r})"
+    where = f"{cls}({name}={shown(value)})"
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise complaint(where, f"{name} is a {type(value).__name__}", "It must be a number")
     if not abs(value) <= sys.float_info.max:  # also an integer beyond every float
         fixes = [d.remedy(name, value) for d in domains if d.remedy is not None]
-        raise complaint(where, f"{name} is {value}", "It must be finite", *fixes[:1])
+        raise complaint(where, f"{name} is {shown(value)}", "It must be finite", *fixes[:1])
     if whole and value != int(value):
         domains = (Domain("an integer", lambda v: v == int(v)), *domains)
     limits = Whole if whole else Single
@@ -190,3 +192,23 @@ def check_number(cls: str, name: str, value: Any, domains: tuple[Domain, ...], w
     for domain in domains:
         if not domain.accepts(value):
             raise complaint(where, f"{name} must be {domain.words}", fix=domain.fix(name, value))
+
+
+def checked_numbers(cls: str, name: str, values: Any, kind: Any) -> Any:
+    """Return the numbers that a call of `cls` was given as a field annotated `kind` takes them.
+
+    Args:
+        kind: tuple[float, ...], or tuples of such; values of another kind of tuple come back as they are.
+    Raises: MhoError, which names the place in the tuple, as `check_number` does.
+    """
+    inner = get_args(kind)[0]
+    if inner not in (float, int) and get_origin(inner) is not tuple:
+        return values
+    if isinstance(values, (str, bytes, dict)) or not hasattr(values, "__iter__"):
+        raise wrong_type(f"{cls}({name}={shown(values)})", name, values, "a sequence of numbers")
+    values = plain(tuple(values))
+    if get_origin(inner) is tuple:
+        return tuple(checked_numbers(cls, f"{name}[{k}]", row, inner) for k, row in enumerate(values))
+    for k, value in enumerate(values):
+        check_number(cls, f"{name}[{k}]", value, (), inner is int)
+    return tuple(map(int, values)) if inner is int else values

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints, is_typeddict
 
-from mho.base.errors import complaint
+from mho.base.errors import complaint, shown
 
 __all__ = ["check", "read_bytes", "read_rows", "read_text"]
 
@@ -163,5 +163,5 @@ def _short(value: Any) -> str:
     """Return a value as Python writes it, shortened."""
     try:
         return _SHORT.repr(value)
-    except ValueError:  # an integer of more digits than Python writes
-        return f"a {type(value).__name__} of a size that cannot be written"
+    except ValueError:
+        return shown(value)

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 import torch
 
-from mho.base.errors import complaint, did_you_mean, wrong_type
-from mho.base.records import NonNegative, Positive, Probability, Record, float_fields
+from mho.base.errors import complaint, did_you_mean, shown, wrong_type
+from mho.base.records import NonNegative, Positive, Probability, Record, Single, float_fields
 from mho.device.cell import Cells, Value
 from mho.device.retention import Retention
 from mho.device.spread import Absolute, LogNormal, Spread, sigma_of, values_of
@@ -94,10 +94,8 @@ class Device(Record):
                 if not sigma.contains(nominal):
                     where = f"Device(spread={{{name!r}: {sigma!r}}})"
                     raise complaint(where, f"the nominal {name} = {nominal} lies outside of the limits")
-            elif not isinstance(sigma, LogNormal) and not (
-                isinstance(sigma, (int, float)) and 0 <= sigma < float("inf")
-            ):
-                raise complaint(f"Device(spread={{{name!r}: {sigma!r}}})", "a spread is zero or positive")
+            elif not isinstance(sigma, LogNormal):
+                _check_deviation(f"Device(spread={{{name!r}: {shown(sigma)}}})", sigma)
 
     @property
     def varying(self) -> frozenset[str]:
@@ -168,6 +166,14 @@ class Device(Record):
         up = min(self.up_down, 0.0) if one else self.up_down
         down = max(self.up_down, 0.0) if one else self.up_down
         return _size(gain + up + r), _size(gain - down - r)
+
+
+def _check_deviation(where: str, sigma: Any) -> None:
+    """Check a standard deviation. Raises: MhoError if it is none, or one that float32 does not hold."""
+    if isinstance(sigma, bool) or not isinstance(sigma, (int, float)) or not 0 <= sigma < float("inf"):
+        raise complaint(where, "a spread is zero or positive")
+    if not Single.accepts(sigma):
+        raise complaint(where, f"a spread must be {Single.words}")
 
 
 def _size(value: Value) -> Value:

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mho.base.errors import complaint, did_you_mean
+from mho.base.errors import complaint, did_you_mean, shown
 from mho.base.files import make_folder, write_json
 from mho.base.provenance import provenance
 from mho.experiments.experiment import Experiment, Tick
@@ -64,7 +64,7 @@ def run_cells(
             where = f"run_cells(cells={name!r})"
             raise complaint(where, "there is no such cell", did_you_mean(name, experiment.cells))
     if wrong := [seed for seed in seeds if not Seed.accepts(seed)]:
-        raise complaint(f"run_cells(seeds={wrong!r})", f"a seed must be {Seed.words}")
+        raise complaint(f"run_cells(seeds={shown(wrong)})", f"a seed must be {Seed.words}")
     make_folder(folder)
     left: dict[str, _Job] = {}
     for seed in seeds:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from mho.base.errors import complaint
+from mho.base.errors import complaint, shown
 from mho.device.device import Device
 from mho.fit.families import AUTO, TABLE, chosen
 from mho.fit.filter import side_by_side
@@ -47,7 +47,7 @@ def fit(
         MhoError: a file cannot be used, or the law is unknown.
     """
     if not (isinstance(key, int) and 0 <= key < 2**64):
-        raise complaint(f"fit(key={key!r})", "the key must be an integer from 0 to 2^64 - 1")
+        raise complaint(f"fit(key={shown(key)})", "the key must be an integer from 0 to 2^64 - 1")
     raw = read(files)
     ends = raw.span() if span is None else Range(*span)
     if not ends.low < ends.high:

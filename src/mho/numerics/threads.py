@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable
 from queue import SimpleQueue
 
-from mho.base.errors import complaint
+from mho.base.errors import complaint, shown
 
 _lock = threading.RLock()  # a signal's handler may call, in the thread that holds it
 _threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -57,10 +57,12 @@ def _nothing(rows: tuple[int, int]) -> None:
 
 
 def set_threads(n: int) -> None:
-    """Set the number of threads that mho's own kernels use, >= 1; results do not depend on it."""
+    """Set the number of threads that mho's own kernels use, 1 to 1024; results do not depend on it."""
     global _threads
     if not (isinstance(n, int) and n >= 1):
         raise complaint(f"set_threads({n!r})", "the number of threads must be an integer of at least 1")
+    if n > 1024:
+        raise complaint(f"set_threads({shown(n)})", "the number of threads must be at most 1024")
     _threads = n
 
 

@@ -1,14 +1,13 @@
 """Pulses whose size is given at evenly spaced weights."""
 
 import itertools
-from collections.abc import Iterable
 from typing import Annotated
 
 import torch
 from torch import Tensor
 
-from mho.base.errors import complaint, wrong_type
-from mho.base.records import NonPositive, Positive, plain
+from mho.base.errors import complaint
+from mho.base.records import NonPositive, Positive
 from mho.responses.base import Response
 from mho.responses.lookup import lookup
 
@@ -44,12 +43,8 @@ class Piecewise(Response):
     def validate(self) -> None:
         for name in ("nodes_up", "nodes_down"):
             nodes = getattr(self, name)
-            if not isinstance(nodes, Iterable) or isinstance(nodes, str):
-                raise wrong_type(f"Piecewise({name}={nodes!r})", name, nodes, "a tuple of numbers")
-            nodes = plain(tuple(nodes))
-            object.__setattr__(self, name, nodes)
             where = f"Piecewise({name}={nodes})"
-            if not nodes or not all(isinstance(q, (int, float)) and 0 <= q < float("inf") for q in nodes):
+            if not nodes or not all(q >= 0 for q in nodes):
                 raise complaint(where, "nodes are finite numbers, zero or positive, at least one")
             if not (any(nodes) and all(nodes[1:-1])):
                 raise complaint(where, "a step between the bounds is 0", "Only the ends may be")

@@ -20,7 +20,7 @@ These numbers are part of the file format: a checkpoint continues with the same 
 
 import operator
 
-from mho.base.errors import complaint, wrong_type
+from mho.base.errors import complaint, shown, wrong_type
 from mho.numerics.rng import Stream, Use
 
 NEXT_CALL = 1 << 32
@@ -41,7 +41,7 @@ def checked_key(key: object, where: str) -> int:
         raise wrong_type(f"{where}(key=...)", "the key", key, "an integer from 0 to 2^64 - 1") from None
     if not 0 <= number < 2**64:
         need = "A key has 64 bits, so it is from 0 to 2^64 - 1"
-        raise complaint(f"{where}(key=...)", f"the key is {number}", need, f"use {number % 2**64}")
+        raise complaint(f"{where}(key=...)", f"the key is {shown(number)}", need, f"use {number % 2**64}")
     return number
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from mho.base.errors import complaint, did_you_mean
+from mho.base.errors import complaint, did_you_mean, wrong_type
 from mho.numerics.views import Viewed
 
 _OTHERS = ("Optimizer", "LBFGS", "SparseAdam")  # these want a closure, or sparse gradients
@@ -15,6 +15,8 @@ def torch_optimizer(
     name: str, options: Mapping[str, Any], lr: float = 0.0, size: tuple[int, ...] = (1, 1)
 ) -> Any:
     """Make the optimizer torch.optim.`name` of one parameter of that size. Raises: MhoError if there is none."""
+    if not isinstance(options, Mapping):
+        raise wrong_type("MixedPrecision(options=...)", "options", options, "a mapping, {name: value}")
     known = [n for n, c in vars(torch.optim).items() if isinstance(c, type) and n not in _OTHERS]
     if name not in known:
         where = f"MixedPrecision(optimizer={name!r})"

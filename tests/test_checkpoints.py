@@ -389,3 +389,17 @@ def test_a_label_that_cannot_be_read_is_a_difference():
     state["2.matrix." + NAME] = torch.tensor([1, 2, 255], dtype=torch.uint8)
     with pytest.raises(mho.MhoError, match=r"shape: .* in the checkpoint"):
         model.load_state_dict(state)
+
+
+@pytest.mark.parametrize("tau", [0.05, 0.1, 0.9])
+def test_means_of_state_dicts_can_be_loaded(tau):
+    """As in the soft updates of reinforcement learning, and as sums divided by their number."""
+    hardware = mho.Crossbar(algorithm=mho.algorithms.AnalogSGD(), io=None)
+    one, other, third = (mho.nn.AnalogLinear(5, 4, hardware=hardware, key=n) for n in range(3))
+    w = [part.read_weight() for part in (one, other, third)]
+    a, b = one.state_dict(), other.state_dict()
+    third.load_state_dict({k: b[k] * tau + a[k] * (1 - tau) for k in a})
+    torch.testing.assert_close(third.read_weight(), tau * w[1] + (1 - tau) * w[0])
+    total = {k: torch.div(a[k] + b[k] + b[k], 3) for k in a}
+    third.load_state_dict(total)
+    torch.testing.assert_close(third.read_weight(), (w[0] + 2 * w[1]) / 3)

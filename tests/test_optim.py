@@ -612,3 +612,32 @@ def test_gradients_that_nobody_takes_are_told_of(monkeypatch):
     with pytest.warns(UserWarning, match="no step has taken it"):
         for step in range(15):
             loss_of(model, step).backward()
+
+
+class Closing(torch.optim.SGD):
+    """An optimizer that requires a closure, as some without a schedule do."""
+
+    def step(self, closure):
+        return closure()
+
+
+def test_optimizers_that_cannot_be_the_digital_one():
+    with pytest.raises(mho.MhoError, match="requires a closure"):
+        mho.AnalogOptimizer(network(), lr=0.1, digital=Closing)
+    model = network()
+    for optimizer in (mho.AnalogOptimizer, torch.optim.Adam):
+        with pytest.raises(mho.MhoError, match=r"pass the parameters: layer\.parameters"):
+            optimizer([model[0].weight], lr=0.1)
+
+
+@pytest.mark.parametrize("name", ["ResidualLearning", "RIDER", "ERIDER", "MultiTileResidual", "TwoStage"])
+def test_a_zero_rate_stops_algorithms_with_rates_of_their_own(name):
+    hardware = mho.Crossbar(algorithm=getattr(mho.algorithms, name)(), io=None)
+    model = network(hardware)
+    optimizer = mho.AnalogOptimizer(model, lr=0.0)
+    before = model[0].read_weight()
+    for step in range(3):
+        optimizer.zero_grad()
+        loss_of(model, step).backward()
+        optimizer.step()
+    assert torch.equal(model[0].read_weight(), before)

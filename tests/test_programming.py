@@ -177,3 +177,24 @@ def test_a_write_that_the_cells_cannot_hold_is_told_of():
     with pytest.warns(mho.nn.ConversionWarning, match="are clipped"):
         parameter(one).data[0].fill_(2.0)
         one(X)
+
+
+def test_a_view_of_one_parameter_outlives_writes_to_another():
+    array = layer().arrays()["W"]
+    gain, bound = array["gain"], array["tau_max"]
+    gain[0] = 0.5
+    bound[0] = 0.5
+    assert array["tau_max"][0].tolist() == [0.5] * 8
+    old = array.hidden
+    array.hidden = 0.1
+    with pytest.raises(mho.MhoError, match=r"arrays\(\)\['W'\]\.hidden.*read .* again"):
+        old.zero_()
+
+
+@pytest.mark.parametrize(
+    "device", [mho.presets.PCM, mho.Device(reference_mean=0.9)], ids=["PCM", "reference"]
+)
+def test_cells_of_one_sign_are_told_of(device):
+    device = device.device if hasattr(device, "device") else device
+    with pytest.warns(mho.nn.ConversionWarning, match="weights of one sign"):
+        layer(device=device).program_(torch.linspace(-0.5, 0.5, 32).reshape(4, 8))

@@ -1,5 +1,6 @@
 """One optimizer for all algorithms: analog weights by their algorithm, everything else by a torch optimizer."""
 
+import inspect
 import operator
 import sys
 import weakref
@@ -54,6 +55,10 @@ class AnalogOptimizer(torch.optim.Optimizer):
         if issubclass(digital, torch.optim.LBFGS):
             what = "LBFGS calls a closure many times in a step, each with gradients of its own"
             raise complaint("AnalogOptimizer(digital=...)", what, fix="use any other optimizer")
+        closure = inspect.signature(digital.step).parameters.get("closure")
+        if closure is not None and closure.default is inspect.Parameter.empty:
+            what, need = f"{digital.__name__}.step requires a closure", "It is called without one"
+            raise complaint("AnalogOptimizer(digital=...)", what, need, "use an optimizer that does not")
         self.exchange: Exchange | None = None
         self._digital: torch.optim.Optimizer | None = None  # of the instance: Fabric's wrapper looks there
         super().__init__(_groups(model), {"lr": lr})

@@ -9,9 +9,10 @@ from torch.nn import functional
 
 from mho.base.errors import complaint, wrong_type
 from mho.crossbar import Crossbar
+from mho.nn.core.assigned import is_own
 from mho.nn.core.export import leaf
 from mho.nn.core.layer import ANALOG_OF, AnalogLayer, checked, words_of
-from mho.nn.core.programmed import Programmed, is_own
+from mho.nn.core.programmed import Programmed
 from mho.nn.linear import AnalogLinear, linear_of
 from mho.nn.masks import Masks, wrong
 from mho.numerics.rng import child_key

@@ -9,11 +9,12 @@ from torch.nn import functional
 
 from mho.base.errors import complaint
 from mho.crossbar import Crossbar
+from mho.nn.core.assigned import is_own
 from mho.nn.core.export import leaf
 from mho.nn.core.layer import ANALOG_OF, AnalogLayer, checked, words_of
 from mho.nn.core.matrix import Affine
 from mho.nn.core.product import not_floating
-from mho.nn.core.programmed import Programmed, is_own
+from mho.nn.core.programmed import Programmed
 from mho.nn.core.values import checked_values
 from mho.numerics.rng import child_key
 from mho.tile.patches import Geometry

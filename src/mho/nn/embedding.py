@@ -8,9 +8,10 @@ from torch import nn
 from mho.base.errors import complaint
 from mho.crossbar import Crossbar
 from mho.nn.core import compiled_gather, export, gather
+from mho.nn.core.assigned import is_own
 from mho.nn.core.layer import TIED_OF, AnalogLayer, checked, words_of
 from mho.nn.core.matrix import Affine, AnalogMatrix
-from mho.nn.core.programmed import Programmed, is_own
+from mho.nn.core.programmed import Programmed
 from mho.nn.core.values import checked_values
 
 

@@ -7,10 +7,11 @@ from torch import nn
 
 from mho.base.errors import complaint
 from mho.crossbar import Crossbar
+from mho.nn.core.assigned import is_own
 from mho.nn.core.export import leaf
 from mho.nn.core.layer import ANALOG_OF, TIED_OF, AnalogLayer, words_of
 from mho.nn.core.matrix import Affine
-from mho.nn.core.programmed import Programmed, is_own
+from mho.nn.core.programmed import Programmed
 
 
 class AnalogLinear(AnalogLayer, Affine):

@@ -56,7 +56,7 @@ class LayerArray:
     @property
     def hidden(self) -> Programmed:
         """Hidden weights (out, in) [weight units]; a write programs them, clipped to the cells' bounds."""
-        return self._view(lambda tile: tile.cells, functools.partial(setattr, self, "hidden"))
+        return self._view(".hidden", lambda tile: tile.cells, functools.partial(setattr, self, "hidden"))
 
     @hidden.setter
     def hidden(self, values: torch.Tensor | float) -> None:
@@ -68,9 +68,8 @@ class LayerArray:
         Raises: MhoError if they have no such parameter.
         """
         self._check(name)
-        return self._view(
-            lambda tile: parameters.value_of(tile, name), functools.partial(self.__setitem__, name)
-        )
+        read = functools.partial(parameters.value_of, name=name)
+        return self._view(f"[{name!r}]", read, functools.partial(self.__setitem__, name))
 
     def __setitem__(self, name: str, values: torch.Tensor | float) -> None:
         """Set a parameter of the cells: (out, in), or one number for all. See `mho.tile.parameters`."""
@@ -87,9 +86,10 @@ class LayerArray:
             )
 
     def _view(
-        self, part: Callable[[Tile], torch.Tensor], write: Callable[[torch.Tensor], None]
+        self, name: str, part: Callable[[Tile], torch.Tensor], write: Callable[[torch.Tensor], None]
     ) -> Programmed:
-        return Programmed.of(lambda: self._read(part), write, self._version)
+        words = f"arrays()[{self.name!r}]{name}"
+        return Programmed.of(lambda: self._read(part), write, self._version, part=words)
 
     def _version(self) -> int:
         return sum(tile.version for tile in self.tiles)
@@ -101,6 +101,8 @@ class LayerArray:
         return whole
 
     def _write(self, name: str, values: Any, write: Callable[..., Callable[[], None]]) -> None:
+        if isinstance(values, torch.Tensor) and values.is_complex():
+            raise self._wrong(f".{name} = ...", "it holds complex numbers")
         try:
             whole = torch.as_tensor(values, dtype=torch.float32, device=self.tiles[0].cells.device).detach()
         except (TypeError, ValueError, RuntimeError) as error:

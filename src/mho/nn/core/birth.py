@@ -17,6 +17,10 @@ _CLIPPED = (
     "Weights beyond the bounds of a device are clipped. Fix: Mapping(omega=...) scales them to a largest |w| that "
     "fits, such as 0.6 of the bound."
 )
+_ONE_SIGN = (
+    "The cells hold weights of one sign. Fix: a cell of two devices, such as mho.OneSided(device) or "
+    "mho.presets.PCMPair."
+)
 _NOISY = (
     "Write noise of the device moves them, and no weight was clipped for it. Fix: a smaller "
     "Device(write_noise=...), or Mapping(omega=...), whose digital scale makes the weights of "
@@ -40,6 +44,7 @@ class Birth:
 
     def __init__(self) -> None:
         self.given = self.clipped = self.noise = self.stuck = 0.0
+        self.has_one_sign = False  # of the weights that the cells can hold
 
     def add(
         self,
@@ -102,5 +107,7 @@ def warn(where: str, births: dict[str, Birth], level: int = 3) -> None:
         missed = [f"{name} by {error:.0%}" for name, error in errors.items() if error > NOTICED]
         if missed:
             what = "what the arrays hold differs from the weights they were given, layer"
+            if reason is _CLIPPED and all(birth.has_one_sign for birth in births.values() if birth.clipped):
+                reason = _ONE_SIGN
             text = f"`{where}`: {what} {', '.join(missed)} (norm of the difference). {reason}"
             warnings.warn(text, ConversionWarning, stacklevel=level)

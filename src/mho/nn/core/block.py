@@ -123,14 +123,14 @@ class Block(Fused):
     def step(self, lr: float, maximize: bool = False) -> None:
         """Take a step of the algorithm with the recorded factors, if there are any. Then cells age.
 
-        maximize: up the gradient.
+        With lr 0 nothing is learned, whatever rates of its own the algorithm has. maximize: up the gradient.
         """
         self.follow()
         self.learning.settle()
         is_checked, g = self.learning.is_checked, self.learning.take()
         if g is None and not self._ageing:
             return
-        if g is not None:
+        if g is not None and lr != 0:
             g = g._replace(d=-g.d) if maximize else g
             known_finite.pair = (g.x, g.d) if is_checked else (None, None)
             try:
@@ -198,6 +198,10 @@ class Block(Fused):
             for tile, own in zip(noisy, drawn, strict=True):
                 tile.noise.copy_(own)
                 tile.refresh()
+        alone = len(leaves) == 1 or len(self._held.tiles()) == len(leaves)
+        p = leaves[0].parameters_of_cells
+        lower, upper = (torch.as_tensor(bound) - torch.as_tensor(p.reference) for bound in (p.lower, p.upper))
+        record.has_one_sign |= alone and bool((lower >= 0).all() or (upper <= 0).all())
         for cells in (tile.parameters_of_cells for tile in leaves if tile.device.corrupt > 0):
             there = torch.as_tensor(cells.lower) >= torch.as_tensor(cells.upper)
             stuck = there if stuck is None else stuck | there

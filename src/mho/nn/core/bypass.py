@@ -1,5 +1,6 @@
 """Code that takes the weight of a layer past the layer: tools that would replace it, and products with it."""
 
+import functools
 import gc
 from types import FrameType
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 from torch.nn import functional
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from mho.base.errors import MhoError, complaint
 
@@ -81,3 +83,20 @@ def check_product(func: Any, args: Any, kwargs: Any) -> None:
             "call the layer: layer(x); leave it digital, by its name in mho.convert_, if its model computes so; or "
             "pass layer.weight.detach() where no gradient is meant",
         )
+
+
+def tied() -> MhoError:
+    what = "it is assigned the weight of another analog layer, whose array it does not have"
+    return complaint("layer.weight = other.weight", what, "Arrays are tied when they are made", TIE)
+
+
+@functools.cache
+def watch_modules() -> None:
+    """Have the parameters that digital modules get checked from now on."""
+    register_module_parameter_registration_hook(_refuse_copy)
+
+
+def _refuse_copy(module: nn.Module, name: str, parameter: Any) -> None:
+    """Check that no digital module gets the weight of an analog embedding: it would be a copy."""
+    if parameter is not None and parameter.__dict__.get("link") is not None:
+        raise tied()

@@ -24,15 +24,16 @@ _MOST = 6  # differences, and layers, that an error lists
 def label(
     hardware: Crossbar, shape: tuple[int, int], references: Iterable[str], given: Sequence[str] = ()
 ) -> torch.Tensor:
-    """Return (n,) uint8: shape (out, in), hardware and names of arrays with a reference as JSON text.
+    """Return (n,) int16: shape (out, in), hardware and names of arrays with a reference as JSON text.
 
-    Fields that have their defaults are left out.
+    Fields that have their defaults are left out. One number is a byte below 128, so that sums and means of
+    state_dicts, as of federated averages, keep what they add up.
     """
     facts = {"shape": repr(shape)} | {p: v for n in COMPARED for p, v in _facts(getattr(hardware, n), n)}
     facts["arrays with a reference (Tile.subtract)"] = ", ".join(references) or "none"
     if given:
         facts["parameters of cells set by name (layer.arrays())"] = ", ".join(given)
-    return torch.frombuffer(bytearray(json.dumps(facts).encode()), dtype=torch.uint8)
+    return torch.frombuffer(bytearray(json.dumps(facts).encode()), dtype=torch.uint8).to(torch.int16)
 
 
 def differences(saved: torch.Tensor, own: torch.Tensor) -> list[str]:
@@ -190,6 +191,6 @@ def _same(a: str | None, b: str | None) -> bool:
 
 def _read(saved: torch.Tensor) -> dict[str, str]:
     try:
-        return json.loads(bytes(saved.cpu().to(torch.uint8).numpy()))
+        return json.loads(bytes(saved.detach().cpu().double().round().to(torch.uint8).numpy()))
     except ValueError:
         return {"label": "unreadable"}

@@ -59,6 +59,10 @@ def _refuse(optimizer: torch.optim.Optimizer, *_: Any) -> None:
                 continue
             if not p.requires_grad and p.grad is None:
                 continue  # frozen: it gets no step
+            if block.learning.owner is not None and block.learning.owner() is not None:
+                what = f"the weight {tuple(p.shape)} of an analog layer has an AnalogOptimizer too"
+                fix = "leave one of the two; an optimizer that wraps another cannot wrap an AnalogOptimizer"
+                raise complaint(where, what, "Its step uses the gradient up; nothing has been changed", fix)
             if not block.is_exact:
                 raise complaint(
                     where,
@@ -74,10 +78,6 @@ def _refuse(optimizer: torch.optim.Optimizer, *_: Any) -> None:
                 fix = "use mho.AnalogOptimizer, or hardware without omega: mho.Mapping(omega=0)"
                 raise complaint(where, what, need, fix)
             p.check_added(where)
-            if block.learning.owner is not None and block.learning.owner() is not None:
-                what = f"the weight {tuple(p.shape)} of an analog layer has an AnalogOptimizer too"
-                fix = "leave one of the two; an optimizer that wraps another cannot wrap an AnalogOptimizer"
-                raise complaint(where, what, "Its step uses the gradient up; nothing has been changed", fix)
 
 
 def _digital_of(optimizer: torch.optim.Optimizer) -> str:

@@ -11,11 +11,12 @@ from torch.nn import functional
 from mho.base.errors import complaint
 from mho.crossbar import Crossbar
 from mho.nn.core import checkpoint, compiled, export, wrappers
+from mho.nn.core.assigned import is_own
 from mho.nn.core.block import Block
 from mho.nn.core.calls import Calls
 from mho.nn.core.layer import checked, close_fused_inference
 from mho.nn.core.product import MatrixLayout, not_floating, product
-from mho.nn.core.programmed import Programmed, is_own
+from mho.nn.core.programmed import Programmed
 from mho.nn.core.values import checked_values
 from mho.numerics.rng import child_key
 from mho.numerics.views import writes
@@ -66,8 +67,8 @@ class AnalogMatrix(checkpoint.Labelled):
 
     @property
     def analog_hardware(self) -> torch.Tensor:
-        """(n,) uint8: the label of this matrix in a checkpoint, see `mho.nn.core.checkpoint`."""
-        parts = [pair for block in self.blocks for pair in block.state.named_modules()]  # type: ignore[union-attr]
+        """(n,) int16: the label of this matrix in a checkpoint, see `mho.nn.core.checkpoint`."""
+        parts = [pair for block in self.blocks for pair in block._held.named_modules()]  # type: ignore[union-attr]
         found = {name for name, part in parts if isinstance(part, Tile) and part.reference.numel()}
         given = {
             f"{name}.{parameter}"

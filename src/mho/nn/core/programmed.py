@@ -12,17 +12,15 @@ No gradient can be given to it: a loss that depends on it raises in its backward
 the layer's own parameters, and setting it freezes or thaws these.
 """
 
-import functools
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import nn
-from torch.nn.modules.module import register_module_parameter_registration_hook
 
-from mho.base.errors import MhoError, complaint, wrong_type
-from mho.nn.core.bypass import PRODUCTS, TIE, check_product, check_reader, check_unshared
+from mho.base.errors import complaint, wrong_type
+from mho.nn.core.bypass import PRODUCTS, check_product, check_reader, watch_modules
 
 
 class Link(NamedTuple):
@@ -35,26 +33,36 @@ class Link(NamedTuple):
     seen: list[int]  # the version of the layer and of the copy, when they last agreed
     trained: Sequence[nn.Parameter]  # what the layer learns in the place of the copy
     behind: list[int]  # not empty while the copy shows what was written to it, not what the layer holds
+    name: str = "layer.weight"  # for messages
+    kept: torch.Tensor | None = (
+        None  # what the copy was made of, if other parts of the layer may change meanwhile
+    )
 
     def changed(self) -> bool:
         """Return whether torch wrote to the copy since it agreed with the layer."""
         return self.whole._version != self.seen[1]
+
+    def agrees(self) -> bool:
+        """Return whether the layer still holds what the copy was made of, though other parts of it have changed."""
+        return self.kept is not None and torch.equal(self.read(), self.kept)
 
     def settle(self) -> None:
         """Program the layer with the copy.
 
         Raises: MhoError if the layer changed after the copy was taken.
         """
-        if self.version() != self.seen[0]:
+        if self.version() != self.seen[0] and not self.agrees():
             self.seen[1] = self.whole._version
             raise complaint(
-                "layer.weight",
-                "a copy of the weights was written to after the layer itself had changed",
+                self.name,
+                "a copy was written to after the layer itself had changed",
                 "Such a write would undo the layer's own changes",
-                "read layer.weight again and write to that",
+                f"read {self.name} again and write to that",
             )
         self.write(self.whole.detach().clone())
         self.behind[:] = [1]
+        if self.kept is not None:
+            self.kept.copy_(self.read())
         self.seen[:] = self.version(), self.whole._version
 
     def refresh(self) -> None:
@@ -80,11 +88,13 @@ class Programmed(torch.Tensor):
         write: Callable[[torch.Tensor], object],
         version: Callable[[], int] = int,
         trained: Sequence[nn.Parameter] = (),
+        part: str = "",
     ) -> "Programmed":
         """Return a copy of what `read` gives, writes to which call `write` with the whole.
 
         version: rises with every write to the layer; a copy that is older can no longer be written to.
         trained: the parameters that the layer learns in its place.
+        part: the words for it if it is a part of a layer whose other parts may change meanwhile.
         Raises: MhoError if pruning or a norm of torch.nn.utils asks, which would keep it and compute with it.
         """
         check_reader(sys._getframe(2))
@@ -92,15 +102,14 @@ class Programmed(torch.Tensor):
         with torch.inference_mode(False), torch.set_grad_enabled(is_trained):  # others count no writes
             values = read().detach()
             whole = _Copy.apply(values, *trained) if is_trained else values.clone()
-            found = _linked(
-                whole, Link(write, read, version, whole, [version(), whole._version], trained, [])
-            )
+            link = Link(write, read, version, whole, [version(), whole._version], trained, [])
+            found = _linked(whole, link._replace(name=part, kept=values.clone()) if part else link)
         found.is_copy = True
         return found
 
     def as_parameter(self) -> "Programmed":
         """Return this copy, which torch takes for a parameter from now on: `head.weight = embedding.weight`."""
-        _watch_modules()
+        watch_modules()
         self.__dict__["_is_param"] = True
         return self
 
@@ -142,8 +151,10 @@ class Programmed(torch.Tensor):
 
     @data.setter
     def data(self, value: torch.Tensor) -> None:
+        if not isinstance(value, torch.Tensor):
+            raise wrong_type("layer.weight.data = ...", "it", value, "a tensor")
         with torch._C.DisableTorchFunctionSubclass():
-            is_same = isinstance(value, torch.Tensor) and value.data_ptr() == self.data_ptr()
+            is_same = value.data_ptr() == self.data_ptr()
         if not is_same or value.shape != self.shape:
             with torch.no_grad():
                 self.detach().copy_(value)
@@ -161,6 +172,14 @@ class Programmed(torch.Tensor):
             return
         for p in self.link.trained:
             p.requires_grad = value
+
+    @property
+    def is_leaf(self) -> bool:  # type: ignore[override]
+        """As of a tensor. Raises: MhoError for an optimizer, which would step the copy."""
+        if self.is_copy and sys._getframe(1).f_globals.get("__name__") == "torch.optim.optimizer":
+            what, need = "it was given layer.weight", "That is a copy of what arrays hold"
+            raise complaint("optimizer", what, need, "pass the parameters: layer.parameters()")
+        return _IS_LEAF.__get__(self)
 
     @property
     def grad_fn(self) -> Any:  # type: ignore[override]
@@ -211,64 +230,6 @@ class Programmed(torch.Tensor):
             return nn.Parameter(copy, self.requires_grad) if isinstance(self, nn.Parameter) else copy
 
 
-@torch.compiler.disable
-def is_own(value: Any, shape: tuple[int, ...], version: Callable[[], int]) -> bool:
-    """Return whether a weight that a layer is assigned is its own, as when torch code ties it once more.
-
-    Args:
-        shape, version: of the weight of the layer, as in `Programmed.of`.
-    Raises: MhoError if it is the weight of other arrays, which an assignment does not tie; if its gradient would
-        end here; if it is no tensor; and in the middle of `functional_call`, which would program the arrays.
-    """
-    _check_caller()
-    if not isinstance(value, torch.Tensor):
-        raise wrong_type("layer.weight = ...", "it", value, f"a tensor {shape}")
-    own = value if isinstance(value, Programmed) else None
-    link = None if own is None else own.__dict__.get("link")
-    if link is not None and link.version == version:
-        with torch._C.DisableTorchFunctionSubclass():
-            is_whole = value.data_ptr() == link.whole.data_ptr() and value.stride() == link.whole.stride()
-        return is_whole and tuple(value.shape) == shape and link.seen == [version(), link.whole._version]
-    if own is not None and link is not None and (own.is_copy or isinstance(value, nn.Parameter)):
-        raise _tied()
-    if value.requires_grad and not isinstance(value, nn.Parameter):
-        what, fix = (
-            "it requires a gradient, which would end here",
-            "assign value.detach(), or use functional_call",
-        )
-        raise complaint("layer.weight = ...", what, fix=fix)
-    if isinstance(value, nn.Parameter):
-        check_unshared(value)
-    return False
-
-
-def _check_caller() -> None:
-    """Check that a weight is not assigned by torch.func.functional_call. Raises: MhoError."""
-    frame: Any = sys._getframe(2)
-    for _ in range(8):
-        if frame.f_globals.get("__name__") == "torch.nn.utils._named_member_accessor":
-            what, fix = "layer.weight is no parameter", "use the names of model.named_parameters()"
-            raise complaint("functional_call", what, "It would be programmed onto the arrays", fix)
-        frame = frame.f_back or frame
-
-
-def _tied() -> MhoError:
-    what = "it is assigned the weight of another analog layer, whose array it does not have"
-    return complaint("layer.weight = other.weight", what, "Arrays are tied when they are made", TIE)
-
-
-@functools.cache
-def _watch_modules() -> None:
-    """Have the parameters that digital modules get checked from now on."""
-    register_module_parameter_registration_hook(_refuse)
-
-
-def _refuse(module: nn.Module, name: str, parameter: Any) -> None:
-    """Check that no digital module gets the weight of an analog embedding: it would be a copy."""
-    if isinstance(parameter, Programmed) and parameter.__dict__.get("link") is not None:
-        raise _tied()
-
-
 class _Copy(torch.autograd.Function):
     """A copy that tells its graph that the gradient of what is made of it would be lost."""
 
@@ -301,6 +262,7 @@ _REQUIRES_GRAD: Any = torch.Tensor.requires_grad
 """Torch's own attribute, which `Programmed.requires_grad` hides."""
 _GRAD: Any = torch.Tensor.grad
 _GRAD_FN: Any = torch.Tensor.grad_fn
+_IS_LEAF: Any = torch.Tensor.is_leaf
 """Torch's own attributes, which those of `Programmed` hide."""
 
 

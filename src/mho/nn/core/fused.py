@@ -43,8 +43,9 @@ class Fused(Visible):
     @property
     def state(self) -> State:
         """The arrays of the algorithm, to which all writes of torch code to `weight` have come."""
-        if self._parameters.get("weight") is self._own_weight:  # an exporter puts others in its place
-            self.follow()
+        own = self._parameters.get("weight") is self._own_weight  # an exporter puts others in its place
+        if own and writes(self._seen) != self._left:
+            self.settle()
         return self._held
 
     @property

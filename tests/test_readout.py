@@ -14,6 +14,7 @@ from mho.base.config import from_dict, to_dict
 from mho.base.records import NonNegative
 from mho.cells import new_tile
 from mho.responses import Constant, SoftBounds
+from mho.tile.plane import Plane
 
 SHAPE = (4, 6)
 FREE = mho.Device(Constant(tau_max=100.0, tau_min=-100.0), dw_min=1e-3)
@@ -382,3 +383,18 @@ def test_a_layer_without_writes_computes_its_weight_once(monkeypatch):
     block.state.P.pulse(torch.ones(4), column=1)
     layer(random(5, 6))
     assert refreshed == [block]
+
+
+def test_a_plane_marks_the_lines_that_change():
+    plane = Plane(torch.zeros(3, 5))
+    for values, rows, columns in (
+        (torch.zeros(3, 5), [], []),
+        (torch.zeros(3, 5).index_fill(1, torch.tensor([2]), 0.5), [], [2]),
+        (torch.zeros(3, 5).index_fill(0, torch.tensor([1]), 0.5), [1], [2]),
+        (torch.full((3, 5), 2.0), [0, 1, 2], []),
+    ):
+        plane.touched.zero_()
+        plane.program(values)
+        assert torch.equal(plane.w, values)
+        marked = plane.touched.nonzero().flatten().tolist()
+        assert marked == [*rows, *(3 + n for n in columns)]

@@ -133,7 +133,7 @@ def third(x):
     ("loops", "dialect"),
     [
         ("pulses", FLOAT32),
-        ("aggregated", FLOAT32),
+        ("flow", FLOAT32),
         ("shift", FLOAT64),
         ("trains", TRITON),
         ("aggregated", TRITON),

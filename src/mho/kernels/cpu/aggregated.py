@@ -1,5 +1,4 @@
-"""Pulses of several samples, counted and applied together by the flow of the law. `kernels/law/build.py` joins this
-module to each law. As it stands, cells are ideal.
+"""Pulses of several samples, counted and applied together by the flow of the law, which is called by its address.
 
 The bit lines are those of the exact update. The pulses that a cell gets from `aggregate` successive samples are
 counted, 32 slots at a time. Then the cell follows dw/dt = dw_min (n_up q_up(w) - n_down q_down(w)) for
@@ -11,17 +10,18 @@ counter (p * ceil(in / 8) + j // 8, row, 0, 0).
 import numpy as np
 
 from mho.kernels.cpu.finish import finish_row
-from mho.kernels.cpu.ideal import NOISY, flow, shared  # rewritten: the law's own
+from mho.kernels.cpu.flow import PULSES_A_STEP
 from mho.kernels.cpu.memory import arrays_at, lines_at, request_at, scratch_at
+from mho.kernels.cpu.trains import law_at
 from mho.numerics.compile import loop
 from mho.numerics.machine_code import lean_kernel
+from mho.numerics.native import address_in, call_at
 from mho.numerics.normal import fill_normals
 from mho.numerics.philox import call_words
 from mho.numerics.rng import Stream
 from mho.numerics.vector import popcount32, wide
 
 C2C = int(Stream.C2C)
-PULSES_A_STEP = 32
 _ZERO, _ONE = np.uint32(0), np.uint64(1)
 
 
@@ -49,21 +49,22 @@ def _count(lines, x, i, first, last, counts):
 
 
 @lean_kernel
-def flow_rows(first, last, together, arrays, numbers, lines, sent, scratch, *call):
+def flow_rows(first, last, together, arrays, law, flow, lines, sent, scratch, *call):
     """Apply the pulses of a block of samples to rows first <= i < last.
 
     Args:
         together: samples that are counted together; the block holds a multiple of it, or the last samples.
+        flow: address of `flow.flow_row`.
         sent: (out,) int64, steps that each row took for earlier blocks of this update; brought up to date.
         The others as in `trains_rows`.
     Returns: (up pulses, down pulses, a row with a weight that is not finite or -1).
     """
-    arrays, scal, ask = arrays_at(arrays), shared(numbers), request_at(call)
+    arrays, law, ask, table = arrays_at(arrays), law_at(law), request_at(call), address_in(scratch)
     lines, scratch = lines_at(lines), scratch_at(scratch)
     wide()
-    cells, planes, counts, z = arrays.cells, arrays.planes, scratch.counts, scratch.z
+    counts, z = scratch.counts, scratch.z
     noise_key = call_words(ask.key, C2C, ask.event)
-    n_in, samples = np.uint64(cells.shape[1]), np.uint64(ask.x.shape[0])
+    n_in, samples = np.uint64(arrays.cells.shape[1]), np.uint64(ask.x.shape[0])
     groups = (n_in + np.uint64(7)) // np.uint64(8)
     total, downs, bad = np.int64(0), np.int64(0), -1
     for i in range(np.uint64(first), np.uint64(last)):
@@ -80,14 +81,11 @@ def flow_rows(first, last, together, arrays, numbers, lines, sent, scratch, *cal
             total += ups + down_here
             downs += down_here
             steps = (np.int64(most) + PULSES_A_STEP - 1) // PULSES_A_STEP
-            share = np.float32(1.0) / np.float32(steps)
             for step in range(steps):
-                if NOISY:
+                if law.is_noisy:
                     number = np.uint64(sent[i] + step) * groups
                     fill_normals(z, scratch.words, number, n_in, *noise_key, np.uint32(i), _ZERO, _ZERO)
-                for j in range(n_in):
-                    up, down = np.float32(counts[0, j]) * share, np.float32(counts[1, j]) * share
-                    cells[i, j] = flow(cells[i, j], up, down, z[j], planes, i, j, scal)
+                call_at(flow, (law.arrays, law.numbers, table, np.int64(i), steps))
             sent[i] += steps
             if arrays.counts.shape[0] > 0:
                 for j in range(n_in):

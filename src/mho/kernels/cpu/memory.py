@@ -15,6 +15,9 @@ from mho.numerics.compile import part
 _U8, _U32, _U64, _I32, _I64, _F32 = np.uint8, np.uint32, np.uint64, np.int32, np.int64, np.float32
 
 
+_MOST_NUMBERS = 64
+
+
 class Arrays(NamedTuple):
     """A tile's memory; `visible`, `reference` and `counts` may be empty."""
 
@@ -37,6 +40,12 @@ def arrays_at(t):
         array_at(t[13], (t[14], t[15], t[16]), _I32),
         array_at(t[17], (t[18],), _U8),
     )
+
+
+@part
+def memory_at(arrays, numbers):
+    """Return `Arrays` and the numbers that all cells share from the addresses of a table and of these numbers."""
+    return arrays_at(array_at(arrays, (19,), _I64)), array_at(numbers, (_MOST_NUMBERS,), _F32)
 
 
 class Request(NamedTuple):

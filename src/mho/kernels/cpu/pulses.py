@@ -10,7 +10,7 @@ laws (`trains.py`, `counted.py`). Arguments are whole numbers, see `mho.numerics
 import numpy as np
 
 from mho.kernels.cpu.ideal import CHEAP, NOISY, SHARE, shared, step_down, step_up  # noqa: F401  rewritten
-from mho.kernels.cpu.memory import arrays_at, scratch_at
+from mho.kernels.cpu.memory import memory_at, scratch_at
 from mho.numerics.address import array_at, floats_at
 from mho.numerics.compile import part
 from mho.numerics.machine_code import lean_kernel
@@ -18,13 +18,12 @@ from mho.numerics.math32 import select32
 from mho.numerics.vector import wide
 
 _ONE, _NONE = np.uint64(1), np.uint64(0)
-_MOST_NUMBERS = 64
 
 
 @part
 def _memory(arrays, numbers):
-    table = array_at(arrays, (19,), np.int64)
-    return arrays_at(table), shared(floats_at(numbers, _MOST_NUMBERS))
+    arrays, numbers = memory_at(arrays, numbers)
+    return arrays, shared(numbers)
 
 
 @lean_kernel

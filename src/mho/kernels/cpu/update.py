@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from mho.kernels.cpu.aggregated import flow_rows
 from mho.kernels.cpu.counted import counted_column, counted_rows
 from mho.kernels.cpu.lines import bit_lines, slots_of
 from mho.kernels.cpu.memory import Arrays, BitLines, new_drawing, new_lines, new_scratch, table_of
@@ -121,13 +122,14 @@ class CpuKernels:
 
     def _aggregated(self, call: _Call, bl: int, together: int) -> Sent:
         """Count the pulses of some samples at a time, then let every cell follow its law's flow."""
-        self.flow = self.flow or kernels_of(self.plan, "aggregated")
-        flow_rows, sent = self.flow.flow_rows, np.zeros(self.n_out, np.int64)
+        if self.flow is None:
+            self.flow = kernels_of(self.plan, "flow")
+        flow, sent = address_of(self.flow.flow_row, 5), np.zeros(self.n_out, np.int64)
 
         def send(lines: np.ndarray, part: _Call, work: int) -> tuple[int, int, int]:
             def rows(span):
                 scratch = self._scratch()
-                fixed = self.table, self.numbers, lines, sent, scratch.table
+                fixed = self.table, self.law, flow, lines, sent, scratch.table
                 return flow_rows(*span, together, *fixed, *part)
 
             return self._on_threads(rows, self.n_out * self.n_in * part.samples > _WORTH_COUNTS)

@@ -24,13 +24,13 @@ def kernels_of(plan: KernelPlan, loops: str, dialect: Dialect = FLOAT32) -> Modu
     """Return the compiled kernels of a plan.
 
     Args:
-        loops: name of a module in the dialect's room, such as "pulses", "aggregated" or "shift".
+        loops: name of a module in the dialect's room, such as "pulses", "flow" or "shift".
 
     Raises:
         MhoError: the law has no compiled form, or a GPU has none of its operations, or pulses are to be aggregated
             whose noise only the law knows.
     """
-    if loops == "aggregated" and plan.noise == "law":
+    if loops in ("aggregated", "flow") and plan.noise == "law":
         what = 'the device has c2c="law", whose noise is defined for single pulses'
         raise complaint("Pulses(aggregate=...)", what, fix="use aggregate=0, or another c2c")
     return _joined(module_of("mho_law", law_source(plan, dialect)), loops, dialect)

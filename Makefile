@@ -8,7 +8,7 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 export OMP_WAIT_POLICY = passive
 
-.PHONY: demo test bench crosscheck fuzz crash clean
+.PHONY: demo test bench crosscheck fuzz crash soak clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/demo.stamp
@@ -31,6 +31,10 @@ fuzz: $(VENV)/test.stamp
 # kill -9 at 200 random moments and at 120 steps of writes; goes on where it stopped; CRASH holds options such as --seed 2
 crash: $(VENV)/test.stamp
 	$(BIN)/python tests/crash.py --report build/crash.jsonl $(CRASH)
+
+# 200,000 training steps, with memory that stays flat; SOAK holds options
+soak: $(VENV)/test.stamp
+	nice $(BIN)/python tests/soak.py $(SOAK)
 
 # against aihwkit, if AIHWKIT_PYTHON names it; CROSSCHECK holds options. Fails if anything differs without a reason
 crosscheck: $(VENV)/demo.stamp

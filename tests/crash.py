@@ -49,6 +49,7 @@ ANALOG = mho.Crossbar(
 TRAININGS = Experiment(
     "tiny", "Tiny", "none", {"analog": training(TINY.replace(hardware=ANALOG)), "digital": training(TINY)}
 )
+STDERR = Console(stderr=True)  # its bars have no threads here: a process with threads cannot be forked safely
 STEPS = ("open", "fsync", "replace", "ftruncate", "pwrite", "close")
 
 
@@ -144,14 +145,26 @@ def counted_steps(step: int = 0) -> Iterator[list[str]]:
         files.os = locks.os = os
 
 
-def ended(child: int) -> bool:
-    """Wait for a process; return whether it was killed. Raises: AssertionError if it failed by itself."""
-    _, status = os.waitpid(child, 0)
+def ended(child: int, after: float | None = None) -> tuple[bool, float]:
+    """Wait for a process; return whether it was killed, and its processor time [s].
+
+    after: processor time at which it gets SIGKILL. Unlike a time by the clock it does not depend on other work.
+    Raises: AssertionError if it failed by itself.
+    """
+    while True:
+        found, status, used = os.wait4(child, 0 if after is None else os.WNOHANG)
+        if found:
+            break
+        if int(Path(f"/proc/{child}/schedstat").read_text().split()[0]) >= 1e9 * after:
+            os.kill(child, signal.SIGKILL)
+            after = None
+        else:
+            time.sleep(0.0005)
     if os.WIFSIGNALED(status):
         assert os.WTERMSIG(status) == signal.SIGKILL, os.WTERMSIG(status)
-        return True
-    assert os.WEXITSTATUS(status) == 0, f"exit code {os.WEXITSTATUS(status)} without a kill"
-    return False
+    else:
+        assert os.WEXITSTATUS(status) == 0, f"exit code {os.WEXITSTATUS(status)} without a kill"
+    return os.WIFSIGNALED(status), used.ru_utime + used.ru_stime
 
 
 def contents(folder: Path) -> dict[str, bytes | list]:
@@ -180,88 +193,95 @@ def _parts(value, at: str = "") -> Iterator[tuple]:
 
 
 def undisturbed(work: Work, folder: Path) -> tuple[dict, float, int]:
-    """Return the files of the work, the time that it takes [s] and the steps of its writes; have all compiled."""
+    """Return the files of the work, its processor time [s] and the steps of its writes; have all compiled."""
     for name in ("compiled", "undisturbed"):
         (folder / name).mkdir()
     nowhere = contextlib.redirect_stdout(io.StringIO())
     with contextlib.chdir(folder / "compiled"), nowhere, counted_steps() as taken:
         assert outcome(work) == 0
-    start = time.monotonic()
-    assert not ended(process(work, folder / "undisturbed"))
-    return contents(folder / "undisturbed"), time.monotonic() - start, len(taken)
+    killed, seconds = ended(process(work, folder / "undisturbed"))
+    assert not killed
+    return contents(folder / "undisturbed"), seconds, len(taken)
 
 
 def check(work: Work, folder: Path, expected: dict, how: str) -> None:
     """Let the work end, and compare."""
-    assert not ended(process(work, folder))
+    assert not ended(process(work, folder))[0]
     found = contents(folder)
     wrong = sorted(name for name in {*found, *expected} if found.get(name) != expected.get(name))
     assert not wrong, f"{work.name}, {how}: {', '.join(wrong)} differ from those of an undisturbed work"
 
 
-class Trial(NamedTuple):
-    """Kills of one work in one new folder: at some parts of its time, in turn, or at a step of its writes."""
+class Bench:
+    """The trials of one work, each in a new folder, and the kills that have struck in them.
 
-    moments: tuple[float, ...]
-    step: int = 0
+    Args:
+        report: a file with a line for each trial that has ended well; those that it holds are not repeated.
+    """
 
-    def run(self, work: Work, folder: Path, expected: dict, seconds: float) -> None:
-        """Kill, let the work end, and compare."""
-        if self.step:
-            assert ended(process(work, folder, self.step)), f"{work.name} has no step {self.step}"
-        for moment in self.moments:
-            child = process(work, folder)
-            time.sleep(moment * seconds)
-            os.kill(child, signal.SIGKILL)
-            ended(child)
-        how = f"step {self.step} of its writes" if self.step else f"{[m * seconds for m in self.moments]} s"
-        check(work, folder, expected, f"killed at {how}")
+    def __init__(self, work: Work, folder: Path, seed: int, report: Path | None) -> None:
+        self.work, self.folder, self.seed, self.report = work, folder, seed, report
+        lines = report.read_text().splitlines() if report and report.exists() else []
+        self.done = {(seed_, name, how): n for seed_, name, how, n in map(json.loads, lines)}
+        self.expected, self.seconds, self.steps = undisturbed(work, folder)
 
+    def at_random(self, n: int) -> int:
+        """Kill one to three times, at moments that follow from n; return how many kills struck."""
+        chance = random.Random(f"{self.seed} {self.work.name} {n}")
+        moments = [chance.uniform(0, self.seconds) for _ in range(chance.randint(1, 3))]
 
-def random_trials(work: Work, kills: int, seed: int) -> list[Trial]:
-    """Return trials with so many kills in all, one to three in a folder."""
-    chance, trials = random.Random(f"{seed} {work.name} moments"), []
-    while kills:
-        n = min(chance.randint(1, 3), kills)
-        trials.append(Trial(tuple(round(chance.uniform(0, 1.05), 4) for _ in range(n))))
-        kills -= n
-    return trials
+        def kills(place: Path) -> int:
+            return sum(ended(process(self.work, place), moment)[0] for moment in moments)
 
+        return self._trial(f"random {n}", kills)
 
-def trials_at_steps(work: Work, most: int, total: int, seed: int) -> list[Trial]:
-    """Return trials at so many of the steps."""
-    chance = random.Random(f"{seed} {work.name} steps")
-    return [Trial((), step) for step in sorted(chance.sample(range(1, total + 1), min(most, total)))]
+    def at_step(self, step: int) -> int:
+        """Kill at one of the steps of the work's writes; return 1."""
+
+        def kills(place: Path) -> int:
+            assert ended(process(self.work, place, step))[0], f"{self.work.name} has no step {step}"
+            return 1
+
+        return self._trial(f"step {step}", kills)
+
+    def _trial(self, how: str, kills: Callable[[Path], int]) -> int:
+        name = self.seed, self.work.name, how
+        if name not in self.done:
+            place = self.folder / "trial"
+            place.mkdir()
+            self.done[name] = kills(place)
+            check(self.work, place, self.expected, how)
+            shutil.rmtree(place)
+            if self.report:
+                with self.report.open("a") as file:
+                    file.write(json.dumps([*name, self.done[name]]) + "\n")
+        return self.done[name]
 
 
 def run(works: list[Work], kills: int, most: int, seed: int, report: Path | None) -> None:
-    """Run the works one after the other, and print a line for each.
-
-    report: a file with a line for each trial that has ended well; those that it holds are not repeated.
-    """
-    torch.set_num_threads(1)  # a process with threads cannot be forked safely
+    """Run the works one after the other, and print a line for each."""
+    torch.set_num_threads(1)
     mho.set_threads(1)
-    lines = report.read_text().splitlines() if report and report.exists() else []
-    done = [tuple(json.loads(line)) for line in lines]
     for n, work in enumerate(works):
         share, part = (all_ // len(works) + (n < all_ % len(works)) for all_ in (kills, most))
-        with tempfile.TemporaryDirectory() as place:
-            folder = Path(place)
-            expected, seconds, total = undisturbed(work, folder)
-            trials = [*random_trials(work, share, seed), *trials_at_steps(work, part, total, seed)]
-            left = [t for t in trials if (seed, work.name, t.step, str(t.moments)) not in done]
-            with Progress(console=Console(stderr=True), auto_refresh=False) as bar:  # no thread, see above
-                for trial in bar.track(left, description=work.name):
-                    (folder / "trial").mkdir()
-                    trial.run(work, folder / "trial", expected, seconds)
-                    shutil.rmtree(folder / "trial")
-                    if report:
-                        with report.open("a") as file:
-                            file.write(json.dumps((seed, work.name, trial.step, str(trial.moments))) + "\n")
-        at_steps = sum(trial.step > 0 for trial in trials)
-        text = f"{share} random kills in {len(trials) - at_steps} folders, {at_steps} kills at {total} steps"
+        with tempfile.TemporaryDirectory() as place, Progress(auto_refresh=False, console=STDERR) as bar:
+            bench = Bench(work, Path(place), seed, report)
+            every = range(1, bench.steps + 1)
+            steps = random.Random(f"{seed} {work.name} steps").sample(every, min(part, bench.steps))
+            task = bar.add_task(work.name, total=share + len(steps))
+            struck = folders = 0
+            while struck < share:
+                struck += bench.at_random(folders)
+                folders += 1
+                bar.update(task, completed=min(struck, share), refresh=True)
+            for k, step in enumerate(steps):
+                bench.at_step(step)
+                bar.update(task, completed=share + k + 1, refresh=True)
+        text = (
+            f"{struck} random kills in {folders} folders, {len(steps)} kills at {bench.steps} steps of writes"
+        )
         print(
-            f"{work.name}: {seconds:.2f} s, {text} of its writes: {len(expected)} files as undisturbed",
+            f"{work.name}: {bench.seconds:.2f} s, {text}: {len(bench.expected)} files as undisturbed",
             flush=True,
         )
 

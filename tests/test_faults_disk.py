@@ -489,7 +489,11 @@ def test_configurations_of_strangers(tmp_path, text, words, capsys):
 
 
 def test_a_toml_file_may_be_nested_too_deeply_as_well(tmp_path):
-    for text in ("a = " + "[" * 5000 + "]" * 5000, ".".join("a" * 2000) + " = 1"):
+    for text in (
+        "a = " + "[" * 5000 + "]" * 5000,
+        ".".join("a" * 2000) + " = 1",
+        ".".join("'b'" for _ in range(20_000)) + " = 1",
+    ):
         (tmp_path / "a.toml").write_text(text)
         with pytest.raises(MhoError, match="is nested too deeply"):
             config.read(tmp_path / "a.toml")

@@ -51,6 +51,11 @@ def test_a_field_is_refused_when_the_record_is_made(make, words):
     assert words in str(found.value)
 
 
+def test_a_law_has_no_field_of_the_name_of_itself():
+    with pytest.raises(mho.MhoError, match="the field self has the name of the law itself"):
+        type("Own", (mho.Response,), {"__annotations__": {"self": float}, "self": 1.0})
+
+
 @pytest.mark.parametrize("number", [10**400, -(10**400), 10**5000], ids=["400", "-400", "5000"])
 @pytest.mark.parametrize(
     "make",

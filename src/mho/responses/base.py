@@ -52,10 +52,11 @@ class Response(Record, named=False):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         for field in dataclasses.fields(cls):  # type: ignore[arg-type]
-            if field.name in OF_CELLS or hasattr(Response, field.name):
+            if field.name in (*OF_CELLS, "self") or hasattr(Response, field.name):
                 taken = (
                     "a parameter that every cell has" if field.name in OF_CELLS else "a method of every law"
                 )
+                taken = "the law itself in its methods" if field.name == "self" else taken
                 what = f"the field {field.name} has the name of {taken}"
                 raise complaint(f"class {cls.__name__}(Response)", what, fix="give it another name")
 

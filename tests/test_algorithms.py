@@ -220,15 +220,16 @@ def test_noise_of_shared_and_separate_converters():
 
 
 def test_fast_lr_is_absolute():
-    """The optimizer's lr scales the transfers alone. (In aihwkit 1.2.0 it scales both by default.)"""
+    """The optimizer's lr scales the transfers alone; 0 stops all. (In aihwkit 1.2.0 it scales both by default.)"""
     found = []
-    for lr in (0.1, 1e-4, 0.0):
+    for lr in (0.1, 1e-4, 1e-12, 0.0):
         block = block_of(ResidualLearning(fast_lr=0.01), pulses=mho.Expected())
         step(block, X, D, lr)
         found.append(block.state.P.w.clone())
     torch.testing.assert_close(found[0], 0.01 * torch.outer(D, X))
     assert torch.equal(found[0], found[1])
     assert torch.equal(found[0], found[2])
+    assert not found[3].any()
 
 
 def mapping_of(dw_P, dw_W):

@@ -279,6 +279,22 @@ def test_a_new_version_of_the_package_does_not_run_the_machine_code_of_the_old_o
     assert python(UNIFORM, PYTHONPATH=str(package.parent)) != old
 
 
+UPDATE = (
+    "import mho.numerics.uniform, mho.numerics.philox as p, pathlib; file = pathlib.Path(p.__file__);"
+    "file.write_text(file.read_text().replace('range(ROUNDS)', 'range(ROUNDS - 1)'));"
+)
+
+
+@pytest.mark.slow
+def test_a_process_in_which_the_package_is_updated_leaves_no_code_to_the_new_version(tmp_path):
+    """It compiles the functions in its memory, which the files do not hold any more."""
+    package = tmp_path / "src" / "mho"
+    shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
+    old = python(UPDATE + UNIFORM, PYTHONPATH=str(package.parent))
+    assert "ROUNDS - 1" in (package / "numerics" / "philox.py").read_text()
+    assert python(UNIFORM, PYTHONPATH=str(package.parent)) != old
+
+
 # Many at once.
 
 

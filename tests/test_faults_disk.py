@@ -430,7 +430,8 @@ def test_a_packed_checkpoint_is_not_unpacked(run):
             "position.loss_sum is nan. Needed: a finite number",
         ),
         (lambda s: s["position"]["rows"][1].update(lr="x"), "position.rows.1.lr is 'x'"),
-        (lambda s: s["position"]["rows"][1].pop("lr"), "the epochs have different columns"),
+        (lambda s: s["position"]["rows"].__setitem__(slice(None), [{}, {}]), "the epochs have other columns"),
+        (lambda s: s["position"]["rows"][1].pop("lr"), "the epochs have other columns"),
         (lambda s: s["position"].update(model=3), None),  # an entry too many is not used
         (lambda s: s["schedule"].update(step=3), "the schedule has other entries"),
         (lambda s: s["optimizer"]["param_groups"][0].update(lr="x"), "the optimizer has other groups"),
@@ -462,8 +463,17 @@ HUGE = "1" + "0" * 400
         ('{"epochs": 1, "epochs": 2}', "'epochs' stands twice in one table"),
         ('{"lr": ' + HUGE + "}", "`lr`: " + HUGE + " does not fit"),
         ('{"seed": ' + HUGE + "}", "seed"),
-        ('{"hidden": [' + HUGE + "]}", "a layer has"),
+        ('{"hidden": [' + HUGE + "]}", "It must be finite"),
         ('{"batch_size": ' + HUGE + "}", "batch_size"),
+        ('{"hardware": {"type": "Crossbar", "io": {"inp_bound": ' + HUGE + "}}}", "inp_bound"),
+        (
+            '{"hardware": {"type": "Crossbar", "device": {"type": "Device", "retention": {"type": "Drift"}}}}',
+            "needs 'nu'",
+        ),
+        (
+            '{"hardware": {"device": {"type": "Device", "spread": {"\\u001b]0;x": {"type": "Absolute", "sigma": -1}}}}}',
+            "\\x1b]0;x",
+        ),
         ('{"threads": 1000000000}', "threads must be an integer from 0 to 1024"),
         ('{"hidden": [1000000000]}', "16,777,216 at most"),
         ('{"lr": NaN}', "lr is nan"),
@@ -744,3 +754,19 @@ def test_every_write_is_whole():
         "base/cache.py", "base/files.py", "data/download.py", "experiments/page.py", "figures/style.py",
         "testing/algorithms.py", "training/folder.py",
     ]  # fmt: skip
+
+
+def test_a_number_of_a_file_has_more_digits_than_python_writes(tmp_path):
+    file = tmp_path / "device.toml"
+    for name in ("dw_min", "unknown"):
+        file.write_text(f"{name} = 0x{'F' * 5000}")
+        with pytest.raises(MhoError, match="more digits than Python writes"):
+            config.record_in(file, kind=mho.Device)
+
+
+def test_a_file_whose_name_holds_commands_of_a_terminal(tmp_path):
+    file = tmp_path / "\x1b[31mx.json"
+    file.write_text('{"type": "Device", "dw_min": -1}')
+    with pytest.raises(MhoError, match=r"\\x1b\[31mx.json.*dw_min must be positive") as error:
+        config.record_in(file)
+    assert "\x1b" not in str(error.value)

@@ -25,11 +25,24 @@ needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="this machi
 
 @needs_triton
 @pytest.mark.slow
-@pytest.mark.parametrize("file", ["gpu_interpreted.py", "gpu_compiled.py"])
-def test_without_a_gpu(file):
+@pytest.mark.parametrize(
+    ("file", "part"),
+    [("gpu_interpreted.py", "trains"), ("gpu_interpreted.py", "not trains"), ("gpu_compiled.py", "test")],
+)
+def test_without_a_gpu(file, part):
     if file == "gpu_interpreted.py" and importlib.metadata.version("triton") < "3.7":
         pytest.skip("Triton's interpreter before 3.7 fails with numpy 2.4")
-    command = [sys.executable, "-m", "pytest", str(HERE / file), "--tb=short", "-p", "no:cacheprovider"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        str(HERE / file),
+        "-k",
+        part,
+        "--tb=short",
+        "-p",
+        "no:cacheprovider",
+    ]
     environment = {k: v for k, v in os.environ.items() if k != "TRITON_INTERPRET"}
     done = subprocess.run(command, capture_output=True, text=True, cwd=HERE.parent, env=environment)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]

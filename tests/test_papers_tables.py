@@ -183,7 +183,7 @@ def test_sigterm_stops_all_processes(tmp_path):
     run = subprocess.Popen(
         [sys.executable, tmp_path / "run.py"], start_new_session=True, stderr=subprocess.PIPE
     )
-    children, deadline = Path(f"/proc/{run.pid}/task/{run.pid}/children"), time.monotonic() + 60
+    children, deadline = Path(f"/proc/{run.pid}/task/{run.pid}/children"), time.monotonic() + 150
     while run.poll() is None and len(children.read_text().split()) < 3 and time.monotonic() < deadline:
         time.sleep(0.1)  # two cells, and what counts their semaphores
     run.terminate()

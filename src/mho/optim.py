@@ -163,7 +163,7 @@ class AnalogOptimizer(torch.optim.Optimizer):
         assert digital is not None, "it is made by the constructor"
         params = [p for group in digital.param_groups for p in group["params"]]
         if params:
-            written = {p.untyped_storage().data_ptr() for p in params}
+            written = {_memory_of(p) for p in params}
             for _, block, _ in self._analog:
                 block.learning.keep_inputs(written)
             self._take_over(self.param_groups, digital.param_groups)
@@ -254,6 +254,14 @@ def _groups(model: Any) -> list[dict[str, Any]]:
 def _digital_part(group: Mapping[str, Any]) -> dict[str, Any]:
     """Return a group with its digital parameters only; there may be none."""
     return {**group, "params": [p for p in group["params"] if not isinstance(p, AnalogParameter)]}
+
+
+def _memory_of(p: torch.Tensor) -> int:
+    """Return the address of a parameter's memory; 0 for a sharded one, whose whole is made for each forward."""
+    try:
+        return p.untyped_storage().data_ptr()
+    except RuntimeError:
+        return 0
 
 
 def _checked(lr: Any, where: str) -> float:

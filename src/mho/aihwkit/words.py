@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any, NamedTuple, ParamSpec, get_args, get_origin
 
 from mho.aihwkit.common import pulsed
-from mho.base.errors import MhoError, complaint, did_you_mean
+from mho.base.errors import MhoError, complaint, did_you_mean, within
 from mho.base.records import check_number, plain
 from mho.device.device import Device
 
@@ -112,7 +112,7 @@ def spoken(without: Mapping[str, Foreign] = {}) -> Callable[[Callable[P, Device]
             except MhoError as error:
                 if str(error).startswith("`aihwkit."):
                     raise
-                raise MhoError(f"`{call}`: {error}") from None
+                raise within(call, error) from None
 
         return device
 

@@ -34,3 +34,8 @@ base of others says `class Window(Record, named=False)`.
 The rule of this room: no list of the classes above it, and no import from a string. What a file can name registers
 itself.
 """
+
+import time
+
+LOADED = time.time_ns()
+"""The time at which the package was loaded: sources that are younger are not those in memory."""

@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from mho.base.errors import MhoError, complaint, did_you_mean
+from mho.base.errors import MhoError, complaint, did_you_mean, shown, within
 from mho.base.records import Record, field_rules, name_instead
 from mho.base.registry import find, registered
 from mho.base.stored import read_text
@@ -85,13 +85,21 @@ def from_dict(data: Any, at: str = "", kind: Any = Record) -> Any:
             continue
         if name not in rules:
             raise complaint(
-                path, f"{cls.__name__} has no field {name!r} (= {value!r})", name_instead(cls, name)
+                path, f"{cls.__name__} has no field {name!r} (= {shown(value)})", name_instead(cls, name)
             )
         values[name] = _build(value, rules[name][0], path)
+    fields = dataclasses.fields(cls)  # type: ignore[arg-type]
+    missing = [field.name for field in fields if _is_needed(field) and field.name not in values]
+    if missing:
+        raise complaint(place, f"a {cls.__name__} needs {' and '.join(map(repr, missing))}")
     try:
         return cls(**values)
     except MhoError as error:
-        raise MhoError(f"`{place}`: {error}") from None
+        raise within(place, error) from None
+
+
+def _is_needed(field: dataclasses.Field) -> bool:
+    return field.default is field.default_factory is dataclasses.MISSING
 
 
 def _class_of(data: Mapping[str, Any], place: str, kind: Any) -> type[Record]:
@@ -137,7 +145,7 @@ def _build(value: Any, kind: Any, path: str) -> Any:
             return value
         if option in (int, str, bool) and type(value) is option:
             return value
-    raise complaint(path, f"{value!r} does not fit", f"Needed: {' or '.join(map(_words, options))}")
+    raise complaint(path, f"{shown(value)} does not fit", f"Needed: {' or '.join(map(_words, options))}")
 
 
 def _alternatives(kind: Any) -> list[Any]:
@@ -234,7 +242,7 @@ def record_in(path: str | os.PathLike[str], kind: Any = Record) -> Any:
     try:
         return from_dict(data, kind=kind)
     except MhoError as error:
-        raise MhoError(f"`{path}`: {error}") from None
+        raise within(str(path), error) from None
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

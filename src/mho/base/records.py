@@ -12,6 +12,7 @@ are declared for that: `class Response(Record, named=False)` is no such class bu
 """
 
 import dataclasses
+import math
 import operator
 import sys
 from collections.abc import Callable
@@ -182,7 +183,8 @@ def check_number(cls: str, name: str, value: Any, domains: tuple[Domain, ...], w
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise complaint(where, f"{name} is a {type(value).__name__}", "It must be a number")
     if not abs(value) <= sys.float_info.max:  # also an integer beyond every float
-        fixes = [d.remedy(name, value) for d in domains if d.remedy is not None]
+        near = value if isinstance(value, float) else math.inf if value > 0 else -math.inf
+        fixes = [d.remedy(name, near) for d in domains if d.remedy is not None]
         raise complaint(where, f"{name} is {shown(value)}", "It must be finite", *fixes[:1])
     if whole and value != int(value):
         domains = (Domain("an integer", lambda v: v == int(v)), *domains)

@@ -11,7 +11,7 @@ import mho.algorithms
 import mho.cells
 import mho.responses  # noqa: F401  all three register what a file may name
 from mho.base.config import from_dict, read, to_dict
-from mho.base.errors import MhoError, complaint
+from mho.base.errors import MhoError, complaint, within
 from mho.base.stored import check
 from mho.experiments.experiment import Experiment, Numbers, Pair
 from mho.training.label import differences
@@ -68,7 +68,7 @@ def _checked(file: Path, found: dict[str, Any], asked: Mapping[str, Any]) -> dic
     try:
         held = {key: _full(found[key]) for key in asked}
     except MhoError as error:
-        raise MhoError(f"`{file}`: {error}") from None
+        raise within(str(file), error) from None
     if held != asked:
         what = f"it holds the result of other settings or another seed: {'; '.join(differences(held, asked))}"
         raise complaint(str(file), what, fix="take another folder for the results")

@@ -22,9 +22,11 @@ from numba.core.caching import FunctionCache
 from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
 
-from mho.base import cache, sources
+from mho.base import LOADED, cache, sources
 from mho.base.sources import PACKAGE, imports_of
 from mho.numerics.compile import ALWAYS, LEAN
+
+_CHANGED = " of sources that have changed since they were imported"
 
 
 class MachineCode(FunctionCache):
@@ -37,6 +39,8 @@ class MachineCode(FunctionCache):
 
     def _load_overload(self, sig: Any, target_context: Any) -> Any:
         key = self._key(sig, target_context.codegen())
+        if _CHANGED in key:
+            return None
         contents = cache.load(self._file(key))
         if contents is None:
             return None
@@ -50,12 +54,16 @@ class MachineCode(FunctionCache):
         if data.library.has_dynamic_globals:  # addresses of this process, such as that of a large table
             return
         key = self._key(sig, data.library.codegen)
+        if _CHANGED in key:
+            return
         cache.store(self._file(key), dumps((key, data._reduce())))
 
     def _key(self, sig: Any, codegen: Any) -> str:
         """Return all that the machine code depends on, as text."""
-        source = inspect.getsource(sys.modules[self._py_func.__module__])
-        return "\n".join(map(repr, (*self._index_key(sig, codegen), llvmlite.__version__, digest(source))))
+        module = sys.modules[self._py_func.__module__]
+        parts = *self._index_key(sig, codegen), llvmlite.__version__, digest(inspect.getsource(module))
+        own = (module.__name__,) if module.__name__.startswith(f"{PACKAGE.name}.") else ()
+        return "\n".join(map(repr, (*parts, _digest_of(own, PACKAGE))))
 
     def _file(self, key: str) -> str:
         name = f"{self._py_func.__module__}.{self._py_func.__qualname__}"
@@ -68,19 +76,25 @@ class MachineCode(FunctionCache):
 def digest(source: str, package: Path = PACKAGE) -> str:
     """Return the hexadecimal digest of a module's source and of all that it reaches by imports.
 
+    It ends with words of its own if these files have changed since they were imported.
+
     Args:
         source: text of the module.
         package: folder of this package.
     """
     helpers = _digest_of(tuple(dict.fromkeys(imports_of(source, package.name))), package)
     parts = numba.__version__, str(sys.version_info[:2]), source, helpers
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest() + (_CHANGED if _CHANGED in helpers else "")
 
 
 @functools.cache
 def _digest_of(modules: tuple[str, ...], package: Path) -> str:
-    """Return the digest of the helpers, whose files do not change while a process runs."""
-    return sources.digest(modules, package=package)
+    """Return the digest of the helpers as they are in memory.
+
+    After an update of the package in the middle of a process the files say nothing of that: `_CHANGED`.
+    """
+    found = sources.digest(modules, package=package)
+    return found + (_CHANGED if sources.youngest(modules, package) > LOADED and package == PACKAGE else "")
 
 
 def _kept(**options: Any) -> Any:

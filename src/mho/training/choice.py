@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from mho.algorithms.base import Algorithm
 from mho.algorithms.residual_learning import ResidualLearning
 from mho.base.config import from_dict, override, read, to_dict
-from mho.base.errors import MhoError, complaint
+from mho.base.errors import MhoError, complaint, shown, within
 from mho.base.records import field_rules
 from mho.base.registry import find, kebab, member
 from mho.crossbar import Crossbar
@@ -103,11 +103,11 @@ def device_of(file: str | os.PathLike[str]) -> Device:
     where = f"choose(device={str(file)!r})"
     if kebab(str(data.get("type", "Device"))) != "device":
         need = 'Needed: a Device, {"type": "Device", "response": ..., "dw_min": ...}, as `mho device fit` writes it'
-        raise complaint(where, f"describes a {data['type']}", need)
+        raise complaint(where, f"describes a {shown(data['type'])}", need)
     try:
         return from_dict(data, kind=Device)
     except MhoError as error:
-        raise MhoError(f"`{where}`: {error}") from None
+        raise within(where, error) from None
 
 
 def _concerns(hardware: Crossbar | None, setting: str) -> bool:

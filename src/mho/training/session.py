@@ -130,8 +130,7 @@ class Session:
             "train_accuracy": self.hits / self.seen,
             "test_accuracy": test_accuracy,
         }
-        for array, counts in self.arrays().items():
-            row |= {f"pulses_up_{array}": counts["up"], f"pulses_down_{array}": counts["down"]}
+        row |= self._counted()
         row["seconds"] = round(self.seconds + time.perf_counter() - start, 3)
         self.schedule.step()
         if isinstance(self.optimizer, AnalogOptimizer):
@@ -204,18 +203,29 @@ class Session:
         for name in Position.__annotations__:
             setattr(self, name, state["position"][name])
 
+    def _counted(self) -> Row:
+        """Return the columns of an epoch that count pulses."""
+        arrays = self.arrays().items()
+        return {f"pulses_{way}_{name}": counts[way] for name, counts in arrays for way in ("up", "down")}
+
     def _check(self, state: dict[str, Any]) -> None:
         """Raise ValueError for numbers that no run of this kind has."""
         at, own = state["position"], self.state_dict()
         seen = min(at["batch"] * self.spec.batch_size, len(self.data.x_train))
         if not (0 <= at["batch"] <= self.batches and at["seen"] == seen and at["epoch"] == len(at["rows"])):
             raise ValueError("there is no such epoch or batch")
-        if len({tuple(row) for row in at["rows"]}) > 1:
-            raise ValueError("the epochs have different columns")
+        if (
+            any(set(row) != {*_COLUMNS, *self._counted()} for row in at["rows"])
+            or len({*map(tuple, at["rows"])}) > 1
+        ):
+            raise ValueError("the epochs have other columns")
         if not _alike(state["schedule"], own["schedule"]):
             raise ValueError("the schedule has other entries")
         if not _alike(state["optimizer"].get("param_groups"), own["optimizer"]["param_groups"]):
             raise ValueError("the optimizer has other groups")
+
+
+_COLUMNS = "epoch", "lr", "train_loss", "test_loss", "train_accuracy", "test_accuracy", "seconds"
 
 
 def _alike(found: Any, own: Any) -> bool:

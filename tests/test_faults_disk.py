@@ -467,13 +467,10 @@ HUGE = "1" + "0" * 400
         ('{"batch_size": ' + HUGE + "}", "batch_size"),
         ('{"hardware": {"type": "Crossbar", "io": {"inp_bound": ' + HUGE + "}}}", "inp_bound"),
         (
-            '{"hardware": {"type": "Crossbar", "device": {"type": "Device", "retention": {"type": "Drift"}}}}',
-            "needs 'nu'",
+            '{"hardware": {"device": {"type": "Device", "spread": {"a": {"type": "Absolute"}}}}}',
+            "needs 'sigma'",
         ),
-        (
-            '{"hardware": {"device": {"type": "Device", "spread": {"\\u001b]0;x": {"type": "Absolute", "sigma": -1}}}}}',
-            "\\x1b]0;x",
-        ),
+        ('{"hardware": {"device": {"type": "Device", "spread": {"\\u001b]0;x": "y"}}}}', "\\x1b]0;x"),
         ('{"threads": 1000000000}', "threads must be an integer from 0 to 1024"),
         ('{"hidden": [1000000000]}', "16,777,216 at most"),
         ('{"lr": NaN}', "lr is nan"),

@@ -106,3 +106,16 @@ def test_whole_numbers_and_flags_in_other_types_are_pythons():
 def test_a_key_has_64_bits(make, key):
     with pytest.raises(mho.MhoError, match=r"key.*2\^64 - 1"):
         make(key)
+
+
+def test_a_law_may_call_a_field_as_the_constructor_calls_its_class():
+    class Odd(mho.responses.Response):
+        cls: float = 0.5
+
+        def up(self, w):
+            return 1 - self.cls * w
+
+        def down(self, w):
+            return 1 + self.cls * w
+
+    assert Odd(cls=0.25).cls == 0.25

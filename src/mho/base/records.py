@@ -93,7 +93,7 @@ class Record:
 
     if not TYPE_CHECKING:  # type checkers see the constructor of each class alone
 
-        def __new__(cls, *_: Any, **fields: Any):
+        def __new__(cls, /, *_: Any, **fields: Any):
             for name in fields.keys() - field_rules(cls).keys():
                 where = f"{cls.__name__}({name}={shown(fields[name])})"
                 raise complaint(where, f"{cls.__name__} has no field {name!r}", fix=name_instead(cls, name))

@@ -58,6 +58,8 @@ class RunFolder:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self._call = f"train(folder={str(path)!r})"  # of errors
+        if "\0" in str(path) or not str(path).isprintable():
+            raise complaint(self._call, "the name holds characters that no name of a folder should have")
 
     @contextlib.contextmanager
     def held(self, wait: bool = False) -> Iterator[None]:

@@ -78,7 +78,8 @@ def _lacks_rows(files: RunFolder, epochs: int) -> bool:
     if not (files.path / CHECKPOINT).exists():
         return False
     try:
-        return len(files.rows()) != epochs
+        rows = files.rows()
+        return len(rows) != epochs or any("test_accuracy" not in row for row in rows)
     except MhoError:
         return True
 

@@ -221,10 +221,24 @@ class Session:
             raise ValueError("the epochs have other columns")
         if not _alike(state["schedule"], own["schedule"]):
             raise ValueError("the schedule has other entries")
+        if any(
+            state["schedule"][name] != own["schedule"][name] for name in ("step_size", "gamma", "base_lrs")
+        ):
+            raise ValueError("the schedule has other settings")
+        if not all(map(_is_sound, state["model"].values())):
+            raise ValueError("a tensor of the model holds NaN, infinity, or a count that no run reaches")
         if not _alike(state["optimizer"].get("param_groups"), own["optimizer"]["param_groups"]):
             raise ValueError("the optimizer has other groups")
 
 
+def _is_sound(found: torch.Tensor) -> bool:
+    """Return whether the numbers are finite, and counts such as a run reaches."""
+    if found.is_floating_point():
+        return bool(torch.isfinite(found).all())
+    return found.dtype is not torch.int64 or bool((found >= -1).all() and (found < 2**53).all())
+
+
+_LARGEST = 3.4e38  # of float32
 _COLUMNS = "epoch", "lr", "train_loss", "test_loss", "train_accuracy", "test_accuracy", "seconds"
 
 
@@ -240,5 +254,5 @@ def _alike(found: Any, own: Any) -> bool:
         same = isinstance(found, list) and len(found) == len(own)
         return same and all(map(_alike, found, own))
     if type(own) in (int, float):
-        return type(found) in (int, float) and math.isfinite(found)
+        return type(found) in (int, float) and abs(found) <= _LARGEST
     return found == own

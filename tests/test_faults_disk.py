@@ -462,7 +462,7 @@ HUGE = "1" + "0" * 400
         ('{"epochs": 1, "epochs": 2}', "'epochs' stands twice in one table"),
         ('{"lr": ' + HUGE + "}", "`lr`: " + HUGE + " does not fit"),
         ('{"seed": ' + HUGE + "}", "seed"),
-        ('{"hidden": [' + HUGE + "]}", "a layer has"),
+        ('{"hidden": [' + HUGE + "]}", "hidden[0] is 1000"),
         ('{"batch_size": ' + HUGE + "}", "batch_size"),
         ('{"threads": 1000000000}', "threads must be an integer from 0 to 1024"),
         ('{"hidden": [1000000000]}', "16,777,216 at most"),

@@ -463,7 +463,7 @@ HUGE = "1" + "0" * 400
         ('{"epochs": 1, "epochs": 2}', "'epochs' stands twice in one table"),
         ('{"lr": ' + HUGE + "}", "`lr`: " + HUGE + " does not fit"),
         ('{"seed": ' + HUGE + "}", "seed"),
-        ('{"hidden": [' + HUGE + "]}", "It must be finite"),
+        ('{"hidden": [' + HUGE + "]}", "hidden[0] is 1000"),
         ('{"batch_size": ' + HUGE + "}", "batch_size"),
         ('{"hardware": {"type": "Crossbar", "io": {"inp_bound": ' + HUGE + "}}}", "inp_bound"),
         (

@@ -24,15 +24,15 @@ def complaint(where: str, wrong: str, need: str = "", fix: str = "") -> MhoError
     """
     sentences = [_short(wrong), _short(need), f"Fix: {_short(fix)}" if fix else ""]
     text = f"`{_short(where)}`: " + " ".join(s if s[-1] in ".?" else s + "." for s in sentences if s)
-    return MhoError(_written(text))
+    return MhoError(printable(text))
 
 
 def within(where: str, error: MhoError) -> MhoError:
     """Build an error once more, in the name of the call or the file around it."""
-    return MhoError(_written(f"`{_short(where)}`: {error}"))
+    return MhoError(printable(f"`{_short(where)}`: {error}"))
 
 
-def _written(text: str) -> str:
+def printable(text: str) -> str:
     """Return a text without characters that a terminal would obey."""
     return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
 

@@ -17,6 +17,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mho.base.errors import printable
+
 __all__ = ["flags_of", "spoken"]
 
 _CODE = re.compile(r"`([^`]*)`(:?)")  # with the colon behind the first words of an error
@@ -40,7 +42,7 @@ def spoken(message: str, flags: Mapping[str, str]) -> str:
     for code in _CODE.finditer(message):
         parts += [_plain(message[end : code.start()], flags), _code(code[1], code[2], flags)]
         end = code.end()
-    return "".join(parts) + _plain(message[end:], flags)
+    return printable("".join(parts) + _plain(message[end:], flags))
 
 
 def _plain(text: str, flags: Mapping[str, str]) -> str:

@@ -115,7 +115,12 @@ class Device(Record):
         return cell._replace(reference=cell.reference + cell.central_sp()) if self.subtract_sp else cell
 
     def draw(self, shape: tuple[int, int], key: int) -> Cells:
-        """Draw `shape` = (out, in) cells: a pure function of the device, the shape and the key."""
+        """Draw `shape` = (out, in) cells: a pure function of the device, the shape and the key, of 64 bits.
+
+        Raises: MhoError for another key, and for bounds that cross.
+        """
+        if not 0 <= key < 2**64:
+            raise complaint(f"Device.draw(key={shown(key)})", "a key is from 0 to 2^64 - 1")
         fields: dict[str, Any] = {}
         for name in float_fields(type(self.response)):
             fields[name] = _spread(getattr(self.response, name), self.spread.get(name, 0.0), shape, key, name)

@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mho.base.errors import complaint
+
 Array = NDArray[Any]  # of float64, but for masks
 UP, DOWN = 1, -1
 WORDS = {UP: "up", DOWN: "down"}
@@ -160,6 +162,9 @@ def bins_of_ramps(ramps: tuple[Ramp, ...], sign: int, pulse: float, read: float,
         entered = int((inside & ~np.r_[False, inside[:-1] & (visits[1:] == visits[:-1])]).sum())
         error = np.sqrt(n * pulse**2 + 2 * entered * read**2) / n
         rows.append((position[inside].mean(), steps[inside].mean(), error, steps[inside].var(ddof=1)))
+    if not rows:
+        what = f"no twelfth of the weights has 4 {'up' if sign > 0 else 'down'} pulses"
+        raise complaint("fit", what, "Steps are averaged", "measure longer ramps, or several")
     table = np.array(rows).T
     centre = sign * table[0]
     order = np.argsort(centre)

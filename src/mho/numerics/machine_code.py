@@ -9,6 +9,7 @@ nobody keeps a list of helpers. `mho.base.cache` checks the files.
 import functools
 import hashlib
 import inspect
+import os
 import pickle
 import sys
 from collections.abc import Callable
@@ -17,9 +18,11 @@ from typing import Any
 
 import llvmlite
 import numba
+from llvmlite.binding import ffi
 from numba import njit
 from numba.core.caching import FunctionCache
 from numba.core.compiler import CompileResult
+from numba.core.compiler_lock import global_compiler_lock
 from numba.core.serialize import dumps
 
 from mho.base import LOADED, cache, sources
@@ -27,6 +30,21 @@ from mho.base.sources import PACKAGE, imports_of
 from mho.numerics.compile import ALWAYS, LEAN
 
 _CHANGED = " of sources that have changed since they were imported"
+
+
+def _hold() -> None:
+    """Wait for compilations of other threads: a child that is forked meanwhile would wait for them for ever."""
+    global_compiler_lock.acquire()
+    ffi.lib._lock.__enter__()
+
+
+def _let_go() -> None:
+    ffi.lib._lock.__exit__()
+    global_compiler_lock.release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_hold, after_in_parent=_let_go, after_in_child=_let_go)
 
 
 class MachineCode(FunctionCache):

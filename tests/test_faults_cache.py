@@ -389,3 +389,31 @@ def test_kernels_compile_where_neither_the_home_nor_the_package_can_be_written(t
     environment |= {"MINE": str(mine), "PYTHONDONTWRITEBYTECODE": "1", place: str(mine)}
     assert "[[" in python(CLOSED + UNIFORM, **environment)
     assert bool(list(mine.rglob("*.code"))) is (place != "nowhere")
+
+
+FORK = """
+import os, threading, time, torch, mho
+class New(mho.responses.Response):
+    k: float = 1.5
+    def up(self, w): return self.k - w
+    def down(self, w): return self.k + w
+def compiled():
+    tile = mho.Tile(torch.zeros(2, 2), mho.Device(New(), sigma_c2c=0.1), key=1)
+    tile.pulse(torch.ones(2, 2))
+    return tile.cells
+torch.set_num_threads(1)
+threading.Thread(target=compiled).start()
+time.sleep(0.4)
+child = os.fork()
+if not child:
+    compiled()
+    os._exit(0)
+print(os.waitpid(child, 0)[1])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_fork_while_a_thread_compiles(tmp_path):
+    """The child would wait for the locks of a compilation whose thread it does not have."""
+    assert python(FORK, MHO_CACHE=str(tmp_path)).strip() == "0"

@@ -119,3 +119,25 @@ def test_a_law_may_call_a_field_as_the_constructor_calls_its_class():
             return 1 + self.cls * w
 
     assert Odd(cls=0.25).cls == 0.25
+
+
+@pytest.mark.parametrize("lr", [10**400, None, "1", float("nan")], ids=["huge", "None", "text", "nan"])
+def test_a_rate_that_is_no_number(lr):
+    tile = mho.Tile(torch.zeros(2, 3), mho.Device())
+    with pytest.raises(mho.MhoError, match=r"`Tile\.update`: lr is"):
+        tile.update(torch.ones(3), torch.ones(2), lr)
+
+
+@pytest.mark.parametrize("line", [1.5, "a"])
+def test_a_line_that_is_no_integer(line):
+    tile = mho.Tile(torch.zeros(2, 3), mho.Device())
+    with pytest.raises(mho.MhoError, match="the line is of type"):
+        tile.pulse(torch.ones(2), column=line)
+
+
+def test_cells_beyond_float32_are_not_drawn():
+    device = mho.Device(reference_std=3e38)
+    with pytest.raises(mho.MhoError, match="beyond what float32 holds"):
+        device.draw((40, 40), 1)
+    with pytest.raises(mho.MhoError, match="a key is from 0"):
+        device.draw((2, 2), 2**64 + 1)

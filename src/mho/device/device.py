@@ -138,7 +138,14 @@ class Device(Record):
             reference = reference + cells.central_sp()
         if self.reference_std > 0:
             reference = reference + self.reference_std * draw_normal(shape, key, "reference")
-        return cells._replace(reference=reference)
+        cells = cells._replace(reference=reference)
+        planes = (*cells.fields.values(), *cells[1:])
+        if not all(torch.isfinite(torch.as_tensor(plane, dtype=torch.float32)).all() for plane in planes):
+            what = "it draws cells whose parameters are beyond what float32 holds"
+            raise complaint(
+                "Device.draw", what, fix="lower its spreads, its reference_mean or its reference_std"
+            )
+        return cells
 
     def _check_order(self, lower: Value, upper: Value) -> None:
         """Check that a weight fits between the bounds of every cell. Raises: MhoError if it does not in one."""

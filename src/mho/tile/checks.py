@@ -1,12 +1,14 @@
 """Rules of shape for the arguments of a tile, and the complaints about them."""
 
 import functools
+import math
 from collections.abc import Callable
-from typing import NamedTuple
+from types import NoneType
+from typing import NamedTuple, SupportsIndex
 
 import torch
 
-from mho.base.errors import MhoError, complaint, wrong_type
+from mho.base.errors import MhoError, complaint, shown, wrong_type
 
 
 class Counts(NamedTuple):
@@ -18,11 +20,24 @@ class Counts(NamedTuple):
     total: int  # the sum of |n|
 
 
+def rate(lr: object) -> float:
+    """Return a learning rate as a float. Raises: MhoError for what is no number that float32 could hold."""
+    try:
+        number = math.inf if isinstance(lr, str) else float(lr)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        number = math.inf
+    if not abs(number) < 3.4e38:
+        raise complaint("Tile.update", f"lr is {shown(lr)}", "It must be finite")
+    return number
+
+
 def counts(
     n: torch.Tensor, column: int | None, row: int | None, shape: tuple[int, int], where: torch.device
 ) -> Counts:
     """Return the arguments of `Tile.pulse`, checked; `where`: the tile's device."""
     out, n_in = shape
+    if not isinstance(column, (SupportsIndex, NoneType)) or not isinstance(row, (SupportsIndex, NoneType)):
+        raise wrong_type("Tile.pulse", "the line", row if column is None else column, "an integer")
     if column is None and row is None:
         first, rectangle, words = (0, 0), shape, "(out, in)"
     elif row is None and column is not None and -n_in <= column < n_in:

@@ -159,7 +159,7 @@ class Tile(Readable):
         Raises: MhoError for wrong shapes, NaN or infinity in x, d or lr (nothing is sent then), and for a law
             that drove a weight to NaN.
         """
-        lr = float(lr)
+        lr = checks.rate(lr)
         if isinstance(x, Patches):
             patches(x, d, self.shape)
             return total(self.update(*pair, lr) for pair in self._parts(x, d))

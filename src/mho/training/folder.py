@@ -110,6 +110,8 @@ class RunFolder:
             return None
         result = read(self.path / RESULT)
         check(result, RunResult, str(self.path / RESULT), AGAIN)
+        if not all({"up", "down"} <= counts.keys() for counts in result["arrays"].values()):
+            raise complaint(str(self.path / RESULT), "an array has no counts 'up' and 'down'", fix=AGAIN)
         return result
 
     def checkpoint(self) -> dict[str, Any] | None:
@@ -143,7 +145,10 @@ class RunFolder:
 
     def rows(self) -> list[dict[str, float]]:
         """Return the lines of metrics.csv. Raises: MhoError for a line that is none of numbers."""
-        return read_rows(self.path / METRICS, AGAIN)
+        rows = read_rows(self.path / METRICS, AGAIN)
+        if any("test_accuracy" not in row for row in rows):
+            raise complaint(str(self.path / METRICS), "it has no column 'test_accuracy'", fix=AGAIN)
+        return rows
 
     def write_csv(self, name: str, rows: list[dict[str, Any]]) -> None:
         """Write a file with one line a row; the first row names the columns."""

@@ -403,3 +403,14 @@ def test_means_of_state_dicts_can_be_loaded(tau):
     total = {k: torch.div(a[k] + b[k] + b[k], 3) for k in a}
     third.load_state_dict(total)
     torch.testing.assert_close(third.read_weight(), (w[0] + 2 * w[1]) / 3)
+
+
+def test_a_refused_load_leaves_a_single_layer_as_it_is():
+    one, other = (
+        mho.convert_(nn.Linear(5, 3), mho.Crossbar(mho.algorithms.AnalogSGD(), mho.Device(dw_min=step)))
+        for step in (1e-3, 2e-3)
+    )
+    before = other.bias.detach().clone()
+    with pytest.raises(mho.MhoError, match="other hardware"):
+        other.load_state_dict(one.state_dict())
+    assert torch.equal(other.bias, before)

@@ -4,6 +4,8 @@ import contextlib
 import os
 import random
 import signal
+import subprocess
+import sys
 import threading
 import time
 import weakref
@@ -188,3 +190,37 @@ def test_a_child_has_a_pool_of_its_own(strikes):
     busy.join()
     assert status == 0
     assert_right()
+
+
+INTERRUPTED = """
+import os, signal, sys, threading, time, torch, mho
+torch.set_num_threads(1)
+mho.Tile(torch.zeros(3, 3), mho.Device(), key=1)
+threading.Timer(float(sys.argv[1]), os.kill, (os.getpid(), signal.SIGINT)).start()
+for n in range(3):
+    try:
+        tile = mho.Tile(torch.zeros(3, 3), mho.Device(sigma_c2c=0.1), key=1)
+        tile.update(torch.ones(3), torch.ones(3), 0.05)
+        print("right", tile.cells.sum().item(), flush=True)
+        time.sleep(float(sys.argv[1]) * (n == 0))
+    except KeyboardInterrupt:
+        print("interrupted", flush=True)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("after", [0.1, 0.5])
+def test_ctrl_c_in_the_first_call_spoils_no_later_one(tmp_path, after):
+    """Numba is imported and compiles in it, and neither can be begun twice."""
+    environment = os.environ | {"MHO_CACHE": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, str(after)],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.split("\n")[:-1]
+    assert lines.count("interrupted") == 1, lines
+    assert len({line for line in lines if line != "interrupted"}) == 1, lines

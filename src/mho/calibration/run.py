@@ -6,6 +6,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
+from mho.base.signals import uninterrupted
 from mho.calibration.linear_laws import PulsePair, lines
 from mho.calibration.symmetric_points import DeviceArray, as_double, is_of_devices
 from mho.device.cell import Cells
@@ -61,7 +62,8 @@ class ZeroShiftRun:
             self._pair = lines(device, cells, tile.shape)
         if self._pair is not None:
             return
-        from mho.kernels.law.build import kernels_of
+        with uninterrupted():
+            from mho.kernels.law.build import kernels_of
         from mho.kernels.law.dialect import FLOAT64
         from mho.kernels.law.plan import KernelPlan
 
@@ -143,7 +145,8 @@ class ZeroShiftRun:
 
     def _signs(self, p: int) -> torch.Tensor:
         """Draw (out, in) signs, +1 and -1, for pulse p."""
-        from mho.numerics.uniform import random_signs  # Numba: loaded with the first draw
+        with uninterrupted():
+            from mho.numerics.uniform import random_signs  # Numba: loaded with the first draw
 
         signs = torch.empty(self.tile.shape, dtype=torch.float32)
         key = call_key(call_key(self.tile.key, Stream.ZERO_SHIFT, self._event), Stream.ZERO_SHIFT, p)

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from mho.base.signals import uninterrupted
 from mho.kernels.law.plan import KernelPlan, UpdateKernels
 
 
@@ -18,10 +19,12 @@ def update_kernels(plan: KernelPlan, buffers: Sequence[torch.Tensor], key: int) 
         buffers: its memory, in the order of `mho.kernels.cpu.memory.Arrays`.
         key: 64-bit name of its randomness.
     """
-    from mho.kernels.cpu.memory import Arrays
+    with uninterrupted():
+        from mho.kernels.cpu.memory import Arrays
 
     if buffers[0].is_cpu:
-        from mho.kernels.cpu.update import CpuKernels
+        with uninterrupted():
+            from mho.kernels.cpu.update import CpuKernels
 
         return CpuKernels(plan, Arrays(*(b.numpy() for b in buffers)), key)
     from mho.kernels.gpu.update import GpuKernels

@@ -7,12 +7,14 @@ and the order of draws does not matter. Numba is loaded with the first draw.
 import numpy as np
 import torch
 
+from mho.base.signals import uninterrupted
 from mho.numerics.rng import Stream, call_key, child_key, split
 
 
 def draw_normal(shape: tuple[int, int], key: int, name: str) -> torch.Tensor:
     """Return N(0, 1), (out, in) float32: the device-to-device draw called `name` of the tile with this key."""
-    from mho.numerics.normal import normal_plane
+    with uninterrupted():
+        from mho.numerics.normal import normal_plane
 
     out = torch.empty(shape, dtype=torch.float32, device="cpu")
     low, high = split(call_key(child_key(key, name), Stream.D2D))
@@ -22,7 +24,8 @@ def draw_normal(shape: tuple[int, int], key: int, name: str) -> torch.Tensor:
 
 def draw_uniform(shape: tuple[int, int], key: int, name: str) -> torch.Tensor:
     """Return numbers uniform in [0, 1), (out, in) float32: the draw called `name` of the tile with this key."""
-    from mho.numerics.uniform import uniform_plane
+    with uninterrupted():
+        from mho.numerics.uniform import uniform_plane
 
     out = torch.empty(shape, dtype=torch.float32, device="cpu")
     low, high = split(call_key(child_key(key, name), Stream.D2D))

@@ -26,6 +26,7 @@ from numba.core.compiler_lock import global_compiler_lock
 from numba.core.serialize import dumps
 
 from mho.base import LOADED, cache, sources
+from mho.base.signals import uninterrupted
 from mho.base.sources import PACKAGE, imports_of
 from mho.numerics.compile import ALWAYS, LEAN
 
@@ -121,6 +122,7 @@ def _kept(**options: Any) -> Any:
     def compiled(function: Callable) -> Any:
         dispatcher: Any = njit(**options)(function)
         dispatcher._cache = MachineCode(function)
+        dispatcher.compile = uninterrupted()(dispatcher.compile)  # half of it would stay with Numba
         return dispatcher
 
     return compiled

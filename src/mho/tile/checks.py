@@ -9,6 +9,7 @@ from typing import NamedTuple, SupportsIndex
 import torch
 
 from mho.base.errors import MhoError, complaint, shown, wrong_type
+from mho.base.signals import uninterrupted
 
 
 class Counts(NamedTuple):
@@ -77,7 +78,8 @@ def _whole(n: torch.Tensor) -> int:
 @functools.cache
 def _counter() -> Callable[[int, int], int]:
     """Numba is loaded with the first pulse."""
-    from mho.kernels.cpu.counted import count_pulses
+    with uninterrupted():
+        from mho.kernels.cpu.counted import count_pulses
 
     return count_pulses
 

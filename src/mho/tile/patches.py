@@ -1,13 +1,16 @@
 """The inputs of a convolution as rows of numbers, one for each place of the kernel, a few at a time."""
 
+import functools
 import itertools
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from types import ModuleType
 from typing import NamedTuple
 
 import torch
 from torch.nn import functional
 
+from mho.base.signals import uninterrupted
 from mho.numerics.threads import over_rows
 
 MOST = 1 << 20  # numbers of one piece: 4 MiB, so that patches, products and pulses stay in a cache
@@ -123,12 +126,19 @@ class Geometry(NamedTuple):
 
     def _run(self, name: str, images: torch.Tensor, piece: Piece, part: torch.Tensor) -> None:
         """Run the kernel of this name in `mho.kernels.cpu.patches` on the images and the numbers of a piece."""
-        from mho.kernels.cpu import patches  # Numba: loaded on first use
-
         first, last, top, bottom = piece
-        across, copy = self.outputs(images.shape[2:])[1], getattr(patches, name)
+        across, copy = self.outputs(images.shape[2:])[1], getattr(_compiled(), name)
         where = images.detach().numpy(), first, top, bottom - top, across, *self[:3], part.detach().numpy()
         over_rows(lambda rows: copy(*where, *rows), last - first, worth_it=part.numel() > WORTH)
+
+
+@functools.cache
+def _compiled() -> ModuleType:
+    """Load Numba with the first use, not with `import mho`."""
+    with uninterrupted():
+        import mho.kernels.cpu.patches
+
+    return mho.kernels.cpu.patches
 
 
 class Patches:

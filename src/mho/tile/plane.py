@@ -5,6 +5,7 @@ from types import ModuleType
 
 import torch
 
+from mho.base.signals import uninterrupted
 from mho.tile.readout import Visible
 
 
@@ -59,6 +60,7 @@ class Plane(Visible):
 @functools.cache
 def _compiled() -> ModuleType:
     """Load Numba with the first use, not with `import mho`."""
-    import mho.kernels.cpu.assemble
+    with uninterrupted():
+        import mho.kernels.cpu.assemble
 
     return mho.kernels.cpu.assemble

@@ -17,6 +17,7 @@ from typing import NamedTuple
 import torch
 
 from mho.base.errors import complaint
+from mho.base.signals import uninterrupted
 from mho.device.io import IO, Wires
 from mho.numerics.rng import Use, next_event, signed
 from mho.tile import checks
@@ -304,7 +305,8 @@ def on_gpu() -> ModuleType:
 @functools.cache
 def _on_cpu() -> ModuleType:
     """Load Numba with the first product, not with `import mho`."""
-    import mho.kernels.cpu.converters
+    with uninterrupted():
+        import mho.kernels.cpu.converters
 
     return mho.kernels.cpu.converters
 

@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 import torch
 
+from mho.base.signals import uninterrupted
 from mho.device.device import Device
 from mho.numerics.rng import Stream, call_key, next_event, split
 
@@ -45,13 +46,14 @@ def rewrite(tile: NoisyCells, before: torch.Tensor | None = None, at: tuple[int,
     low, high = map(np.uint32, split(call_key(tile.key, Stream.WRITE, event)))
     sigma = np.float32(tile.device.write_noise * tile.granularity)
     if before is not None and tile.cells.is_cpu:
-        from mho.kernels.cpu.write_noise import rewrite_changed  # Numba: loaded on first use
+        from mho.kernels.cpu.write_noise import rewrite_changed  # Numba: loaded with the first noise
 
         arrays = tile.noise, tile.reference, tile._offset, tile._apparent
         cells = tile.cells.numpy(), before.numpy(), *at
         rewrite_changed(*cells, *(a.numpy() for a in arrays), sigma, low, high)
         return
-    from mho.numerics.normal import normal_plane
+    with uninterrupted():
+        from mho.numerics.normal import normal_plane
 
     xi = torch.empty(tile.shape, dtype=torch.float32, device="cpu")
     normal_plane(xi.numpy(), low, high, np.uint32(0))

@@ -10,13 +10,16 @@ from typing import Protocol
 
 import torch
 
+from mho.base.signals import uninterrupted
+
 Cut = tuple[int, int]
 
 
 @functools.cache
 def _compiled() -> ModuleType:
     """Load Numba with the first product, not with `import mho`."""
-    import mho.kernels.cpu.assemble
+    with uninterrupted():
+        import mho.kernels.cpu.assemble
 
     return mho.kernels.cpu.assemble
 

@@ -25,6 +25,7 @@ from mho.device.device import Device
 from mho.nn.core import birth
 from mho.nn.core.arrays import LayerArray, arrays_of
 from mho.nn.core.bypass import recomputed
+from mho.nn.core.checkpoint import guard
 from mho.nn.core.export import refused
 from mho.nn.core.keys import own_key
 
@@ -82,6 +83,7 @@ class AnalogLayer(nn.Module):
             key = own_key(key, name)
             self._begin(digital, hardware, key)
         self.key = key
+        guard(self)
         if not is_part:
             birth.warn(name, {repr(name): found}, level=4)
 

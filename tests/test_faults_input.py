@@ -139,5 +139,5 @@ def test_cells_beyond_float32_are_not_drawn():
     device = mho.Device(reference_std=3e38)
     with pytest.raises(mho.MhoError, match="beyond what float32 holds"):
         device.draw((40, 40), 1)
-    with pytest.raises(mho.MhoError, match="a key is from 0"):
+    with pytest.raises(mho.MhoError, match="a key is an integer from 0"):
         device.draw((2, 2), 2**64 + 1)

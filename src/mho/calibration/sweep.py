@@ -13,6 +13,7 @@ from mho.calibration.symmetric_points import points_where_any
 from mho.device.device import Device
 from mho.numerics.rng import child_key
 from mho.responses.base import DOUBLE
+from mho.tile.events import checked_key
 from mho.tile.tile import Tile
 
 PIECES = 24  # between two numbers of pulses, for `needed`
@@ -82,6 +83,7 @@ def sweep(
     """
     where = "calibration.sweep"
     counts = sorted(set(numbers))
+    key = checked_key(key, "calibration.sweep")
     if not dw_mins or not counts or counts[0] < 1 or repeats < 1 or not tolerance > 0:
         raise complaint(where, "dw_mins, numbers >= 1, repeats >= 1 and tolerance > 0 are needed")
     point = symmetric_points.central(device)

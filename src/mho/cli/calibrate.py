@@ -37,7 +37,7 @@ def calibrate(
     cells: Annotated[str, Option(metavar="OUTxIN", help="Size of an array.")] = "64x64",
     repeats: Annotated[int, Option(min=1, help="Arrays, each with cells of its own.")] = 4,
     tolerance: Annotated[float, Option(help="Mean error to reach [percent].")] = 1.0,
-    seed: Annotated[int, Option(min=0, help="Of the drawn cells and of random pulses.")] = 0,
+    seed: Annotated[int, Option(min=0, max=2**64 - 1, help="Of the drawn cells and of random pulses.")] = 0,
     out: Annotated[
         Path | None, Option(help="Folder of the results.", show_default="runs/calibrate/NAME")
     ] = None,

@@ -19,7 +19,7 @@ app.command("fit")(fit)
 Name = Annotated[
     str, Argument(metavar="NAME_OR_FILE", help="A preset, a law, or a .json or .toml file of a device.")
 ]
-Seed = Annotated[int, Option(min=0, help="Of the drawn cells and their noise.")]
+Seed = Annotated[int, Option(min=0, max=2**64 - 1, help="Of the drawn cells and their noise.")]
 
 
 @app.command("list")

@@ -58,6 +58,11 @@ def get(
         raise complaint(
             f"mho.data.get({name!r})", f"{name!r} cannot be fetched", did_you_mean(name, idx.SETS)
         )
+    if not all(isinstance(m, str) and m.lower().startswith(("http://", "https://")) for m in mirrors):
+        what = "an address is neither http:// nor https://"
+        raise complaint(f"mho.data.get(mirrors={mirrors!r})", what, "Nothing else is followed")
+    if tries < 1:
+        raise complaint(f"mho.data.get(tries={tries!r})", "it must be 1 or more")
     base = idx.base_folder(data_dir)
     folder = base if base.name == name else base / name
     new = [f for f in (folder, *folder.parents) if not f.exists()]

@@ -119,8 +119,8 @@ class Device(Record):
 
         Raises: MhoError for another key, and for bounds that cross.
         """
-        if not 0 <= key < 2**64:
-            raise complaint(f"Device.draw(key={shown(key)})", "a key is from 0 to 2^64 - 1")
+        if isinstance(key, (bool, float)) or not 0 <= key < 2**64:
+            raise complaint(f"Device.draw(key={shown(key)})", "a key is an integer from 0 to 2^64 - 1")
         fields: dict[str, Any] = {}
         for name in float_fields(type(self.response)):
             fields[name] = _spread(getattr(self.response, name), self.spread.get(name, 0.0), shape, key, name)

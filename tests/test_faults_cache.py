@@ -402,6 +402,7 @@ def compiled():
     tile.pulse(torch.ones(2, 2))
     return tile.cells
 torch.set_num_threads(1)
+mho.Tile(torch.zeros(2, 2), mho.Device(sigma_c2c=0.1), key=1).pulse(torch.ones(2, 2))  # imports Numba
 threading.Thread(target=compiled).start()
 time.sleep(0.4)
 child = os.fork()

@@ -139,8 +139,8 @@ class Device(Record):
         if self.reference_std > 0:
             reference = reference + self.reference_std * draw_normal(shape, key, "reference")
         cells = cells._replace(reference=reference)
-        planes = (*cells.fields.values(), *cells[1:])
-        if not all(torch.isfinite(torch.as_tensor(plane, dtype=torch.float32)).all() for plane in planes):
+        planes = [plane for plane in (*cells.fields.values(), *cells[1:]) if isinstance(plane, torch.Tensor)]
+        if not all(torch.isfinite(plane.float()).all() for plane in planes):
             what = "it draws cells whose parameters are beyond what float32 holds"
             raise complaint(
                 "Device.draw", what, fix="lower its spreads, its reference_mean or its reference_std"

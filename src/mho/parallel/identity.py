@@ -34,10 +34,17 @@ def compare(where: str, model: nn.Module, group: dist.ProcessGroup | None) -> No
     for rank, of_rank in enumerate(found):
         for name in names:
             if of_rank.get(name) != found[0].get(name):
-                a, b = (part.get(name, "nothing") for part in (found[0], of_rank))
+                a, b = _apart(*(part.get(name, "nothing") for part in (found[0], of_rank)))
                 what = f"{name} differs between ranks: {a} on rank 0, {b} on rank {rank}"
                 fix = "build the model after torch.manual_seed of one number, or load one checkpoint, then connect"
                 raise complaint(where, what, "All ranks must hold the same arrays", fix)
+
+
+def _apart(a: str, b: str) -> tuple[str, str]:
+    """Return two texts from shortly before the place where they begin to differ."""
+    same = next((n for n, (one, other) in enumerate(zip(a, b, strict=False)) if one != other), 0)
+    start = max(same - 40, 0)
+    return tuple(f"{'...' if start else ''}{text[start : start + 300]}" for text in (a, b))  # type: ignore[return-value]
 
 
 def _described(model: nn.Module) -> dict[str, str]:

@@ -103,7 +103,11 @@ def device_of(file: str | os.PathLike[str]) -> Device:
     where = f"choose(device={str(file)!r})"
     if kebab(str(data.get("type", "Device"))) != "device":
         need = 'Needed: a Device, {"type": "Device", "response": ..., "dw_min": ...}, as `mho device fit` writes it'
-        raise complaint(where, f"describes a {shown(data['type'])}", need)
+        raise complaint(
+            where,
+            f"describes a {data['type'] if isinstance(data['type'], str) else shown(data['type'])}",
+            need,
+        )
     try:
         return from_dict(data, kind=Device)
     except MhoError as error:

@@ -221,9 +221,11 @@ class Session:
             raise ValueError("the epochs have other columns")
         if not _alike(state["schedule"], own["schedule"]):
             raise ValueError("the schedule has other entries")
-        if any(
-            state["schedule"][name] != own["schedule"][name] for name in ("step_size", "gamma", "base_lrs")
-        ):
+        names = ["gamma", "base_lrs"] + (
+            ["step_size"] if self.spec.lr_step else []
+        )  # else the number of epochs
+        same = all(state["schedule"][name] == own["schedule"][name] for name in names)
+        if not same or state["schedule"]["step_size"] < 1:
             raise ValueError("the schedule has other settings")
         if not all(map(_is_sound, state["model"].values())):
             raise ValueError("a tensor of the model holds NaN, infinity, or a count that no run reaches")

@@ -397,12 +397,14 @@ class New(mho.responses.Response):
     k: float = 1.5
     def up(self, w): return self.k - w
     def down(self, w): return self.k + w
-def compiled():
-    tile = mho.Tile(torch.zeros(2, 2), mho.Device(New(), sigma_c2c=0.1), key=1)
+class Other(New):
+    def down(self, w): return self.k + 2 * w
+def compiled(law=New):
+    tile = mho.Tile(torch.zeros(2, 2), mho.Device(law(), sigma_c2c=0.1), key=1)
     tile.pulse(torch.ones(2, 2))
     return tile.cells
 torch.set_num_threads(1)
-mho.Tile(torch.zeros(2, 2), mho.Device(sigma_c2c=0.1), key=1).pulse(torch.ones(2, 2))  # imports Numba
+compiled(Other)  # imports all: Python's own locks of imports are held in a child, too
 threading.Thread(target=compiled).start()
 time.sleep(0.4)
 child = os.fork()

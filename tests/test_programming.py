@@ -194,3 +194,23 @@ def test_a_view_of_one_parameter_outlives_writes_to_another():
 def test_cells_of_one_sign_are_told_of():
     with pytest.warns(mho.nn.ConversionWarning, match="weights of one sign"):
         layer(device=mho.presets.PCM).program_(torch.linspace(-0.5, 0.5, 32).reshape(4, 8))
+
+
+@pytest.mark.parametrize("name", ["in_proj_weight", "in_proj_bias"])
+def test_a_bad_last_part_of_an_attention_leaves_the_first_alone(name):
+    torch.manual_seed(0)
+    layer = mho.convert_(nn.MultiheadAttention(8, 2), mho.Crossbar(AnalogSGD(), io=None))
+    before = layer.q_proj.read_weight(), layer.q_proj.bias.detach().clone()
+    with pytest.raises(mho.MhoError, match="NaN"):
+        getattr(layer, name).data[-1].fill_(torch.nan)
+    assert torch.equal(layer.q_proj.read_weight(), before[0])
+    bad = torch.cat(
+        [
+            torch.full_like(getattr(layer, name)[:16], 0.1),
+            torch.full_like(getattr(layer, name)[16:], torch.nan),
+        ]
+    )
+    with pytest.raises(mho.MhoError, match="NaN"):
+        setattr(layer, name, bad.detach())
+    assert torch.equal(layer.q_proj.read_weight(), before[0])
+    assert torch.equal(layer.q_proj.bias, before[1])

@@ -13,6 +13,7 @@ from mho.nn.core.assigned import is_own
 from mho.nn.core.export import leaf
 from mho.nn.core.layer import ANALOG_OF, AnalogLayer, checked, words_of
 from mho.nn.core.programmed import Programmed
+from mho.nn.core.values import checked_values
 from mho.nn.linear import AnalogLinear, linear_of
 from mho.nn.masks import Masks, wrong
 from mho.numerics.rng import child_key
@@ -211,7 +212,7 @@ class AnalogMultiheadAttention(AnalogLayer):
                 "assign q_proj_weight, k_proj_weight, v_proj_weight",
             )
             raise complaint("in_proj_weight = ...", what, fix=fix)
-        _check_shape("in_proj_weight = ...", value, shape)
+        checked_values("in_proj_weight = ...", "it", value, shape)
         if not is_own(value, shape, self._writes):
             self._program_weight(value)
 
@@ -231,7 +232,7 @@ class AnalogMultiheadAttention(AnalogLayer):
             for part in self._inputs():
                 part.bias = None
             return
-        _check_shape("in_proj_bias = ...", value, shape)
+        checked_values("in_proj_bias = ...", "it", value, shape)
         if not is_own(value, shape, self._writes):
             self._program_bias(value)
 
@@ -242,15 +243,19 @@ class AnalogMultiheadAttention(AnalogLayer):
         return torch.cat([part.read_weight() for part in self._inputs()])
 
     def _program_weight(self, weight: torch.Tensor) -> None:
-        for part, own in zip(self._inputs(), weight.chunk(3), strict=True):
-            part.program_(own)
+        pairs = zip(self._inputs(), weight.chunk(3), strict=True)
+        verbs = [part.programming(own, None) for part, own in pairs]
+        for verb in verbs:  # all parts are right
+            verb()
 
     def _read_bias(self) -> torch.Tensor:
         return torch.cat([cast(torch.Tensor, part.weight_and_bias()[1]) for part in self._inputs()])
 
     def _program_bias(self, bias: torch.Tensor) -> None:
-        for part, own in zip(self._inputs(), bias.chunk(3), strict=True):
-            part.program_(bias=own)
+        pairs = zip(self._inputs(), bias.chunk(3), strict=True)
+        verbs = [part.programming(None, own) for part, own in pairs]
+        for verb in verbs:
+            verb()
 
     def _writes(self) -> int:
         parts = self._inputs()
@@ -270,13 +275,6 @@ class AnalogMultiheadAttention(AnalogLayer):
 
 
 ANALOG_OF[nn.MultiheadAttention] = AnalogMultiheadAttention.from_digital
-
-
-def _check_shape(where: str, value: object, shape: tuple[int, ...]) -> None:
-    if not isinstance(value, torch.Tensor):
-        raise wrong_type(where, "it", value, f"a tensor {shape}")
-    if tuple(value.shape) != shape:
-        raise complaint(where, f"it has shape {tuple(value.shape)}", f"It must be {shape}")
 
 
 def _weight_of(name: str) -> property:

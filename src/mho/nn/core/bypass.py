@@ -86,6 +86,7 @@ def check_product(func: Any, args: Any, kwargs: Any) -> None:
 
 
 def tied() -> MhoError:
+    """Return the error of a module that is assigned the weight of a layer whose array it does not have."""
     what = "it is assigned the weight of another analog layer, whose array it does not have"
     return complaint("layer.weight = other.weight", what, "Arrays are tied when they are made", TIE)
 

@@ -16,6 +16,7 @@ from mho.base.errors import complaint, shown, wrong_type
 from mho.nn.core.block import Block
 from mho.nn.core.keys import check_different
 from mho.nn.core.parameter import AnalogParameter
+from mho.requests.queue import collected
 
 Exchange = Callable[[list[Block]], None]
 """An exchange of the recorded factors before they are learned, see `mho.parallel`."""
@@ -149,9 +150,10 @@ class AnalogOptimizer(torch.optim.Optimizer):
             weight.check_added("AnalogOptimizer.step")
         ascends = [bool(group.get("maximize", False)) for group in self.param_groups]
         self._step_digital()  # first: it may raise before it changes anything, and arrays cannot go back
-        for weight, block, group in self._analog:
-            if weight.requires_grad or block.factors:
-                block.step(rates[group], ascends[group])
+        with collected() as queue:
+            for weight, block, group in self._analog:
+                if weight.requires_grad or block.factors:
+                    block.step(rates[group], ascends[group], queue)
         return loss
 
     def _step_digital(self) -> None:

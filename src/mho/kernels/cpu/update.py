@@ -17,13 +17,14 @@ from mho.kernels.law.plan import KernelPlan, PulseTrain, Sent
 from mho.numerics.native import address_of
 from mho.numerics.rng import split
 from mho.numerics.rooms import Rooms
-from mho.numerics.threads import over_rows
+from mho.numerics.threads import get_threads, over_rows
 from mho.numerics.vector import can_spread
 
 _BLOCK = 1 << 20  # most column marks of a block of samples (1 MiB)
 _WORTH_DRAWS = 100_000  # slots of lines, pulses, cell-samples below which waking a second thread costs more
 _WORTH_PULSES = 30_000
 _WORTH_COUNTS = 500_000
+_EVER = 1 << 62
 _rooms = Rooms(128 << 20)
 
 
@@ -46,6 +47,15 @@ class _Call(NamedTuple):
     event: int
 
 
+class _Asked(NamedTuple):
+    """The words of the last request for an update, what they depend on, and the memory that they name."""
+
+    key: tuple
+    kept: dict  # rooms of the thread
+    words: tuple[int, ...]
+    memory: tuple
+
+
 class CpuKernels:
     """The compiled update of one tile: its law's module, its memory, and its key."""
 
@@ -62,6 +72,8 @@ class CpuKernels:
         self._key = split(key)
         self._below = self._list_below(self.n_in)
         self.law = self._law()
+        self._asked: _Asked | None = None
+        self._asked_counts: _Asked | None = None
 
     def _law(self) -> np.ndarray:
         """Return the table of `trains.Law`."""
@@ -82,6 +94,43 @@ class CpuKernels:
         if pulses.aggregate:
             return self._aggregated(call, pulses.bl, pulses.aggregate)
         return self._trains(call, pulses.bl, pulses.bl_management)
+
+    def update_words(
+        self, samples: int, pulses: PulseTrain, tally: int, events: int
+    ) -> tuple[int, ...] | None:
+        """Return the first words of a request for an update, see `requests.UpdateWords`.
+
+        None if Python has to carry it out: pulses that are no trains, or too many for one block.
+        tally, events: addresses of the tile's counters. The words hold as long as this object, in this thread.
+        """
+        if pulses.rounding == "stochastic" or pulses.aggregate or samples * pulses.bl * self.n_in > _BLOCK:
+            return None
+        is_alone, asked = get_threads() == 1, self._asked
+        key = samples, pulses, tally, events, is_alone
+        if asked is None or asked.key != key or asked.kept is not _rooms.kept:
+            if self._planned is None or self._planned[0] is not pulses:
+                self._planned = pulses, self._plan(pulses)
+            rooms = self._lines(samples, pulses.bl), self._drawing(), self._scratch()
+            plan, sent = self._planned[1], np.zeros(self.n_out, np.int64)
+            tables = self.table, self.law, *(room.table for room in rooms), plan, sent
+            limits = (_EVER, _EVER) if is_alone else (_WORTH_DRAWS, _WORTH_PULSES)
+            granularity = int(np.float64(self.granularity).view(np.int64))
+            words = *(table.ctypes.data for table in tables), granularity, tally, events, *limits
+            asked = self._asked = _Asked(key, _rooms.kept, words, (*rooms, plan, sent))
+        return asked.words
+
+    def pulse_words(self, tally: int, events: int) -> tuple[int, ...]:
+        """Return the first words of a request for given numbers of pulses, see `requests.PulseWords`."""
+        key, asked = (tally, events, get_threads() == 1), self._asked_counts
+        if asked is None or asked.key != key or asked.kept is not _rooms.kept:
+            scratch, marks, pulses = self._scratch(), _kept(_new_marks, self.n_in), self.module
+            tables = [table.ctypes.data for table in (self.table, self.law, scratch.table)]
+            loops = address_of(pulses.pulse_rows, 7), address_of(pulses.pulse_all, 5)
+            most = _EVER if key[-1] else _WORTH_PULSES if pulses.NOISY else _WORTH_COUNTS
+            row = marks.arrays[0].ctypes.data, self._below
+            words = *tables, *loops, *row, *self._key, tally, events, most
+            asked = self._asked_counts = _Asked(key, _rooms.kept, words, (scratch, marks))
+        return asked.words
 
     def _plan(self, pulses: PulseTrain) -> np.ndarray:
         managed = int(pulses.update_management), int(pulses.bl_management)

@@ -11,6 +11,7 @@ from typing import Protocol
 import torch
 
 from mho.base.signals import uninterrupted
+from mho.requests.queue import Queue, bits, function
 
 Cut = tuple[int, int]
 
@@ -34,10 +35,20 @@ class Followed(Protocol):
     def touched(self) -> torch.Tensor: ...
 
 
-def add_terms(weight: torch.Tensor, first: Followed, second: Followed, factor: float) -> None:
-    """Set weight = first.w + factor * second.w, on the rows and columns that were touched since the last call."""
+def add_terms(
+    weight: torch.Tensor, first: Followed, second: Followed, factor: float, queue: Queue | None = None
+) -> None:
+    """Set weight = first.w + factor * second.w, on the rows and columns that were touched since the last call.
+
+    queue: takes it as a request, if the tensors are on a CPU.
+    """
     out, n_in = weight.shape
     marks, more = first.touched, second.touched
+    if weight.is_cpu and queue is not None:
+        arrays = weight.data_ptr(), first.w.data_ptr(), second.w.data_ptr()
+        words = *arrays, bits(factor), out, n_in, marks.data_ptr(), more.data_ptr()
+        queue.add((function("add_terms"), *words))
+        return
     if weight.is_cpu:
         arrays = weight.data_ptr(), first.w.data_ptr(), second.w.data_ptr()
         _compiled().add_touched(*arrays, factor, out, n_in, marks.data_ptr(), more.data_ptr())

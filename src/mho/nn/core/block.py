@@ -16,6 +16,9 @@ from mho.nn.core.factors import Learning
 from mho.nn.core.fused import Fused, fused
 from mho.nn.core.parameter import replaced
 from mho.numerics.rng import child_key
+from mho.requests.numbers import fits
+from mho.requests.queue import Queue
+from mho.requests.state import AskedState, asked
 from mho.responses.constant import Constant
 from mho.tile.ageing import age
 from mho.tile.events import NEXT_TERM, use_of
@@ -57,6 +60,7 @@ class Block(Fused):
             state.to(w0.device)
         state.key, state.roles = child_key(key, "algorithm"), hardware.algorithm.roles()
         self.learning = Learning()
+        self._asked: Any = None  # an `AskedState`, once there was a step
         arrays = [part for part in state.modules() if isinstance(part, (Tile, Plane))]
         tiles = (part for part in arrays if isinstance(part, Tile))
         self._ageing = [tile for tile in tiles if tile.device.retention is not None]
@@ -120,10 +124,11 @@ class Block(Fused):
         """True if a step on `weight` is one on the matrix that the layer multiplies with: no scale is between."""
         return not (self.is_scaled and self.hardware.mapping.rates == "layer")
 
-    def step(self, lr: float, maximize: bool = False) -> None:
+    def step(self, lr: float, maximize: bool = False, queue: Queue | None = None) -> None:
         """Take a step of the algorithm with the recorded factors, if there are any. Then cells age.
 
         With lr 0 nothing is learned, whatever rates of its own the algorithm has. maximize: up the gradient.
+        queue: takes what can be carried out together with the steps of other blocks, see `mho.requests`.
         """
         self.follow()
         self.learning.settle()
@@ -134,23 +139,29 @@ class Block(Fused):
             g = g._replace(d=-g.d) if maximize else g
             known_finite.pair = (g.x, g.d) if is_checked else (None, None)
             try:
-                self._learn(g, lr)
+                self._learn(g, lr, queue)
             finally:
                 known_finite.pair = None, None
+        if self._ageing and queue is not None:
+            queue.run()
         for tile in self._ageing:
             age(tile)
-        self.refresh()
+        self.refresh(queue)
 
-    def _learn(self, g: Factors, lr: float) -> None:
-        algorithm = self.hardware.algorithm
+    def _learn(self, g: Factors, lr: float, queue: Queue | None) -> None:
+        algorithm, state = self.hardware.algorithm, self._held
         if self.is_scaled and self.hardware.mapping.rates == "layer":
             g = g._replace(d=g.d / self.scale.square())
+        if queue is not None and not isinstance(g.x, Patches) and fits(g.x) and fits(g.d):
+            if self._asked is None:
+                self.__dict__["_asked"] = AskedState(state)
+            state, g = self._asked.begin(queue), asked(queue, g)
         if algorithm.units == "mini-batch":
-            algorithm.step(self._held, g, lr)
+            algorithm.step(state, g, lr)
             return
-        for part in g.parts():
-            for x, d in zip(*(samples.split(1) for samples in part), strict=True):
-                algorithm.step(self._held, Factors(x, d), lr)
+        for x, d in g.parts():
+            for n in range(len(d)):
+                algorithm.step(state, Factors(x[n : n + 1], d[n : n + 1]), lr)
 
     def renew(self, new: "Block") -> None:
         """Program the arrays with the weights of a new block, and begin its digital state; counters go on."""
@@ -254,7 +265,7 @@ class Block(Fused):
         return total
 
     def __getstate__(self) -> dict:
-        return super().__getstate__() | {"learning": Learning()}
+        return super().__getstate__() | {"learning": Learning(), "_asked": None}
 
     def _new_tile(self, name: str, w: torch.Tensor, pulses: str = "update", digital: bool = False) -> Any:
         key = child_key(self.key, name)

@@ -14,6 +14,7 @@ from mho.nn.core import foreign
 from mho.nn.core.assemble import add_terms
 from mho.nn.core.parameter import AnalogParameter, replaced
 from mho.numerics.views import in_place, writes
+from mho.requests.queue import Queue
 from mho.tile.readout import Visible
 
 
@@ -179,8 +180,8 @@ class Fused(Visible):
         elif self._shown != version:
             self.refresh()
 
-    def refresh(self) -> None:
-        """Bring `weight` up to date with the arrays."""
+    def refresh(self, queue: Queue | None = None) -> None:
+        """Bring `weight` up to date with the arrays; queue: has requests for them, which come first."""
         self.__dict__["_shown"] = self.version  # not by attribute, see `Visible.wrote`
         self._wired.clear()
         weight, terms = self._seen, self.visible()
@@ -188,10 +189,12 @@ class Fused(Visible):
             first, second = terms[0].tile, terms[-1].tile
             factor = terms[1].coefficient if len(terms) == 2 else 0.0
             if factor != self._factor:
-                first.touched.fill_(1)
+                first.touched.fill_(1)  # before what is in the queue, which clears no marks
                 self._factor = factor
-            add_terms(weight, first, second, factor)
+            add_terms(weight, first, second, factor, queue)
         else:
+            if queue is not None:
+                queue.run()
             weight.copy_(fused(terms))
         self._left = writes(weight)
 

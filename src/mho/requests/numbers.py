@@ -1,0 +1,345 @@
+"""A stand-in for a float32 tensor: the arithmetic of a step, written down as requests."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from mho.requests.queue import Queue, arithmetic, bits
+
+_COPY, _ADD, _MULTIPLY, _SCALE, _WHOLE, _CLAMP, _LERP, _IF_ZERO = range(8)  # as `arithmetic.Operation`
+Shape = tuple[int, ...]
+
+
+class Zeros:
+    """The places where numbers are zero, for `torch.where`."""
+
+    def __init__(self, of: "Numbers") -> None:
+        self.of = of
+
+    @classmethod
+    def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        where, yes, no = args if len(args) == 3 and not kwargs else (None, None, None)
+        if func is torch.where and type(yes) is float and isinstance(no, (int, float)):
+            return where.of._new(_IF_ZERO, where.of, p=yes, q=float(no))
+        return func(*map(usual, args), **{name: usual(value) for name, value in (kwargs or {}).items()})
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.usual(), name)
+
+    def usual(self) -> torch.Tensor:
+        """Return the usual tensor."""
+        return self.of.usual() == 0
+
+
+class Numbers:
+    """One or two dimensions of float32 in memory, as a step sees them before they are computed.
+
+    Args:
+        queue: takes the requests.
+        source: the tensor that they are in: one that stays, or the room of the queue.
+        address: of the first number; shape, steps: as of a tensor.
+        is_kept: the source is not the room of the queue.
+        is_finite: they are known to be finite.
+    """
+
+    __slots__ = ("address", "is_finite", "is_kept", "queue", "shape", "source", "steps")
+
+    def __init__(
+        self,
+        queue: Queue,
+        source: torch.Tensor,
+        address: int,
+        shape: Shape,
+        steps: Shape,
+        is_kept: bool = True,
+        is_finite: bool = False,
+    ) -> None:
+        self.queue, self.source, self.address, self.shape, self.steps = queue, source, address, shape, steps
+        self.is_kept, self.is_finite = is_kept, is_finite
+
+    @staticmethod
+    def of(queue: Queue, tensor: torch.Tensor, is_finite: bool = False) -> "Numbers":
+        """Return the stand-in for a tensor that fits, see `fits`."""
+        return Numbers(
+            queue,
+            tensor,
+            tensor.data_ptr(),
+            tuple(tensor.shape),
+            tensor.stride(),
+            is_finite=is_finite,
+        )
+
+    @staticmethod
+    def empty(queue: Queue, shape: Shape) -> "Numbers":
+        """Return numbers that nobody has written yet, in the room of the queue."""
+        n = shape[0] if len(shape) == 1 else shape[0] * shape[1]
+        room, address = queue.room(n)
+        return Numbers(queue, room, address, shape, (1,) if len(shape) == 1 else (shape[1], 1), False)
+
+    def usual(self) -> torch.Tensor:
+        """Carry out the requests so far, and return the usual tensor: the same memory, if it stays."""
+        self.queue.run()
+        return self.at_once()
+
+    def at_once(self) -> torch.Tensor:
+        """Return the usual tensor as it is, whatever requests there are."""
+        place = self.source.storage_offset() + (self.address - self.source.data_ptr()) // 4
+        found = self.source.as_strided(self.shape, self.steps, place)
+        return found if self.is_kept else found.clone()
+
+    # -- what steps do
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def device(self) -> torch.device:
+        return self.source.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return torch.float32
+
+    @property
+    def mT(self) -> Any:
+        if len(self.shape) != 2:
+            return self.usual().mT
+        return self._view(self.address, self.shape[::-1], self.steps[::-1])
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, place: Any) -> Any:
+        shape, steps = self.shape, self.steps
+        if len(shape) == 2:
+            if type(place) is int and -shape[0] <= place < shape[0]:
+                return self._view(self.address + 4 * steps[0] * (place % shape[0]), shape[1:], steps[1:])
+            if type(place) is tuple and len(place) == 2 and place[0] == slice(None) and type(place[1]) is int:
+                j = place[1]
+                if -shape[1] <= j < shape[1]:
+                    return self._view(self.address + 4 * steps[1] * (j % shape[1]), shape[:1], steps[:1])
+        if type(place) is slice and place.step is None:
+            first, last, _ = place.indices(shape[0])
+            if last > first:
+                start = self.address + 4 * steps[0] * first
+                return self._view(start, (last - first, *shape[1:]), steps)
+        return self.usual()[place]
+
+    def __add__(self, other: Any) -> Any:
+        return self._sum(other, 1.0, "add")
+
+    def __sub__(self, other: Any) -> Any:
+        return self._sum(other, -1.0, "sub")
+
+    def __mul__(self, other: Any) -> Any:
+        if isinstance(other, (int, float)):
+            return self._new(_SCALE, self, p=float(other))
+        other = self._like(other)
+        if other is None or (shape := _broadcast(self.shape, other.shape)) is None:
+            return self.usual() * usual(other)
+        return self._into(_MULTIPLY, Numbers.empty(self.queue, shape), self, other)
+
+    __rmul__ = __mul__
+
+    def __neg__(self) -> "Numbers":
+        return self._new(_SCALE, self, p=-1.0)
+
+    def __eq__(self, other: object) -> Any:
+        return Zeros(self) if type(other) in (int, float) and other == 0 else self.usual() == usual(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def neg_(self) -> "Numbers":
+        return self._into(_SCALE, self, self, p=-1.0)
+
+    def add_(self, other: Any, *, alpha: float = 1.0) -> "Numbers":
+        return self._add_in_place(other, alpha)
+
+    def sub_(self, other: Any, *, alpha: float = 1.0) -> "Numbers":
+        return self._add_in_place(other, -alpha)
+
+    __iadd__ = add_
+    __isub__ = sub_
+
+    def mul_(self, other: Any) -> "Numbers":
+        if isinstance(other, (int, float)):
+            return self._into(_SCALE, self, self, p=float(other))
+        found = self._fitting(other)
+        return self._usually("mul_", other) if found is None else self._into(_MULTIPLY, self, self, found)
+
+    __imul__ = mul_
+
+    def copy_(self, other: Any) -> "Numbers":
+        found = self._fitting(other)
+        return self._usually("copy_", other) if found is None else self._into(_COPY, self, found)
+
+    def lerp_(self, other: Any, weight: Any) -> "Numbers":
+        found = self._fitting(other)
+        if found is None or not isinstance(weight, (int, float)):
+            return self._usually("lerp_", other, usual(weight))
+        return self._into(_LERP, self, self, found, p=float(weight))
+
+    def clamp_(self, low: Any = None, high: Any = None) -> "Numbers":
+        if not (isinstance(low, (int, float)) and isinstance(high, (int, float)) and low <= high):
+            return self._usually("clamp_", low, high)
+        return self._into(_CLAMP, self, self, p=float(low), q=float(high))
+
+    def div(self, other: Any, *, rounding_mode: str | None = None) -> Any:
+        if rounding_mode == "trunc" and isinstance(other, (int, float)):
+            return self._new(_WHOLE, self, p=float(other))
+        return self.usual().div(usual(other), rounding_mode=rounding_mode)
+
+    # -- what they seldom do
+
+    @classmethod
+    def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return func(*map(usual, args), **{name: usual(value) for name, value in (kwargs or {}).items()})
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # asked for by copy, pickle and the like
+            raise AttributeError(name)
+        return getattr(self.usual(), name)
+
+    def __setitem__(self, place: Any, value: Any) -> None:
+        self.usual()[place] = usual(value)
+
+    # -- inside
+
+    def contiguous(self) -> "Numbers":
+        """Return them one behind the other."""
+        if _is_contiguous(self.shape, self.steps):
+            return self
+        return self._new(_COPY, self)
+
+    def write(self, values: "Numbers", mark: int) -> None:
+        """Set the numbers to those of the same shape, and the byte at an address to 1."""
+        self._into(_COPY, self, values, mark=mark)
+
+    def _view(self, address: int, shape: Shape, steps: Shape) -> "Numbers":
+        return Numbers(self.queue, self.source, address, shape, steps, self.is_kept, self.is_finite)
+
+    def _like(self, other: Any) -> "Numbers | None":
+        """Return a stand-in for what an operation is given, or None if there is none."""
+        if type(other) is Numbers:
+            return other
+        if isinstance(other, torch.Tensor) and fits(other):
+            self.queue.hold(other)
+            return Numbers.of(self.queue, other)
+        return None
+
+    def _fitting(self, other: Any) -> "Numbers | None":
+        """Return a stand-in for what is to be written here, or None."""
+        found = self._like(other)
+        return found if found is not None and _broadcast(self.shape, found.shape) == self.shape else None
+
+    def _sum(self, other: Any, factor: float, name: str) -> Any:
+        found = self._like(other)
+        if found is None or (shape := _broadcast(self.shape, found.shape)) is None:
+            return getattr(self.usual(), name)(usual(other))
+        return self._into(_ADD, Numbers.empty(self.queue, shape), self, found, p=factor)
+
+    def _add_in_place(self, other: Any, factor: float) -> "Numbers":
+        found = self._fitting(other)
+        if found is None or not isinstance(factor, (int, float)):
+            self.usual().add_(usual(other), alpha=usual(factor))
+            return self
+        return self._into(_ADD, self, self, found, p=float(factor))
+
+    def _usually(self, name: str, *others: Any) -> "Numbers":
+        getattr(self.usual(), name)(*map(usual, others))
+        return self
+
+    def _new(self, operation: int, a: "Numbers", p: float = 0.0, q: float = 0.0) -> "Numbers":
+        return self._into(operation, Numbers.empty(self.queue, self.shape), a, p=p, q=q)
+
+    def _into(
+        self,
+        operation: int,
+        out: "Numbers",
+        a: "Numbers",
+        b: "Numbers | None" = None,
+        p: float = 0.0,
+        q: float = 0.0,
+        mark: int = 0,
+    ) -> "Numbers":
+        rows, columns, *to = _flat(out)
+        there = (0, 0, 0) if b is None else _operand(b, out.shape)
+        self.queue.add(
+            (
+                arithmetic(),
+                operation,
+                rows,
+                columns,
+                *to,
+                *_operand(a, out.shape),
+                *there,
+                bits(p),
+                bits(q),
+                mark,
+            )
+        )
+        return out
+
+
+def fits(t: torch.Tensor) -> bool:
+    """Return whether a tensor has a stand-in."""
+    return (
+        t.dtype is torch.float32
+        and t.is_cpu
+        and 1 <= t.ndim <= 2
+        and t.numel() > 0
+        and min(t.stride()) >= 0
+        and not t.requires_grad
+        and type(t) is torch.Tensor
+        and not t.is_neg()
+    )
+
+
+def usual(value: Any) -> Any:
+    """Return the usual tensor of a stand-in, and anything else as it is, also inside of lists and tuples."""
+    if isinstance(value, (Numbers, Zeros)):
+        return value.usual()
+    if isinstance(value, (list, tuple)) and any(isinstance(part, (Numbers, Zeros)) for part in value):
+        return type(value)(map(usual, value))
+    return value
+
+
+def _broadcast(shape: Shape, other: Shape) -> Shape | None:
+    """Return the shape of an operation on two shapes, or None if they do not fit."""
+    if shape == other:
+        return shape
+    if len(shape) < len(other):
+        shape, other = other, shape
+    other = (1,) * (len(shape) - len(other)) + other
+    found = tuple(max(n, m) for n, m in zip(shape, other, strict=True))
+    fit = all(n == m or 1 in (n, m) for n, m in zip(shape, other, strict=True))
+    return found if fit else None
+
+
+def _is_contiguous(shape: Shape, steps: Shape) -> bool:
+    return steps[-1] == 1 and (len(shape) == 1 or steps[0] == shape[1])
+
+
+def _flat(out: Numbers) -> tuple[int, int, int, int, int]:
+    """Return rows, columns, address and steps of what is written."""
+    if len(out.shape) == 1:
+        return 1, out.shape[0], out.address, 0, out.steps[0]
+    return *out.shape, out.address, *out.steps  # type: ignore[return-value]
+
+
+def _operand(x: Numbers, shape: Shape) -> tuple[int, int, int]:
+    """Return the address and the steps of an operand for a result of that shape."""
+    if len(x.shape) == 1:
+        return x.address, 0, x.steps[0] if x.shape[0] == shape[-1] else 0
+    rows, columns = (step if n == m else 0 for step, n, m in zip(x.steps, x.shape, shape, strict=True))
+    return x.address, rows, columns
+
+
+for _name in ("__radd__", "__rsub__", "__truediv__", "__rtruediv__", "__pow__", "__matmul__", "__rmatmul__"):
+
+    def _usually(self: Numbers, other: Any, _name: str = _name) -> Any:
+        return getattr(self.usual(), _name)(usual(other))
+
+    setattr(Numbers, _name, _usually)

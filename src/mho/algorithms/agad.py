@@ -49,6 +49,7 @@ class AGAD(Algorithm):
     """
 
     aliases = ("ttv4",)
+    repeats = True
 
     fast_lr: Annotated[float, NonNegative] = 0.05
     scale_fast_lr: bool = False

@@ -19,6 +19,7 @@ class AnalogSGD(Algorithm):
     """
 
     aliases = ("sgd",)
+    repeats = True
 
     def init(self, new_tile: NewTile, w0: torch.Tensor) -> State:
         return State(W=new_tile("W", w0))

@@ -77,6 +77,11 @@ class Algorithm(Record, named=False):
     units = "mini-batch"
     """"mini-batch": one `step` for all samples since the last; "sample": one for each of them, in order."""
 
+    repeats = False
+    """True if `step` does the same whenever its decisions (`State.decide`, `State.turn`) have the same outcome: it
+    looks at nothing else but fields and lr, and prints or counts nothing. Its requests are then remembered, which
+    makes steps faster, see `mho.requests`."""
+
     def init(self, new_tile: NewTile, w0: torch.Tensor) -> State:
         """Return the state for initial weights w0 (out, in)."""
         raise NotImplementedError

@@ -48,6 +48,7 @@ class ChoppedTikiTaka(Algorithm):
     """
 
     aliases = ("c-ttv2", "chopped-tiki-taka-v2", "ttv3")
+    repeats = True
 
     gamma: Annotated[float, NonNegative] = 0.0
     fast_lr: Annotated[float, NonNegative] = 0.01

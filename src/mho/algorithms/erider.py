@@ -57,6 +57,8 @@ class ERIDER(Algorithm):
     (FCN); table 3 (LeNet) differs in nothing. The released scripts' own defaults differ from both.
     """
 
+    repeats = True
+
     gamma: Annotated[float, NonNegative] = 0.1
     fast_lr: Annotated[float, NonNegative] = 0.5
     scale_fast_lr: bool = False

@@ -8,7 +8,7 @@ import torch
 
 from mho.algorithms.base import Algorithm, Factors, NewTile, Term
 from mho.algorithms.parts.lines import By, next_line
-from mho.algorithms.state import State, due, rate
+from mho.algorithms.state import State, due, is_turn, rate
 from mho.base.errors import complaint
 from mho.base.records import NonNegative, OneOrMore
 from mho.base.roles import Roles
@@ -49,6 +49,7 @@ class MultiTileResidual(Algorithm):
     """
 
     aliases = ("multi-tile-residual-learning",)
+    repeats = True
 
     tiles: Annotated[int, OneOrMore] = 4
     gamma: Annotated[float, NonNegative] = 0.5
@@ -90,13 +91,13 @@ class MultiTileResidual(Algorithm):
         return [Term(tile, self.gamma**n) for n, tile in enumerate(self._arrays(s))]
 
     def step(self, s: State, g: Factors, lr: float) -> None:
-        W, finest, stage = self._arrays(s), self.tiles - 1, s.counters("stage")[0]
+        W, finest, stage = self._arrays(s), self.tiles - 1, s.decide(_stage)
         W[finest].update(g.x, g.d, rate(self.fast_lr, self.scale_fast_lr, lr))
         due(s, 1)
         pairs = [(stage, finest)] if stage < finest else [(n, n + 1) for n in reversed(range(finest))]
         for to, source in pairs:
             every = self.transfer_every * self.ratio ** (finest - source)
-            if s.counters("t")[0] % every == 0:
+            if is_turn(s, every):
                 line = next_line(s, self.transfer, W[0].shape, every)
                 beta = rate(self.transfer_lr, self.scale_transfer_lr, lr) * self.growth**source
                 line.write(W[to], line.read(W[source]), beta)
@@ -108,6 +109,10 @@ class MultiTileResidual(Algorithm):
             if plateau(s.losses.tolist(), stage[0]):
                 stage[0] += 1
                 s.losses.fill_(math.inf)
+
+
+def _stage(s: State) -> int:
+    return s.counters("stage")[0]
 
 
 def plateau(losses: list[float], stage: int) -> bool:

@@ -37,6 +37,7 @@ class ResidualLearning(Algorithm):
     """
 
     aliases = ("rl",)
+    repeats = True
 
     gamma: Annotated[float, NonNegative] = 0.4
     fast_lr: Annotated[float, NonNegative] = 0.01

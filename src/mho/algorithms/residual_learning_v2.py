@@ -47,6 +47,7 @@ class ResidualLearningV2(Algorithm):
     """
 
     aliases = ("rl-v2",)
+    repeats = True
 
     gamma: Annotated[float, NonNegative] = 0.4
     fast_lr: Annotated[float, NonNegative] = 1.0

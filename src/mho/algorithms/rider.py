@@ -41,6 +41,8 @@ class RIDER(Algorithm):
     transfer_lr and eta are ours, none is published.
     """
 
+    repeats = True
+
     gamma: Annotated[float, NonNegative] = 0.1
     fast_lr: Annotated[float, NonNegative] = 0.05
     scale_fast_lr: bool = False

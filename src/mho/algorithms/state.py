@@ -1,6 +1,7 @@
 """The memory of an algorithm between two steps, and the arithmetic that steps share: rates, turns, lines."""
 
 import functools
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -39,6 +40,17 @@ class State(Viewed):
 
         t: Any
 
+    def decide(self, function: Callable[..., Any], *args: Any) -> Any:
+        """Return function(state, *args): what decides, from counters and fields, which way a step takes.
+
+        `mho.requests` remembers what a step asked for by the outcomes of its decisions, which must be hashable.
+        """
+        return function(self, *args)
+
+    def turn(self, function: Callable[..., int], *args: Any) -> int:
+        """Return function(state, *args): the number of the line whose turn it is."""
+        return function(self, *args)
+
     def tiles(self) -> dict[str, Array]:
         """Return the arrays by name, in the order in which `init` made them."""
         return {n: cast(Array, part) for n, part in self.named_children() if isinstance(part, Pulsed)}
@@ -51,15 +63,34 @@ def rate(value: float, scaled: bool, lr: float) -> float:
 
 def due(s: State, every: int) -> bool:
     """Count a step in s.t (int64 buffer), and return whether it is an `every`-th one."""
+    return s.decide(_due, every)
+
+
+def _due(s: State, every: int) -> bool:
     t = s.counters("t")
     t[0] += 1
     return t[0] % every == 0
 
 
-@functools.lru_cache(maxsize=4096)  # a new one costs 12 us a transfer
-def one_hot(j: int, n: int, device: torch.device | str = "cpu") -> torch.Tensor:
+def is_turn(s: State, every: int) -> bool:
+    """Return whether this step, which `due` has counted, is an `every`-th one."""
+    return s.decide(_is_turn, every)
+
+
+def _is_turn(s: State, every: int) -> bool:
+    return s.counters("t")[0] % every == 0
+
+
+def one_hot(j: Any, n: int, device: torch.device | str = "cpu") -> Any:
     """Return the j-th unit vector (n,) float32, the input that addresses one column. It is kept: do not write to
     it."""
+    if isinstance(j, int):
+        return _one_hot(j, n, device)
+    return j.unit(n)  # it is what stands for the number of a line in `mho.requests`
+
+
+@functools.lru_cache(maxsize=4096)  # a new one costs 12 us a transfer
+def _one_hot(j: int, n: int, device: torch.device | str) -> torch.Tensor:
     x = torch.zeros(n, dtype=torch.float32, device=device)
     x[j] = 1.0
     return x

@@ -34,6 +34,7 @@ class TikiTaka(Algorithm):
     """
 
     aliases = ("tt", "ttv1")
+    repeats = True
 
     fast_lr: Annotated[float, NonNegative] = 0.01
     scale_fast_lr: bool = False

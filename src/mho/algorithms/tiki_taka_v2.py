@@ -42,6 +42,7 @@ class TikiTakaV2(Algorithm):
     """
 
     aliases = ("ttv2",)
+    repeats = True
 
     fast_lr: Annotated[float, NonNegative] = 0.01
     scale_fast_lr: bool = False

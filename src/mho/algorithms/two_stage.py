@@ -42,6 +42,8 @@ class TwoStage(Algorithm):
     arXiv 1907.10228 ("cyclic", which the authors' code runs).
     """
 
+    repeats = True
+
     n_pulses: Annotated[int, OneOrMore] = 4000
     schedule: Literal["cyclic", "stochastic", "oracle"] = "cyclic"
     gamma: Annotated[float, NonNegative] = 0.4

@@ -1,13 +1,18 @@
 """Stand-ins for arrays: the verbs of a `Tile` and of a `Plane`, written down as requests."""
 
-from typing import Any
+import ctypes
+import functools
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 
 from mho.device.pulses import Pulses
 from mho.numerics.rng import Stream, signed
 from mho.requests.numbers import Numbers, fits, usual
-from mho.requests.queue import Queue, bits, function
+from mho.requests.queue import Moves, Queue, bits, from_bits, function
+from mho.requests.trace import Index, Unit
 from mho.tile import checks
 from mho.tile.events import STREAM_OF
 from mho.tile.plane import Plane
@@ -46,7 +51,9 @@ class AskedTile(Usual):
 
     @property
     def w(self) -> Numbers:
-        return Numbers.of(self._queue, self._part.w)
+        w = self._part.w
+        self._note((_is_there, self._part, w.data_ptr()))
+        return Numbers.of(self._queue, w)
 
     def update(self, x: Any, d: Any, lr: float) -> None:
         tile, queue = self._part, self._queue
@@ -55,63 +62,82 @@ class AskedTile(Usual):
         kernels, words, samples = tile._ready(), None, 0
         if inputs is not None and errors is not None and inputs.shape[:-1] == errors.shape[:-1]:
             samples = 1 if len(inputs.shape) == 1 else inputs.shape[0]
-            words = kernels.update_words(samples, tile.pulses, *self._counters(_C2C))
+            words = kernels.update_words(samples, tile.pulses, *counters(tile, _C2C))
         if words is None or inputs is None or errors is None:
             queue.run()
             tile.update(usual(x), usual(d), lr)
             return
-
-        def aside(status: int) -> None:
-            self._check(status)
-            tile.update(inputs.at_once(), errors.at_once(), lr)
-
         is_checked = int(inputs.is_finite and errors.is_finite)
         queue.hold((kernels, inputs.source, errors.source))
         rest = is_checked, inputs.address, errors.address, samples, bits(lr)
-        queue.add((function("update"), *words, *rest), aside)
+        moving = [(n, part.moves) for n, part in ((16, inputs), (17, errors)) if part.moves]
+        queue.add((function("update"), 20, 0, *words, *rest), self._update_aside, moving)
         tile.wrote()
+        self._note((_has_words, tile, kernels, words, samples, tile.pulses), tile)
 
-    def pulse(self, n: Any, *, column: int | None = None, row: int | None = None) -> None:
+    def _update_aside(self, arguments: Sequence[int]) -> None:
+        """Update with the arguments of a request."""
+        self._check(arguments[0])
+        x, d, samples, lr = arguments[14:]
+        out, n_in = self._part.shape
+        self._part.update(floats_in(x, samples, n_in), floats_in(d, samples, out), from_bits(lr))
+
+    def pulse(self, n: Any, *, column: Any = None, row: Any = None) -> None:
         tile, queue = self._part, self._queue
         out, n_in = tile.shape
-        if type(n) is not Numbers or n.shape != _rectangle(tile.shape, column, row):
+        line = Line.of(tile.shape, column, row)
+        if type(n) is not Numbers or line is None or n.shape != line.shape:
             queue.run()
             tile.pulse(usual(n), column=column, row=row)
             return
         kernels, counts = tile._ready(), n.contiguous()
-
-        def aside(status: int) -> None:
-            self._check(status)
-            tile.pulse(counts.at_once(), column=column, row=row)
-
         queue.hold((kernels, counts.source))
         if column is not None and n_in > 1:
-            place = 0, 0, column % n_in
+            place, moving = (0, 0, line.number), [(18, line.moves(1))]
+        elif row is not None:
+            place, moving = (line.number, 1, 0), [(16, line.moves(1))]
         else:
-            place = (0, out, 0) if row is None else (row % out, 1, 0)
-        queue.add((function("pulse"), *kernels.pulse_words(*self._counters(_C2C)), counts.address, *place), aside)
+            place, moving = (0, out, 0), []
+        words = kernels.pulse_words(*counters(tile, _C2C))
+        moving.append((15, counts.moves))
+        queue.add((function("pulse"), 19, 0, *words, counts.address, *place), self._pulse_aside, moving)
         tile.wrote()
+        self._note((_has_pulse_words, tile, kernels, words), tile)
 
-    def read(self, column: int | None = None, *, row: int | None = None) -> Any:
+    def _pulse_aside(self, arguments: Sequence[int]) -> None:
+        """Send pulses with the arguments of a request."""
+        self._check(arguments[0])
+        n, first, rows, column = arguments[13:]
+        out, n_in = self._part.shape
+        if rows == 0:
+            self._part.pulse(floats_in(n, 1, out)[0], column=column)
+        else:
+            counts, whole = floats_in(n, rows, n_in), rows == out
+            self._part.pulse(counts if whole else counts[0], row=None if whole else first)
+
+    def read(self, column: Any = None, *, row: Any = None) -> Any:
         tile, queue = self._part, self._queue
         out, n_in = tile.shape
-        io, shape = tile.io["transfer"], _rectangle(tile.shape, column, row)
-        if shape is None or io.wires is not None:
+        io, line = tile.io["transfer"], Line.of(tile.shape, column, row)
+        if line is None or io.wires is not None:
             queue.run()
             return tile.read(column, row=row)
         address = tile.w.data_ptr()
+        self._note((_is_there, tile, address), None)
         if row is not None:
-            return self._read(io, address + 4 * n_in * (row % out), 1, n_in)
+            return self._read(io, address + 4 * n_in * line.number, 1, n_in, line.moves(4 * n_in))
         if column is not None:
-            return self._read(io, address + 4 * (column % n_in), n_in, out)
+            return self._read(io, address + 4 * line.number, n_in, out, line.moves(4))
         found = Numbers.empty(queue, (n_in, out))
         for j in range(n_in):
-            self._read(io, address + 4 * j, n_in, out, found[j])
+            self._read(io, address + 4 * j, n_in, out, (), found[j])
         return found.mT
 
     # -- inside
 
-    def _read(self, io: Any, start: int, step: int, n: int, into: Numbers | None = None) -> Numbers:
+    def _read(
+        self, io: Any, start: int, step: int, n: int, moves: Moves, into: Numbers | None = None
+    ) -> Numbers:
         """Ask for n numbers from an address on, through the converters."""
         found = Numbers.empty(self._queue, (n,)) if into is None else into
         room, numbers = room_for(1, 1, n), io.numbers[1]
@@ -119,23 +145,32 @@ class AskedTile(Usual):
         memory = room.z.ctypes.data, room.words.ctypes.data
         name = signed(self._part.key), int(STREAM_OF["transfer"])
         converters = numbers.ctypes.data, int(not io.perfect)
-        counters = self._counters(_READ)
         place = start, step, n, found.address
-        self._queue.add((function("read"), *place, *converters, *name, *counters, *memory))
+        words = *place, *converters, *name, *counters(self._part, _READ), *memory
+        self._queue.add((function("read"), 15, 0, *words), None, [(3, moves)])
+        self._note((_has_room, self._part, io, n, room), None)
         return found
-
-    def _counters(self, of: int) -> tuple[int, int]:
-        """Return the addresses of the tally, and of the events of a stream."""
-        buffers = self._part._buffers
-        return buffers["tally"].data_ptr(), buffers["events"].data_ptr() + of
 
     def _lines(self, x: Any, n: int) -> Numbers | None:
         """Return lines of n numbers one behind the other, or None for what Python has to look at."""
-        if type(x) is not Numbers:
+        if type(x) is Unit:
+            start, moves = _window(x.n).data_ptr(), ((x.j.variable, -4),)
+            place = start + 4 * (x.n - 1 - x.j.value), (x.n,), (1,)
+            x = Numbers(self._queue, _window(x.n), *place, is_finite=True, moves=moves)
+        elif type(x) is not Numbers:
             if not isinstance(x, torch.Tensor) or not fits(x):
                 return None
+            self._queue.once()
             x = Numbers.of(self._queue, x)
         return x.contiguous() if x.shape[-1] == n else None
+
+    def _note(self, guard: tuple[Any, ...], written: Any = None) -> None:
+        """Note what has to hold if the request is to be asked for again, and which array it writes to."""
+        trace = self._queue.trace
+        if trace is not None:
+            trace.guards.append(guard)
+            if written is not None:
+                trace.written.append(written)
 
     def _check(self, status: int) -> None:
         """Raise the MhoError of a law that drove a weight to NaN."""
@@ -150,22 +185,27 @@ class AskedPlane(Usual):
     def w(self) -> Numbers:
         return Numbers.of(self._queue, self._part.w)
 
-    def program(self, values: Any, *, column: int | None = None, row: int | None = None) -> None:
+    def program(self, values: Any, *, column: Any = None, row: Any = None) -> None:
         plane, queue = self._part, self._queue
         out, n_in = plane.shape
-        if type(values) is not Numbers or values.shape != _rectangle(plane.shape, column, row):
+        line = Line.of(plane.shape, column, row)
+        if type(values) is not Numbers or line is None or values.shape != line.shape:
             queue.run()
             plane.program(usual(values), column=column, row=row)
             return
         marks = plane.touched.data_ptr()
         if column is not None:
-            self.w[:, column].write(values, marks + out + column % n_in)
+            self.w[:, column].write(values, marks + out + line.number, line.moves(1))
         elif row is not None:
-            self.w[row].write(values, marks + row % out)
+            self.w[row].write(values, marks + line.number, line.moves(1))
         else:
             values = values.contiguous()
-            queue.add((function("program"), plane.w.data_ptr(), values.address, out, n_in, marks))
+            words = plane.w.data_ptr(), values.address, out, n_in, marks
+            queue.add((function("program"), 8, 0, *words), None, [(4, values.moves)])
         plane.wrote()
+        if queue.trace is not None:
+            queue.trace.written.append(plane)
+            queue.trace.guards.append((_is_there, plane, plane.w.data_ptr()))
 
 
 def stand_in(queue: Queue, part: Any) -> Any:
@@ -179,11 +219,71 @@ def stand_in(queue: Queue, part: Any) -> Any:
     return Usual(queue, part)
 
 
-def _rectangle(shape: tuple[int, int], column: Any, row: Any) -> tuple[int, ...] | None:
-    """Return the shape of a line's numbers, or of all; None if there is no such line."""
-    out, n_in = shape
-    if column is None and row is None:
-        return shape
-    if row is None and type(column) is int and -n_in <= column < n_in:
-        return (out,)
-    return (n_in,) if column is None and type(row) is int and -out <= row < out else None
+@functools.cache
+def _window(n: int) -> torch.Tensor:
+    """Return (2 n - 1,) zeros with a one in the middle: the unit vectors (n,) are n of its parts."""
+    x = torch.zeros(2 * n - 1, dtype=torch.float32)
+    x[n - 1] = 1.0
+    return x
+
+
+class Line(NamedTuple):
+    """The line of an array that a verb is given, or all of it."""
+
+    shape: tuple[int, ...]  # of its numbers
+    number: int
+    variable: int | None  # of the step that it is
+
+    @staticmethod
+    def of(shape: tuple[int, int], column: Any, row: Any) -> "Line | None":
+        """Return the line of an array (out, in); None if there is no such line."""
+        if column is None and row is None:
+            return Line(shape, 0, None)
+        if column is not None and row is not None:
+            return None
+        place, lines, rest = (row, *shape) if column is None else (column, *shape[::-1])
+        variable = None
+        if type(place) is Index:
+            place, variable = place.value, place.variable
+        if type(place) is not int or not -lines <= place < lines:
+            return None
+        return Line((rest,), place % lines, variable)
+
+    def moves(self, change: int) -> Moves:
+        """Return how something moves that is `change` further for the next line."""
+        return () if self.variable is None else ((self.variable, change),)
+
+
+def counters(tile: Tile, events: int) -> tuple[int, int]:
+    """Return the addresses of a tile's tally, and of the events of a stream, which begin at a byte."""
+    buffers: Any = tile._buffers
+    return buffers["tally"].data_ptr(), buffers["events"].data_ptr() + events
+
+
+def floats_in(address: int, rows: int, columns: int) -> torch.Tensor:
+    """Return a copy of the float32 at an address as a matrix."""
+    numbers = (ctypes.c_float * (rows * columns)).from_address(address)
+    return torch.from_numpy(np.ctypeslib.as_array(numbers).reshape(rows, columns).copy())
+
+
+# What has to hold if requests are to be asked for again: that the words name what they named.
+
+
+def _is_there(part: Any, address: int) -> bool:
+    return part.w.data_ptr() == address
+
+
+def _has_words(tile: Tile, kernels: Any, words: tuple, samples: int, pulses: Any) -> bool:
+    return (
+        tile.pulses is pulses
+        and tile._ready() is kernels
+        and kernels.update_words(samples, pulses, *counters(tile, _C2C)) is words
+    )
+
+
+def _has_pulse_words(tile: Tile, kernels: Any, words: tuple) -> bool:
+    return tile._ready() is kernels and kernels.pulse_words(*counters(tile, _C2C)) is words
+
+
+def _has_room(tile: Tile, io: Any, n: int, room: Any) -> bool:
+    return tile.io["transfer"] is io and room_for(1, 1, n) is room

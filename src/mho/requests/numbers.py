@@ -5,9 +5,11 @@ from typing import Any
 
 import torch
 
-from mho.requests.queue import Queue, arithmetic, bits
+from mho.requests.queue import Moves, Queue, arithmetic, bits
+from mho.requests.trace import Index
 
 _COPY, _ADD, _MULTIPLY, _SCALE, _WHOLE, _CLAMP, _LERP, _IF_ZERO = range(8)  # as `arithmetic.Operation`
+_NONE = 0, 0, 0
 Shape = tuple[int, ...]
 
 
@@ -41,9 +43,10 @@ class Numbers:
         address: of the first number; shape, steps: as of a tensor.
         is_kept: the source is not the room of the queue.
         is_finite: they are known to be finite.
+        moves: how the address changes with the variables of the step.
     """
 
-    __slots__ = ("address", "is_finite", "is_kept", "queue", "shape", "source", "steps")
+    __slots__ = ("address", "is_finite", "is_kept", "moves", "queue", "shape", "source", "steps")
 
     def __init__(
         self,
@@ -54,21 +57,16 @@ class Numbers:
         steps: Shape,
         is_kept: bool = True,
         is_finite: bool = False,
+        moves: Moves = (),
     ) -> None:
         self.queue, self.source, self.address, self.shape, self.steps = queue, source, address, shape, steps
-        self.is_kept, self.is_finite = is_kept, is_finite
+        self.is_kept, self.is_finite, self.moves = is_kept, is_finite, moves
 
     @staticmethod
-    def of(queue: Queue, tensor: torch.Tensor, is_finite: bool = False) -> "Numbers":
+    def of(queue: Queue, tensor: torch.Tensor, is_finite: bool = False, moves: Moves = ()) -> "Numbers":
         """Return the stand-in for a tensor that fits, see `fits`."""
-        return Numbers(
-            queue,
-            tensor,
-            tensor.data_ptr(),
-            tuple(tensor.shape),
-            tensor.stride(),
-            is_finite=is_finite,
-        )
+        place = tensor.data_ptr(), tuple(tensor.shape), tensor.stride()
+        return Numbers(queue, tensor, *place, is_finite=is_finite, moves=moves)
 
     @staticmethod
     def empty(queue: Queue, shape: Shape) -> "Numbers":
@@ -106,26 +104,44 @@ class Numbers:
     def mT(self) -> Any:
         if len(self.shape) != 2:
             return self.usual().mT
-        return self._view(self.address, self.shape[::-1], self.steps[::-1])
+        return self._view(self.address, self.shape[::-1], self.steps[::-1], self.moves)
 
     def __len__(self) -> int:
         return self.shape[0]
 
     def __getitem__(self, place: Any) -> Any:
-        shape, steps = self.shape, self.steps
-        if len(shape) == 2:
-            if type(place) is int and -shape[0] <= place < shape[0]:
-                return self._view(self.address + 4 * steps[0] * (place % shape[0]), shape[1:], steps[1:])
-            if type(place) is tuple and len(place) == 2 and place[0] == slice(None) and type(place[1]) is int:
-                j = place[1]
-                if -shape[1] <= j < shape[1]:
-                    return self._view(self.address + 4 * steps[1] * (j % shape[1]), shape[:1], steps[:1])
-        if type(place) is slice and place.step is None:
-            first, last, _ = place.indices(shape[0])
-            if last > first:
-                start = self.address + 4 * steps[0] * first
-                return self._view(start, (last - first, *shape[1:]), steps)
-        return self.usual()[place]
+        if type(place) is tuple and len(place) == 2 and place[0] == slice(None):
+            found = self._line(place[1], 1) if len(self.shape) == 2 else None
+        elif type(place) is slice:
+            found = self._part(place)
+        else:
+            found = self._line(place, 0) if len(self.shape) == 2 else None
+        return self.usual()[place] if found is None else found
+
+    def _line(self, place: Any, axis: int) -> "Numbers | None":
+        """Return a row (axis 0) or a column (1), or None for what is no line."""
+        shape, step = self.shape, self.steps[axis]
+        moves, n = self.moves, place
+        if type(place) is Index:
+            moves, n = (*moves, (place.variable, 4 * step)), place.value
+        if type(n) is not int or not -shape[axis] <= n < shape[axis]:
+            return None
+        rest = 1 - axis
+        start = self.address + 4 * step * (n % shape[axis])
+        return self._view(start, shape[rest : rest + 1], self.steps[rest : rest + 1], moves)
+
+    def _part(self, place: slice) -> "Numbers | None":
+        """Return the rows of a slice, or None for one that is unusual."""
+        first, last, moves = place.start, place.stop, self.moves
+        if type(first) is Index and type(last) is Index and first.variable == last.variable:
+            moves = (*moves, (first.variable, 4 * self.steps[0]))
+            first, last = first.value, last.value
+        if type(first) is not int or type(last) is not int or place.step is not None:
+            return None
+        if not 0 <= first < last <= self.shape[0]:
+            return None
+        start = self.address + 4 * self.steps[0] * first
+        return self._view(start, (last - first, *self.shape[1:]), self.steps, moves)
 
     def __add__(self, other: Any) -> Any:
         return self._sum(other, 1.0, "add")
@@ -213,12 +229,12 @@ class Numbers:
             return self
         return self._new(_COPY, self)
 
-    def write(self, values: "Numbers", mark: int) -> None:
-        """Set the numbers to those of the same shape, and the byte at an address to 1."""
-        self._into(_COPY, self, values, mark=mark)
+    def write(self, values: "Numbers", mark: int, moves: Moves) -> None:
+        """Set the numbers to those of the same shape, and the byte at an address to 1, which moves so."""
+        self._into(_COPY, self, values, mark=mark, of_mark=moves)
 
-    def _view(self, address: int, shape: Shape, steps: Shape) -> "Numbers":
-        return Numbers(self.queue, self.source, address, shape, steps, self.is_kept, self.is_finite)
+    def _view(self, address: int, shape: Shape, steps: Shape, moves: Moves) -> "Numbers":
+        return Numbers(self.queue, self.source, address, shape, steps, self.is_kept, self.is_finite, moves)
 
     def _like(self, other: Any) -> "Numbers | None":
         """Return a stand-in for what an operation is given, or None if there is none."""
@@ -226,6 +242,7 @@ class Numbers:
             return other
         if isinstance(other, torch.Tensor) and fits(other):
             self.queue.hold(other)
+            self.queue.once()
             return Numbers.of(self.queue, other)
         return None
 
@@ -263,23 +280,16 @@ class Numbers:
         p: float = 0.0,
         q: float = 0.0,
         mark: int = 0,
+        of_mark: Moves = (),
     ) -> "Numbers":
         rows, columns, *to = _flat(out)
-        there = (0, 0, 0) if b is None else _operand(b, out.shape)
-        self.queue.add(
-            (
-                arithmetic(),
-                operation,
-                rows,
-                columns,
-                *to,
-                *_operand(a, out.shape),
-                *there,
-                bits(p),
-                bits(q),
-                mark,
-            )
-        )
+        there = _NONE if b is None else _operand(b, out.shape)
+        moving = [(n, x.moves) for n, x in ((6, out), (9, a), (12, b)) if x is not None and x.moves]
+        if of_mark:
+            moving.append((17, of_mark))
+        shape = operation, rows, columns
+        words = *to, *_operand(a, out.shape), *there, bits(p), bits(q), mark
+        self.queue.add((arithmetic(), 18, 0, *shape, *words), None, moving)
         return out
 
 

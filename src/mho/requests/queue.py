@@ -4,7 +4,7 @@ import functools
 import struct
 import threading
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
@@ -15,6 +15,10 @@ from mho.base.signals import uninterrupted
 from mho.numerics.native import address_of
 
 Words = tuple[int, ...]
+Moves = tuple[tuple[int, int], ...]
+"""(number of a variable of the step, change by one of it), ..."""
+Aside = Callable[[Sequence[int]], None]
+"""Carries out a request that the compiled function left aside, or raises; it gets the status and the arguments."""
 _FLOATS = 1 << 16
 """Numbers of the first room for intermediate results."""
 
@@ -23,6 +27,11 @@ _FLOATS = 1 << 16
 def bits(value: float) -> int:
     """Return the bits of a float64 as a signed integer."""
     return struct.unpack("q", struct.pack("d", value))[0]
+
+
+def from_bits(word: int) -> float:
+    """Return the float64 that has these bits."""
+    return struct.unpack("d", struct.pack("q", word))[0]
 
 
 @functools.cache
@@ -56,26 +65,34 @@ class Queue(threading.local):
     """
 
     def __init__(self) -> None:
-        self._words = array("q")
-        self._aside: dict[int, Callable[[int], None]] = {}
+        self.words = array("q")
+        self.asides: dict[int, Aside] = {}  # by the place of the request
+        self.trace: Any = None  # takes notes of the step that is being written down
         self._held: list[Any] = []
         self._room = torch.empty(_FLOATS, dtype=torch.float32)
         self._start, self._used = self._room.data_ptr(), 0
 
-    def add(self, words: Words, aside: Callable[[int], None] | None = None) -> None:
-        """Add a request, whose words begin with its function.
+    def add(self, words: Words, aside: Aside | None = None, moving: Sequence[tuple[int, Moves]] = ()) -> None:
+        """Add a request.
 
         Args:
-            words: function, status and arguments; see `mho.kernels.cpu.requests`.
-            aside: carries it out if the status, which it gets, says so, or raises.
+            words: function, number of words, 0 and the arguments, see `mho.kernels.cpu.requests`.
+            aside: what happens to it if the function leaves it aside.
+            moving: (place among the words, how it moves) of addresses that are others in another step.
         """
-        own = self._words
+        place = len(self.words)
         if aside is not None:
-            self._aside[len(own)] = aside
-        own.append(words[0])
-        own.append(len(words) + 2)
-        own.append(0)
-        own.extend(words[1:])
+            self.asides[place] = aside
+        self.words.extend(words)
+        if self.trace is not None:
+            for n, moves in moving:
+                for variable, change in moves:
+                    self.trace.moving.append((place + n, variable, change))
+
+    def once(self) -> None:
+        """Note that the step depends on more than its decisions, and cannot be asked for again."""
+        if self.trace is not None:
+            self.trace.repeats = False
 
     def hold(self, memory: Any) -> None:
         """Keep an object, whose memory the requests name, until they are carried out."""
@@ -83,6 +100,9 @@ class Queue(threading.local):
 
     def room(self, n: int) -> tuple[torch.Tensor, int]:
         """Return memory that has room for n float32 until the requests are carried out, and the address there."""
+        found = None if self.trace is None else self.trace.room(n)
+        if found is not None:
+            return found
         if self._used + n > len(self._room):
             self._held.append(self._room)
             self._room = torch.empty(max(2 * len(self._room), n), dtype=torch.float32)
@@ -93,18 +113,20 @@ class Queue(threading.local):
 
     def run(self) -> None:
         """Carry out all requests. Raises: MhoError of the first that cannot be; those after it are forgotten."""
-        words = self._words
+        words = self.words
+        self.once()
         if not words:
             return
         address, n = words.buffer_info()
         run, at = kernels().run, 0
         try:
             while (at := run(address, at, n)) < n:
-                self._aside[at](words[at + 2])
-                at += words[at + 1]
+                end = at + words[at + 1]
+                self.asides[at](words[at + 2 : end])
+                at = end
         finally:
-            self._words = array("q")
-            self._aside.clear()
+            self.words = array("q")
+            self.asides = {}
 
     def end(self) -> None:
         """Carry out all requests, and let go of the memory that they name."""

@@ -1,60 +1,70 @@
-"""A stand-in for the state of an algorithm, and the step that is taken with it."""
+"""A stand-in for the state of an algorithm."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 
-from mho.algorithms.base import Factors
 from mho.algorithms.state import State
 from mho.requests.arrays import stand_in
 from mho.requests.numbers import Numbers, usual
 from mho.requests.queue import Queue
+from mho.requests.trace import Trace
 
 
 class AskedState:
     """A stand-in for a `State`, whose arrays and tensors have stand-ins of their own."""
 
     def __init__(self, state: State) -> None:
-        self.__dict__.update(_state=state, _queue=None, _found={})
+        self.__dict__.update(_state=state, _queue=None, _trace=None, _found={})
 
-    def begin(self, queue: Queue) -> "AskedState":
-        """Return the stand-in for a step with this queue; parts whose memory has moved get new stand-ins."""
-        own = self.__dict__
-        if own["_queue"] is not queue:
-            own["_queue"], own["_found"] = queue, {}
-        found, buffers = own["_found"], own["_state"]._buffers
-        for name in [n for n, (part, address) in found.items() if address and not _is(buffers, n, part, address)]:
-            del found[name]
+    def begin(self, queue: Queue, trace: Trace) -> "AskedState":
+        """Return the stand-in for a step with this queue, of which notes are taken."""
+        self.__dict__.update(_queue=queue, _trace=trace, _found={})
         return self
+
+    def decide(self, function: Callable[..., Any], *args: Any) -> Any:
+        """Return function(state, *args), a decision on the way of the step, see `State.decide`."""
+        return self._trace.outcome(function, args)
+
+    def turn(self, function: Callable[..., int], *args: Any) -> Any:
+        """Return function(state, *args), the number of a line, see `State.turn`."""
+        return self._trace.line(function, args)
 
     def __getattr__(self, name: str) -> Any:
         own = self.__dict__
         found = own["_found"].get(name)
         if found is None:
-            state, queue = own["_state"], own["_queue"]
+            state: State = own["_state"]
             part = getattr(state, name)
-            if name not in state._buffers and name not in state._modules:
+            if name in state._modules:
+                found = stand_in(own["_queue"], part)
+            elif name in state._buffers:
+                found = self._numbers(name, part)
+            else:
+                if name not in ("key", "roles"):
+                    own["_queue"].once()
                 return part
-            other = stand_in(queue, part)
-            address = part.data_ptr() if isinstance(part, torch.Tensor) else 0
-            own["_found"][name] = found = other, address
-        return found[0]
+            own["_found"][name] = found
+        return found
 
     def __setattr__(self, name: str, value: Any) -> None:
-        self._queue.run()
         own = self.__dict__
-        if not (type(value) is Numbers and value is own["_found"].get(name, (None,))[0]):  # s.H += ...
+        if value is not own["_found"].get(name):  # it is after s.H += ...
+            own["_queue"].run()
             setattr(own["_state"], name, usual(value))
             own["_found"].pop(name, None)
 
+    def _numbers(self, name: str, part: torch.Tensor) -> Any:
+        """Return the stand-in for a buffer, which has to be there if the step is to be asked for again."""
+        found = stand_in(self._queue, part)
+        if type(found) is Numbers:
+            self._trace.guards.append((_is_there, self._state._buffers, name, part, part.data_ptr()))
+        else:
+            self._queue.once()
+        return found
 
-def _is(buffers: dict[str, Any], name: str, part: Any, address: int) -> bool:
-    """Return whether the stand-in for a buffer stands for what is there."""
-    now = buffers.get(name)
-    return now is not None and now.data_ptr() == address and (type(part) is not Numbers or part.source is now)
 
-
-def asked(queue: Queue, g: Factors) -> Factors:
-    """Return stand-ins for factors that are known to be finite."""
-    queue.hold(g)
-    return Factors(*(Numbers.of(queue, part, is_finite=True) for part in g))  # type: ignore[arg-type]
+def _is_there(buffers: dict[str, Any], name: str, tensor: torch.Tensor, address: int) -> bool:
+    """Return whether a buffer is the same tensor, in the same place."""
+    return buffers.get(name) is tensor and tensor.data_ptr() == address

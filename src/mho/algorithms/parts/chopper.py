@@ -32,9 +32,13 @@ def period(p: float) -> int:
 def flips(a: Any, s: State, line: TransferLine) -> bool:
     """Return whether the line's chopper flips after its read. a: an algorithm with the fields chop, chop_prob and
     transfer_every."""
+    return s.decide(_flips, a, line.by)
+
+
+def _flips(s: State, a: Any, by: By) -> bool:
     if a.chop == "random":
         return bool(chances(s, a.chop_prob, 1)[0])
-    reads = (s.counters("t")[0] // a.transfer_every - 1) // n_lines(line.by, s.P.shape) + 1
+    reads = (s.counters("t")[0] // a.transfer_every - 1) // n_lines(by, s.P.shape) + 1
     return a.chop_prob > 0 and reads % period(a.chop_prob) == 0
 
 

@@ -61,6 +61,10 @@ def tail(a: Any) -> float:
 def waits(a: Any, s: State) -> bool:
     """Return whether it is too early to write to W: with `delayed_start`, during the first ceil(1 / chop_prob)
     sweeps, after which each line has flipped once if flips are regular."""
+    return s.decide(_waits, a)
+
+
+def _waits(s: State, a: Any) -> bool:
     sweep = n_lines(a.transfer, s.P.shape) * a.transfer_every
     return a.delayed_start and s.counters("t")[0] <= period(a.chop_prob) * sweep
 

@@ -54,7 +54,11 @@ class TransferLine(NamedTuple):
 
 def next_line(s: State, by: By, shape: tuple[int, int], every: int = 1) -> TransferLine:
     """Return the line whose turn it is at a transfer that is due: 0, 1, ..., the last, 0, ..."""
-    return TransferLine(by, (s.counters("t")[0] // every - 1) % n_lines(by, shape))
+    return TransferLine(by, s.turn(_turn, every, n_lines(by, shape)))
+
+
+def _turn(s: State, every: int, lines: int) -> int:
+    return (s.counters("t")[0] // every - 1) % lines
 
 
 def transfer(a: Any, s: State, lr: float) -> None:

@@ -35,28 +35,38 @@ class Followed(Protocol):
     def touched(self) -> torch.Tensor: ...
 
 
-def add_terms(
-    weight: torch.Tensor, first: Followed, second: Followed, factor: float, queue: Queue | None = None
-) -> None:
-    """Set weight = first.w + factor * second.w, on the rows and columns that were touched since the last call.
-
-    queue: takes it as a request, if the tensors are on a CPU.
-    """
-    out, n_in = weight.shape
+def add_terms(weight: torch.Tensor, first: Followed, second: Followed, factor: float) -> None:
+    """Set weight = first.w + factor * second.w, on the rows and columns that were touched since the last call."""
     marks, more = first.touched, second.touched
-    if weight.is_cpu and queue is not None:
-        arrays = weight.data_ptr(), first.w.data_ptr(), second.w.data_ptr()
-        words = *arrays, bits(factor), out, n_in, marks.data_ptr(), more.data_ptr()
-        queue.add((function("add_terms"), *words))
-        return
     if weight.is_cpu:
-        arrays = weight.data_ptr(), first.w.data_ptr(), second.w.data_ptr()
-        _compiled().add_touched(*arrays, factor, out, n_in, marks.data_ptr(), more.data_ptr())
+        weights, rows, columns, touched, too = _places(weight, first, second)
+        _compiled().add_touched(*weights, factor, rows, columns, touched, too)
         return
     torch.mul(second.w, factor, out=weight)  # `add` with a factor would not round the product
     weight.add_(first.w)
     marks.zero_()
     more.zero_()
+
+
+def ask_terms(queue: Queue, weight: torch.Tensor, first: Followed, second: Followed, factor: float) -> None:
+    """Ask for `add_terms`, of tensors on a CPU."""
+    weights, *rest = places = _places(weight, first, second)
+    queue.add((function("add_terms"), 11, 0, *weights, bits(factor), *rest))
+    if queue.trace is not None:
+        queue.trace.guards.append((_are_at, weight, first, second, places))
+
+
+Places = tuple[tuple[int, int, int], int, int, int, int]
+
+
+def _places(weight: torch.Tensor, first: Followed, second: Followed) -> Places:
+    """Return the addresses of three matrices, their shape, and the addresses of two groups of marks."""
+    weights = weight.data_ptr(), first.w.data_ptr(), second.w.data_ptr()
+    return weights, *weight.shape, first.touched.data_ptr(), second.touched.data_ptr()  # type: ignore[return-value]
+
+
+def _are_at(weight: torch.Tensor, first: Followed, second: Followed, places: Places) -> bool:
+    return _places(weight, first, second) == places
 
 
 def columns_of(x: torch.Tensor, cuts: list[Cut]) -> list[torch.Tensor]:

@@ -18,7 +18,7 @@ from mho.nn.core.parameter import replaced
 from mho.numerics.rng import child_key
 from mho.requests.numbers import fits
 from mho.requests.queue import Queue
-from mho.requests.state import AskedState, asked
+from mho.requests.steps import Steps
 from mho.responses.constant import Constant
 from mho.tile.ageing import age
 from mho.tile.events import NEXT_TERM, use_of
@@ -60,7 +60,7 @@ class Block(Fused):
             state.to(w0.device)
         state.key, state.roles = child_key(key, "algorithm"), hardware.algorithm.roles()
         self.learning = Learning()
-        self._asked: Any = None  # an `AskedState`, once there was a step
+        self._steps: Steps | None = None
         arrays = [part for part in state.modules() if isinstance(part, (Tile, Plane))]
         tiles = (part for part in arrays if isinstance(part, Tile))
         self._ageing = [tile for tile in tiles if tile.device.retention is not None]
@@ -137,31 +137,45 @@ class Block(Fused):
             return
         if g is not None and lr != 0:
             g = g._replace(d=-g.d) if maximize else g
+            if self.is_scaled and self.hardware.mapping.rates == "layer":
+                g = g._replace(d=g.d / self.scale.square())
+            if queue is not None and not isinstance(g.x, Patches) and fits(g.x) and fits(g.d):
+                self._ask(queue, g.x, g.d, lr)
+                return
             known_finite.pair = (g.x, g.d) if is_checked else (None, None)
             try:
-                self._learn(g, lr, queue)
+                self._learn(g, lr)
             finally:
                 known_finite.pair = None, None
-        if self._ageing and queue is not None:
-            queue.run()
         for tile in self._ageing:
             age(tile)
-        self.refresh(queue)
+        self.refresh()
 
-    def _learn(self, g: Factors, lr: float, queue: Queue | None) -> None:
-        algorithm, state = self.hardware.algorithm, self._held
-        if self.is_scaled and self.hardware.mapping.rates == "layer":
-            g = g._replace(d=g.d / self.scale.square())
-        if queue is not None and not isinstance(g.x, Patches) and fits(g.x) and fits(g.d):
-            if self._asked is None:
-                self.__dict__["_asked"] = AskedState(state)
-            state, g = self._asked.begin(queue), asked(queue, g)
-        if algorithm.units == "mini-batch":
-            algorithm.step(state, g, lr)
-            return
-        for x, d in g.parts():
+    def _ask(self, queue: Queue, x: torch.Tensor, d: torch.Tensor, lr: float) -> None:
+        """Ask for a step, for ageing, and for the weight that follows."""
+        if self._steps is None:
+            after = _nothing if self._ageing else self.ask_refresh
+            self._steps = Steps(self.hardware.algorithm, self._held, after)
+        if self.hardware.algorithm.units == "mini-batch":
+            self._steps.ask(queue, x, d, lr)
+        else:
             for n in range(len(d)):
-                algorithm.step(state, Factors(x[n : n + 1], d[n : n + 1]), lr)
+                self._steps.ask(queue, x[n : n + 1], d[n : n + 1], lr)
+        if self._ageing:
+            queue.run()
+            for tile in self._ageing:
+                age(tile)
+            self.refresh()
+        self.is_shown()
+
+    def _learn(self, g: Factors, lr: float) -> None:
+        algorithm = self.hardware.algorithm
+        if algorithm.units == "mini-batch":
+            algorithm.step(self._held, g, lr)
+            return
+        for part in g.parts():
+            for x, d in zip(*(samples.split(1) for samples in part), strict=True):
+                algorithm.step(self._held, Factors(x, d), lr)
 
     def renew(self, new: "Block") -> None:
         """Program the arrays with the weights of a new block, and begin its digital state; counters go on."""
@@ -265,7 +279,7 @@ class Block(Fused):
         return total
 
     def __getstate__(self) -> dict:
-        return super().__getstate__() | {"learning": Learning(), "_asked": None}
+        return super().__getstate__() | {"learning": Learning(), "_steps": None}
 
     def _new_tile(self, name: str, w: torch.Tensor, pulses: str = "update", digital: bool = False) -> Any:
         key = child_key(self.key, name)
@@ -280,6 +294,10 @@ class Block(Fused):
             key,
             count_cells=hardware.count_cells,
         )
+
+
+def _nothing(queue: Queue) -> None:
+    """Ask for nothing."""
 
 
 _UNBOUNDED = Device(Constant(tau_max=3e38, tau_min=-3e38))

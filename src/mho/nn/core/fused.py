@@ -11,7 +11,7 @@ from mho.algorithms.state import State
 from mho.base.errors import complaint
 from mho.crossbar import Crossbar
 from mho.nn.core import foreign
-from mho.nn.core.assemble import add_terms
+from mho.nn.core.assemble import add_terms, ask_terms
 from mho.nn.core.parameter import AnalogParameter, replaced
 from mho.numerics.views import in_place, writes
 from mho.requests.queue import Queue
@@ -180,23 +180,39 @@ class Fused(Visible):
         elif self._shown != version:
             self.refresh()
 
-    def refresh(self, queue: Queue | None = None) -> None:
-        """Bring `weight` up to date with the arrays; queue: has requests for them, which come first."""
+    def refresh(self) -> None:
+        """Bring `weight` up to date with the arrays."""
+        weight, terms = self._seen, self.visible()
+        if len(terms) <= 2 and all(map(_is_unsigned, terms)) and terms[0].coefficient == 1.0:
+            first, second, factor = self._pair_of(terms)
+            add_terms(weight, first, second, factor)
+        else:
+            weight.copy_(fused(terms))
+        self.is_shown()
+
+    def ask_refresh(self, queue: Queue) -> None:
+        """Ask for `weight` to be brought up to date; `is_shown` comes after."""
+        weight, terms = self._seen, self.visible()
+        if len(terms) <= 2 and all(map(_is_unsigned, terms)) and terms[0].coefficient == 1.0:
+            ask_terms(queue, weight, *self._pair_of(terms))
+        else:
+            queue.run()
+            weight.copy_(fused(terms))
+
+    def is_shown(self) -> None:
+        """Note that `weight` is what the arrays hold."""
         self.__dict__["_shown"] = self.version  # not by attribute, see `Visible.wrote`
         self._wired.clear()
-        weight, terms = self._seen, self.visible()
-        if len(terms) <= 2 and _is_plain(terms[0]) and _is_unsigned(terms[-1]):
-            first, second = terms[0].tile, terms[-1].tile
-            factor = terms[1].coefficient if len(terms) == 2 else 0.0
-            if factor != self._factor:
-                first.touched.fill_(1)  # before what is in the queue, which clears no marks
-                self._factor = factor
-            add_terms(weight, first, second, factor, queue)
-        else:
-            if queue is not None:
-                queue.run()
-            weight.copy_(fused(terms))
-        self._left = writes(weight)
+        self._left = writes(self._seen)
+
+    def _pair_of(self, terms: list[Term]) -> tuple[Any, Any, float]:
+        """Return the two arrays, or the one twice, and the factor of the second."""
+        first, second = terms[0].tile, terms[-1].tile
+        factor = terms[1].coefficient if len(terms) == 2 else 0.0
+        if factor != self._factor:
+            first.touched.fill_(1)
+            self._factor = factor
+        return first, second, factor
 
     def _apply(self, fn, recurse=True):
         self.follow()

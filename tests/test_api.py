@@ -31,6 +31,7 @@ LAYERS = [
     ("cells", "retention", "aihwkit", "presets"),
     ("calibration",),
     ("algorithms",),
+    ("requests",),
     ("crossbar",),
     ("nn",),
     ("optim", "theory"),

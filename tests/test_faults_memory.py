@@ -171,13 +171,13 @@ def times_factor(x):
 def test_a_pulsed_tile_follows_a_global_of_its_law(monkeypatch):
     """Its kernels are those of a tile that is made now, and so the laws of pulses and of `Expected` agree."""
     tile = mho.Tile(torch.zeros(2, 3), mho.Device(Skewed()), key=1)
-    before = tile._ready()
-    assert tile._ready() is before
+    before = tile.kernels()
+    assert tile.kernels() is before
     monkeypatch.setitem(globals(), "BASE", 1.25)
-    after = tile._ready()
+    after = tile.kernels()
     assert after.module is not before.module and "1.25" in law_source(after.plan)
-    assert after.module is mho.Tile(torch.zeros(2, 3), mho.Device(Skewed()), key=1)._ready().module
-    assert tile._ready() is after
+    assert after.module is mho.Tile(torch.zeros(2, 3), mho.Device(Skewed()), key=1).kernels().module
+    assert tile.kernels() is after
 
 
 def test_a_law_is_watched_wherever_its_numbers_stand(monkeypatch):

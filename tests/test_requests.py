@@ -3,9 +3,8 @@
 import pytest
 import torch
 
-import mho
+from mho.requests.compiled import collected
 from mho.requests.numbers import Numbers
-from mho.requests.queue import collected
 
 
 def numbers(seed: int, *shape: int) -> torch.Tensor:

@@ -16,7 +16,7 @@ from mho.base.errors import complaint, shown, wrong_type
 from mho.nn.core.block import Block
 from mho.nn.core.keys import check_different
 from mho.nn.core.parameter import AnalogParameter
-from mho.requests.queue import collected
+from mho.requests.compiled import collected
 
 Exchange = Callable[[list[Block]], None]
 """An exchange of the recorded factors before they are learned, see `mho.parallel`."""

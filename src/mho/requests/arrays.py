@@ -1,26 +1,22 @@
 """Stand-ins for arrays: the verbs of a `Tile` and of a `Plane`, written down as requests."""
 
 import ctypes
-import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
-from mho.device.pulses import Pulses
 from mho.numerics.rng import Stream, signed
-from mho.requests.numbers import Numbers, fits, usual
-from mho.requests.queue import Moves, Queue, bits, from_bits, function
+from mho.requests.numbers import Numbers, fits, unit, usual
+from mho.requests.queue import Moves, Queue, bits, from_bits
 from mho.requests.trace import Index, Unit
-from mho.tile import checks
 from mho.tile.events import STREAM_OF
-from mho.tile.plane import Plane
 from mho.tile.scratch import room_for
-from mho.tile.tile import Tile
 
 _KNOWN = frozenset({"shape", "key", "granularity", "device", "io", "pulses", "training"})
 """Attributes of an array that no request changes."""
+_MOST = 3.4e38  # of a rate
 _RUNAWAY = 2  # as in `mho.kernels.cpu.requests`
 _C2C, _READ = 8 * int(Stream.C2C), 8 * int(STREAM_OF["transfer"])  # in bytes
 
@@ -58,10 +54,11 @@ class AskedTile(Usual):
     def update(self, x: Any, d: Any, lr: float) -> None:
         tile, queue = self._part, self._queue
         out, n_in = tile.shape
-        lr, inputs, errors = checks.rate(lr), self._lines(x, n_in), self._lines(d, out)
-        kernels, words, samples = tile._ready(), None, 0
-        if inputs is not None and errors is not None and inputs.shape[:-1] == errors.shape[:-1]:
-            samples = 1 if len(inputs.shape) == 1 else inputs.shape[0]
+        inputs, errors = self._lines(x, n_in), self._lines(d, out)
+        kernels, words, samples = tile.kernels(), None, 0
+        there = inputs is not None and errors is not None and inputs.shape[:-1] == errors.shape[:-1]
+        if there and type(lr) is float and abs(lr) < _MOST:
+            samples = errors.shape[0] if len(errors.shape) == 2 else 1  # type: ignore[union-attr]
             words = kernels.update_words(samples, tile.pulses, *counters(tile, _C2C))
         if words is None or inputs is None or errors is None:
             queue.run()
@@ -71,7 +68,7 @@ class AskedTile(Usual):
         queue.hold((kernels, inputs.source, errors.source))
         rest = is_checked, inputs.address, errors.address, samples, bits(lr)
         moving = [(n, part.moves) for n, part in ((16, inputs), (17, errors)) if part.moves]
-        queue.add((function("update"), 20, 0, *words, *rest), self._update_aside, moving)
+        queue.add((queue.compiled.update, 20, 0, *words, *rest), self._update_aside, moving)
         tile.wrote()
         self._note((_has_words, tile, kernels, words, samples, tile.pulses), tile)
 
@@ -90,7 +87,7 @@ class AskedTile(Usual):
             queue.run()
             tile.pulse(usual(n), column=column, row=row)
             return
-        kernels, counts = tile._ready(), n.contiguous()
+        kernels, counts = tile.kernels(), n.contiguous()
         queue.hold((kernels, counts.source))
         if column is not None and n_in > 1:
             place, moving = (0, 0, line.number), [(18, line.moves(1))]
@@ -100,7 +97,7 @@ class AskedTile(Usual):
             place, moving = (0, out, 0), []
         words = kernels.pulse_words(*counters(tile, _C2C))
         moving.append((15, counts.moves))
-        queue.add((function("pulse"), 19, 0, *words, counts.address, *place), self._pulse_aside, moving)
+        queue.add((queue.compiled.pulse, 19, 0, *words, counts.address, *place), self._pulse_aside, moving)
         tile.wrote()
         self._note((_has_pulse_words, tile, kernels, words), tile)
 
@@ -147,16 +144,15 @@ class AskedTile(Usual):
         converters = numbers.ctypes.data, int(not io.perfect)
         place = start, step, n, found.address
         words = *place, *converters, *name, *counters(self._part, _READ), *memory
-        self._queue.add((function("read"), 15, 0, *words), None, [(3, moves)])
+        self._queue.add((self._queue.compiled.read, 15, 0, *words), None, [(3, moves)])
         self._note((_has_room, self._part, io, n, room), None)
         return found
 
     def _lines(self, x: Any, n: int) -> Numbers | None:
         """Return lines of n numbers one behind the other, or None for what Python has to look at."""
         if type(x) is Unit:
-            start, moves = _window(x.n).data_ptr(), ((x.j.variable, -4),)
-            place = start + 4 * (x.n - 1 - x.j.value), (x.n,), (1,)
-            x = Numbers(self._queue, _window(x.n), *place, is_finite=True, moves=moves)
+            vector, moves = unit(x, x.j.value), ((x.j.variable, -4),)
+            x = Numbers.of(self._queue, vector, is_finite=True, moves=moves)
         elif type(x) is not Numbers:
             if not isinstance(x, torch.Tensor) or not fits(x):
                 return None
@@ -175,7 +171,7 @@ class AskedTile(Usual):
     def _check(self, status: int) -> None:
         """Raise the MhoError of a law that drove a weight to NaN."""
         if status == _RUNAWAY:
-            raise checks.runaway(self._part.cells, self._part.device.response)
+            raise self._part.runaway()
 
 
 class AskedPlane(Usual):
@@ -201,7 +197,7 @@ class AskedPlane(Usual):
         else:
             values = values.contiguous()
             words = plane.w.data_ptr(), values.address, out, n_in, marks
-            queue.add((function("program"), 8, 0, *words), None, [(4, values.moves)])
+            queue.add((queue.compiled.program, 8, 0, *words), None, [(4, values.moves)])
         plane.wrote()
         if queue.trace is not None:
             queue.trace.written.append(plane)
@@ -212,19 +208,8 @@ def stand_in(queue: Queue, part: Any) -> Any:
     """Return the stand-in for a part of a state."""
     if isinstance(part, torch.Tensor):
         return Numbers.of(queue, part) if fits(part) else part
-    if type(part) is Tile and part.cells.is_cpu and isinstance(part.pulses, Pulses) and not part._is_noisy:
-        return AskedTile(queue, part)
-    if type(part) is Plane and part.w.is_cpu:
-        return AskedPlane(queue, part)
-    return Usual(queue, part)
-
-
-@functools.cache
-def _window(n: int) -> torch.Tensor:
-    """Return (2 n - 1,) zeros with a one in the middle: the unit vectors (n,) are n of its parts."""
-    x = torch.zeros(2 * n - 1, dtype=torch.float32)
-    x[n - 1] = 1.0
-    return x
+    kind = {"pulsed": AskedTile, "programmed": AskedPlane}.get(getattr(part, "asked_as", ""), Usual)
+    return kind(queue, part)
 
 
 class Line(NamedTuple):
@@ -241,9 +226,10 @@ class Line(NamedTuple):
             return Line(shape, 0, None)
         if column is not None and row is not None:
             return None
-        place, lines, rest = (row, *shape) if column is None else (column, *shape[::-1])
-        variable = None
-        if type(place) is Index:
+        variable: int | None = None
+        place: Any = row if column is None else column
+        lines, rest = shape if column is None else shape[::-1]
+        if isinstance(place, Index):
             place, variable = place.value, place.variable
         if type(place) is not int or not -lines <= place < lines:
             return None
@@ -254,7 +240,7 @@ class Line(NamedTuple):
         return () if self.variable is None else ((self.variable, change),)
 
 
-def counters(tile: Tile, events: int) -> tuple[int, int]:
+def counters(tile: Any, events: int) -> tuple[int, int]:
     """Return the addresses of a tile's tally, and of the events of a stream, which begin at a byte."""
     buffers: Any = tile._buffers
     return buffers["tally"].data_ptr(), buffers["events"].data_ptr() + events
@@ -273,17 +259,17 @@ def _is_there(part: Any, address: int) -> bool:
     return part.w.data_ptr() == address
 
 
-def _has_words(tile: Tile, kernels: Any, words: tuple, samples: int, pulses: Any) -> bool:
+def _has_words(tile: Any, kernels: Any, words: tuple, samples: int, pulses: Any) -> bool:
     return (
         tile.pulses is pulses
-        and tile._ready() is kernels
+        and tile.kernels() is kernels
         and kernels.update_words(samples, pulses, *counters(tile, _C2C)) is words
     )
 
 
-def _has_pulse_words(tile: Tile, kernels: Any, words: tuple) -> bool:
-    return tile._ready() is kernels and kernels.pulse_words(*counters(tile, _C2C)) is words
+def _has_pulse_words(tile: Any, kernels: Any, words: tuple) -> bool:
+    return tile.kernels() is kernels and kernels.pulse_words(*counters(tile, _C2C)) is words
 
 
-def _has_room(tile: Tile, io: Any, n: int, room: Any) -> bool:
+def _has_room(tile: Any, io: Any, n: int, room: Any) -> bool:
     return tile.io["transfer"] is io and room_for(1, 1, n) is room

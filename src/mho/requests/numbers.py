@@ -1,16 +1,16 @@
 """A stand-in for a float32 tensor: the arithmetic of a step, written down as requests."""
 
-from collections.abc import Callable
+import functools
 from typing import Any
 
 import torch
 
-from mho.requests.queue import Moves, Queue, arithmetic, bits
-from mho.requests.trace import Index
+from mho.requests.queue import Moves, Queue, bits
+from mho.requests.shapes import Shape, broadcast, flat, is_contiguous, operand
+from mho.requests.trace import Index, Unit
 
 _COPY, _ADD, _MULTIPLY, _SCALE, _WHOLE, _CLAMP, _LERP, _IF_ZERO = range(8)  # as `arithmetic.Operation`
 _NONE = 0, 0, 0
-Shape = tuple[int, ...]
 
 
 class Zeros:
@@ -21,9 +21,13 @@ class Zeros:
 
     @classmethod
     def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        where, yes, no = args if len(args) == 3 and not kwargs else (None, None, None)
-        if func is torch.where and type(yes) is float and isinstance(no, (int, float)):
-            return where.of._new(_IF_ZERO, where.of, p=yes, q=float(no))
+        if (
+            func is torch.where
+            and len(args) == 3
+            and type(args[1]) is float
+            and type(args[2]) in (int, float)
+        ):
+            return args[0].of._new(_IF_ZERO, args[0].of, p=args[1], q=float(args[2]))
         return func(*map(usual, args), **{name: usual(value) for name, value in (kwargs or {}).items()})
 
     def __getattr__(self, name: str) -> Any:
@@ -153,7 +157,7 @@ class Numbers:
         if isinstance(other, (int, float)):
             return self._new(_SCALE, self, p=float(other))
         other = self._like(other)
-        if other is None or (shape := _broadcast(self.shape, other.shape)) is None:
+        if other is None or (shape := broadcast(self.shape, other.shape)) is None:
             return self.usual() * usual(other)
         return self._into(_MULTIPLY, Numbers.empty(self.queue, shape), self, other)
 
@@ -225,7 +229,7 @@ class Numbers:
 
     def contiguous(self) -> "Numbers":
         """Return them one behind the other."""
-        if _is_contiguous(self.shape, self.steps):
+        if is_contiguous(self.shape, self.steps):
             return self
         return self._new(_COPY, self)
 
@@ -249,11 +253,11 @@ class Numbers:
     def _fitting(self, other: Any) -> "Numbers | None":
         """Return a stand-in for what is to be written here, or None."""
         found = self._like(other)
-        return found if found is not None and _broadcast(self.shape, found.shape) == self.shape else None
+        return found if found is not None and broadcast(self.shape, found.shape) == self.shape else None
 
     def _sum(self, other: Any, factor: float, name: str) -> Any:
         found = self._like(other)
-        if found is None or (shape := _broadcast(self.shape, found.shape)) is None:
+        if found is None or (shape := broadcast(self.shape, found.shape)) is None:
             return getattr(self.usual(), name)(usual(other))
         return self._into(_ADD, Numbers.empty(self.queue, shape), self, found, p=factor)
 
@@ -282,14 +286,14 @@ class Numbers:
         mark: int = 0,
         of_mark: Moves = (),
     ) -> "Numbers":
-        rows, columns, *to = _flat(out)
-        there = _NONE if b is None else _operand(b, out.shape)
+        rows, columns, *to = flat(out)
+        there = _NONE if b is None else operand(b, out.shape)
         moving = [(n, x.moves) for n, x in ((6, out), (9, a), (12, b)) if x is not None and x.moves]
         if of_mark:
             moving.append((17, of_mark))
         shape = operation, rows, columns
-        words = *to, *_operand(a, out.shape), *there, bits(p), bits(q), mark
-        self.queue.add((arithmetic(), 18, 0, *shape, *words), None, moving)
+        words = *to, *operand(a, out.shape), *there, bits(p), bits(q), mark
+        self.queue.add((self.queue.compiled.arithmetic, 18, 0, *shape, *words), None, moving)
         return out
 
 
@@ -307,44 +311,27 @@ def fits(t: torch.Tensor) -> bool:
     )
 
 
+def unit(u: Unit, j: int) -> torch.Tensor:
+    """Return the j-th unit vector (n,), which is kept: a part of zeros with a one in the middle."""
+    return _window(u.n)[u.n - 1 - j : 2 * u.n - 1 - j]
+
+
+@functools.cache
+def _window(n: int) -> torch.Tensor:
+    x = torch.zeros(2 * n - 1, dtype=torch.float32)
+    x[n - 1] = 1.0
+    return x
+
+
 def usual(value: Any) -> Any:
     """Return the usual tensor of a stand-in, and anything else as it is, also inside of lists and tuples."""
+    if type(value) is Unit:
+        return unit(value, int(value.j))
     if isinstance(value, (Numbers, Zeros)):
         return value.usual()
-    if isinstance(value, (list, tuple)) and any(isinstance(part, (Numbers, Zeros)) for part in value):
+    if isinstance(value, (list, tuple)) and any(isinstance(part, (Numbers, Zeros, Unit)) for part in value):
         return type(value)(map(usual, value))
     return value
-
-
-def _broadcast(shape: Shape, other: Shape) -> Shape | None:
-    """Return the shape of an operation on two shapes, or None if they do not fit."""
-    if shape == other:
-        return shape
-    if len(shape) < len(other):
-        shape, other = other, shape
-    other = (1,) * (len(shape) - len(other)) + other
-    found = tuple(max(n, m) for n, m in zip(shape, other, strict=True))
-    fit = all(n == m or 1 in (n, m) for n, m in zip(shape, other, strict=True))
-    return found if fit else None
-
-
-def _is_contiguous(shape: Shape, steps: Shape) -> bool:
-    return steps[-1] == 1 and (len(shape) == 1 or steps[0] == shape[1])
-
-
-def _flat(out: Numbers) -> tuple[int, int, int, int, int]:
-    """Return rows, columns, address and steps of what is written."""
-    if len(out.shape) == 1:
-        return 1, out.shape[0], out.address, 0, out.steps[0]
-    return *out.shape, out.address, *out.steps  # type: ignore[return-value]
-
-
-def _operand(x: Numbers, shape: Shape) -> tuple[int, int, int]:
-    """Return the address and the steps of an operand for a result of that shape."""
-    if len(x.shape) == 1:
-        return x.address, 0, x.steps[0] if x.shape[0] == shape[-1] else 0
-    rows, columns = (step if n == m else 0 for step, n, m in zip(x.steps, x.shape, shape, strict=True))
-    return x.address, rows, columns
 
 
 for _name in ("__radd__", "__rsub__", "__truediv__", "__rtruediv__", "__pow__", "__matmul__", "__rmatmul__"):

@@ -5,14 +5,9 @@ import struct
 import threading
 from array import array
 from collections.abc import Callable, Sequence
-from contextlib import contextmanager
-from types import ModuleType
 from typing import Any
 
 import torch
-
-from mho.base.signals import uninterrupted
-from mho.numerics.native import address_of
 
 Words = tuple[int, ...]
 Moves = tuple[tuple[int, int], ...]
@@ -34,30 +29,6 @@ def from_bits(word: int) -> float:
     return struct.unpack("d", struct.pack("q", word))[0]
 
 
-@functools.cache
-def kernels() -> ModuleType:
-    """Load Numba with the first step, not with `import mho`."""
-    with uninterrupted():
-        import mho.kernels.cpu.requests
-
-    return mho.kernels.cpu.requests
-
-
-@functools.cache
-def function(name: str) -> int:
-    """Return the address of a function of `mho.kernels.cpu.requests`."""
-    return address_of(getattr(kernels(), name), 1)
-
-
-@functools.cache
-def arithmetic() -> int:
-    """Return the address of `mho.kernels.cpu.arithmetic.arithmetic`."""
-    with uninterrupted():
-        from mho.kernels.cpu.arithmetic import arithmetic
-
-    return address_of(arithmetic, 1)
-
-
 class Queue(threading.local):
     """The requests of the step that runs in this thread.
 
@@ -65,6 +36,7 @@ class Queue(threading.local):
     """
 
     def __init__(self) -> None:
+        self.compiled: Any = None  # see `mho.requests.compiled`
         self.words = array("q")
         self.asides: dict[int, Aside] = {}  # by the place of the request
         self.trace: Any = None  # takes notes of the step that is being written down
@@ -118,7 +90,7 @@ class Queue(threading.local):
         if not words:
             return
         address, n = words.buffer_info()
-        run, at = kernels().run, 0
+        run, at = self.compiled.run, 0
         try:
             while (at := run(address, at, n)) < n:
                 end = at + words[at + 1]
@@ -135,15 +107,3 @@ class Queue(threading.local):
         finally:
             self._held.clear()
             self._used = 0
-
-
-queue = Queue()
-
-
-@contextmanager
-def collected():
-    """Collect requests, and carry them out at the end, also those before an error."""
-    try:
-        yield queue
-    finally:
-        queue.end()

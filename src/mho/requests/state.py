@@ -5,7 +5,6 @@ from typing import Any
 
 import torch
 
-from mho.algorithms.state import State
 from mho.requests.arrays import stand_in
 from mho.requests.numbers import Numbers, usual
 from mho.requests.queue import Queue
@@ -15,7 +14,7 @@ from mho.requests.trace import Trace
 class AskedState:
     """A stand-in for a `State`, whose arrays and tensors have stand-ins of their own."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: Any) -> None:
         self.__dict__.update(_state=state, _queue=None, _trace=None, _found={})
 
     def begin(self, queue: Queue, trace: Trace) -> "AskedState":
@@ -35,7 +34,7 @@ class AskedState:
         own = self.__dict__
         found = own["_found"].get(name)
         if found is None:
-            state: State = own["_state"]
+            state = own["_state"]
             part = getattr(state, name)
             if name in state._modules:
                 found = stand_in(own["_queue"], part)

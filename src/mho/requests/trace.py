@@ -1,11 +1,9 @@
-"""What is noted of a step while it writes down its requests, so that they can be asked for again."""
+"""The notes on a step while it writes down its requests, so that they can be asked for again."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
-
-from mho.algorithms.state import State
 
 MOST_ROOM = 1 << 18
 """Numbers that a step may keep for intermediate results: 1 MiB. Steps with more of them are asked for anew."""
@@ -18,7 +16,7 @@ class Trace:
         state: real; given: outcomes of the first decisions, which have been asked already.
     """
 
-    def __init__(self, state: State, given: list[Any]) -> None:
+    def __init__(self, state: Any, given: list[Any]) -> None:
         self.state, self.given = state, list(given)
         self.repeats = True
         self.ways: list[tuple[Callable[..., Any], tuple, Any, bool]] = []
@@ -99,5 +97,7 @@ def _looked_at(name: str) -> Callable[..., Any]:
     return method
 
 
-for _name in "eq ne lt le gt ge sub rsub radd mul rmul floordiv mod truediv pow neg bool repr".split():
+_COMPARED = "eq", "ne", "lt", "le", "gt", "ge", "bool", "repr"
+_COMPUTED = "sub", "rsub", "radd", "mul", "rmul", "floordiv", "mod", "truediv", "pow", "neg"
+for _name in (*_COMPARED, *_COMPUTED):
     setattr(Index, f"__{_name}__", _looked_at(f"__{_name}__"))

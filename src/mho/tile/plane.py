@@ -25,6 +25,11 @@ class Plane(Visible):
         self.adopt()
 
     @property
+    def asked_as(self) -> str:
+        """Kind of the stand-in that `mho.requests` has for the plane: "programmed", or "" for none."""
+        return "programmed" if type(self) is Plane and self.w.is_cpu else ""
+
+    @property
     def w(self) -> torch.Tensor:
         """The numbers (out, in). Not a copy: write with `program`."""
         return self._buffers["w"]  # type: ignore[return-value]

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from mho.base.errors import complaint, wrong_type
+from mho.base.errors import MhoError, complaint, wrong_type
 from mho.device.cell import Cells
 from mho.device.composed import ComposedCell
 from mho.device.device import Device
@@ -78,9 +78,7 @@ class Tile(Readable):
         with torch.device("cpu"):  # one cell tells which parameters vary, and a meta tensor holds no others
             drawn = device.draw((1, 1) if w.is_meta else self.shape, key)
         self._scalars, self._plane_of, planes = parameters.stacked(drawn.values())
-        self.given: tuple[
-            str, ...
-        ] = ()  # parameters whose planes are not the device's, see `mho.tile.parameters`
+        self.given: tuple[str, ...] = ()  # parameters not of the device, see `mho.tile.parameters`
         self._is_noisy = device.write_noise > 0
         shifted = isinstance(drawn.reference, torch.Tensor) or drawn.reference != 0
         self._is_apparent = shifted or self._is_noisy  # what is seen is not the hidden weight
@@ -135,13 +133,9 @@ class Tile(Readable):
 
     def saturated(self) -> int:
         """Count the cells that sit at one of their bounds."""
-        p = self.parameters_of_cells
-        return int(
-            (
-                (self.cells <= arithmetic.full(p.lower, self.cells))
-                | (self.cells >= arithmetic.full(p.upper, self.cells))
-            ).sum()
-        )
+        p, cells = self.parameters_of_cells, self.cells
+        low, high = (arithmetic.full(bound, cells) for bound in (p.lower, p.upper))
+        return int(((cells <= low) | (cells >= high)).sum())
 
     def leaves(self) -> list["Tile"]:
         """Return the arrays of single devices that this array consists of: itself."""
@@ -195,7 +189,7 @@ class Tile(Readable):
         event = next_event(self.counters("events"), Stream.C2C)
         if not total:
             return UpdateInfo(0, 0, 0, 0)
-        sent = self._ready().send_counted(n, row, column, total, event)
+        sent = self.kernels().send_counted(n, row, column, total, event)
         return self._counted(sent, before, (row, column))
 
     def program(self, w: torch.Tensor) -> None:
@@ -251,7 +245,7 @@ class Tile(Readable):
         self.refresh()
 
     def refresh(self) -> None:
-        """Recompute the apparent weight after the hidden one was written other than by pulses; its noise stays."""
+        """Recompute the apparent weight after the hidden one was written other than by pulses; noise stays."""
         self.wrote()
         self.touched.fill_(1)
         if self._is_noisy:
@@ -264,15 +258,14 @@ class Tile(Readable):
         if isinstance(self.pulses, Exact) or (
             isinstance(self.pulses, Expected) and not self.pulses.per_sample
         ):
-            total = sum(
-                (part.mT @ rows for rows, part in x.pairs(d)), torch.zeros(self.shape, device=d.device)
-            )
+            nothing = torch.zeros(self.shape, device=d.device)
+            total = sum((part.mT @ rows for rows, part in x.pairs(d)), nothing)
             return [(torch.eye(self.shape[1], device=d.device), total.mT)]
         return x.pairs(d)
 
     def _send(self, x: torch.Tensor, d: torch.Tensor, lr: float, pulses: Pulses) -> UpdateInfo:
         event = next_event(self.counters("events"), Stream.C2C)
-        kernels = self._ready()
+        kernels = self.kernels()
         if not x.is_cpu:
             x, d = x.reshape(-1, self.shape[1]), d.reshape(-1, self.shape[0])
         if not self._is_noisy:
@@ -285,7 +278,7 @@ class Tile(Readable):
     ) -> UpdateInfo:
         self.wrote()
         if sent.bad >= 0:
-            raise checks.runaway(self.cells, self.device.response)
+            raise self.runaway()
         if before is not None:
             write_noise.rewrite(self, before, at)
         tally = self.counters("tally")
@@ -299,13 +292,23 @@ class Tile(Readable):
         """Finish a change of the cells without pulses."""
         self.wrote()
         if isinstance(self.pulses, Expected) and not torch.isfinite(self.cells).all():
-            raise checks.runaway(self.cells, self.device.response)
+            raise self.runaway()
         self.refresh()
         if before is not None:
             write_noise.rewrite(self, before, at)
         return UpdateInfo(0, 0, 0, 0)
 
-    def _ready(self) -> UpdateKernels:
+    @property
+    def asked_as(self) -> str:
+        """Kind of the stand-in that `mho.requests` has for the tile: "pulsed", or "" for none."""
+        is_pulsed = type(self) is Tile and isinstance(self.pulses, Pulses) and not self._is_noisy
+        return "pulsed" if is_pulsed and self.cells.is_cpu else ""
+
+    def runaway(self) -> MhoError:
+        """Return the error of a law that drove a weight to NaN or infinity."""
+        return checks.runaway(self.cells, self.device.response)
+
+    def kernels(self) -> UpdateKernels:
         """Return the compiled update for the law as it is now and for the cells' memory, which sending a
         state_dict to another process moves."""
         kernels, address = self._kernels, self._buffers["cells"].data_ptr()  # type: ignore[union-attr]

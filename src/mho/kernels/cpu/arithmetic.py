@@ -18,7 +18,7 @@ _I64, _F64, _F32, _U8 = np.int64, np.float64, np.float32, np.uint8
 
 
 class Operation(IntEnum):
-    """What is written, of numbers a and b and of two factors p and q."""
+    """The operations, by the number that is written for numbers a and b, and two factors p and q."""
 
     COPY = 0  # a
     ADD = 1  # a + p b

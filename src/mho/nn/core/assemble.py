@@ -11,7 +11,7 @@ from typing import Protocol
 import torch
 
 from mho.base.signals import uninterrupted
-from mho.requests.queue import Queue, bits, function
+from mho.requests.queue import Queue, bits
 
 Cut = tuple[int, int]
 
@@ -51,7 +51,7 @@ def add_terms(weight: torch.Tensor, first: Followed, second: Followed, factor: f
 def ask_terms(queue: Queue, weight: torch.Tensor, first: Followed, second: Followed, factor: float) -> None:
     """Ask for `add_terms`, of tensors on a CPU."""
     weights, *rest = places = _places(weight, first, second)
-    queue.add((function("add_terms"), 11, 0, *weights, bits(factor), *rest))
+    queue.add((queue.compiled.add_terms, 11, 0, *weights, bits(factor), *rest))
     if queue.trace is not None:
         queue.trace.guards.append((_are_at, weight, first, second, places))
 

@@ -18,7 +18,7 @@ from mho.nn.core.parameter import replaced
 from mho.numerics.rng import child_key
 from mho.requests.numbers import fits
 from mho.requests.queue import Queue
-from mho.requests.steps import Steps
+from mho.requests.ways import Ways
 from mho.responses.constant import Constant
 from mho.tile.ageing import age
 from mho.tile.events import NEXT_TERM, use_of
@@ -60,7 +60,7 @@ class Block(Fused):
             state.to(w0.device)
         state.key, state.roles = child_key(key, "algorithm"), hardware.algorithm.roles()
         self.learning = Learning()
-        self._steps: Steps | None = None
+        self._ways: Ways | None = None
         arrays = [part for part in state.modules() if isinstance(part, (Tile, Plane))]
         tiles = (part for part in arrays if isinstance(part, Tile))
         self._ageing = [tile for tile in tiles if tile.device.retention is not None]
@@ -140,7 +140,7 @@ class Block(Fused):
             if self.is_scaled and self.hardware.mapping.rates == "layer":
                 g = g._replace(d=g.d / self.scale.square())
             if queue is not None and not isinstance(g.x, Patches) and fits(g.x) and fits(g.d):
-                self._ask(queue, g.x, g.d, lr)
+                self._ask(queue, g, lr)
                 return
             known_finite.pair = (g.x, g.d) if is_checked else (None, None)
             try:
@@ -151,16 +151,16 @@ class Block(Fused):
             age(tile)
         self.refresh()
 
-    def _ask(self, queue: Queue, x: torch.Tensor, d: torch.Tensor, lr: float) -> None:
+    def _ask(self, queue: Queue, g: Factors, lr: float) -> None:
         """Ask for a step, for ageing, and for the weight that follows."""
-        if self._steps is None:
+        if self._ways is None:
             after = _nothing if self._ageing else self.ask_refresh
-            self._steps = Steps(self.hardware.algorithm, self._held, after)
+            self._ways = Ways(self.hardware.algorithm, self._held, after)
         if self.hardware.algorithm.units == "mini-batch":
-            self._steps.ask(queue, x, d, lr)
+            self._ways.ask(queue, g, lr)
         else:
-            for n in range(len(d)):
-                self._steps.ask(queue, x[n : n + 1], d[n : n + 1], lr)
+            for n in range(len(g.d)):
+                self._ways.ask(queue, Factors(g.x[n : n + 1], g.d[n : n + 1]), lr)  # type: ignore[index]
         if self._ageing:
             queue.run()
             for tile in self._ageing:
@@ -279,7 +279,7 @@ class Block(Fused):
         return total
 
     def __getstate__(self) -> dict:
-        return super().__getstate__() | {"learning": Learning(), "_steps": None}
+        return super().__getstate__() | {"learning": Learning(), "_ways": None}
 
     def _new_tile(self, name: str, w: torch.Tensor, pulses: str = "update", digital: bool = False) -> Any:
         key = child_key(self.key, name)

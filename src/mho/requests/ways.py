@@ -16,8 +16,6 @@ from typing import Any, NamedTuple
 
 import torch
 
-from mho.algorithms.base import Algorithm, Factors
-from mho.algorithms.state import State
 from mho.requests.numbers import Numbers
 from mho.requests.queue import Aside, Queue
 from mho.requests.state import AskedState
@@ -35,7 +33,7 @@ class Node:
         self.to: dict[Any, Any] = {}
 
 
-class Leaf(NamedTuple):
+class Way(NamedTuple):
     """The requests of a way through the tree."""
 
     words: array
@@ -63,25 +61,26 @@ class Leaf(NamedTuple):
             part.wrote()
 
 
-class Steps:
-    """The steps of one block.
+class Ways:
+    """The ways that the steps of one block have taken.
 
     Args:
         algorithm, state: of the block; after: asks for what follows each step.
     """
 
-    def __init__(self, algorithm: Algorithm, state: State, after: Callable[[Queue], None]) -> None:
+    def __init__(self, algorithm: Any, state: Any, after: Callable[[Queue], None]) -> None:
         self.algorithm, self.state, self.after = algorithm, state, after
         self.asked = AskedState(state)
         self.trees: dict[tuple, dict[str, Any]] = {}
 
-    def ask(self, queue: Queue, x: torch.Tensor, d: torch.Tensor, lr: float) -> None:
-        """Ask for one step with factors that are known to be finite, float32 on a CPU, and contiguous."""
-        queue.hold((x, d))
+    def ask(self, queue: Queue, g: Any, lr: float) -> None:
+        """Ask for one step with factors g = (x, d) that are known to be finite, float32, on a CPU."""
+        queue.hold(g)
+        x, d = g
         outcomes: list[Any] = []
         values = [x.data_ptr(), d.data_ptr()]
         if not self.algorithm.repeats:
-            self._anew(queue, x, d, lr, outcomes)
+            self._anew(queue, g, lr, outcomes)
             return
         key = lr, len(x)
         tree = self.trees.get(key)
@@ -101,10 +100,11 @@ class Steps:
         if place is not None and place.holds():
             place.ask(queue, values)
             return
-        leaf, ways = self._anew(queue, x, d, lr, outcomes)
+        leaf, ways = self._anew(queue, g, lr, outcomes)
         if leaf is None:
             return
-        holder, branch = tree, "root"
+        holder: dict[Any, Any] = tree
+        branch: Any = "root"
         for function, args, outcome, moves in ways:
             node = holder.get(branch)
             if type(node) is not Node:
@@ -112,9 +112,7 @@ class Steps:
             holder, branch = node.to, None if moves else outcome
         holder[branch] = leaf
 
-    def _anew(
-        self, queue: Queue, x: torch.Tensor, d: torch.Tensor, lr: float, outcomes: list[Any]
-    ) -> tuple[Leaf | None, list[tuple]]:
+    def _anew(self, queue: Queue, g: Any, lr: float, outcomes: list[Any]) -> tuple[Way | None, list[tuple]]:
         """Call the algorithm's step, and return what it asked for and the decisions on the way.
 
         outcomes: of the decisions that have been asked already.
@@ -123,15 +121,17 @@ class Steps:
         start = len(queue.words)
         queue.trace = trace
         try:
-            factors = (Numbers.of(queue, t, is_finite=True, moves=((n, 1),)) for n, t in enumerate((x, d)))
-            self.algorithm.step(self.asked.begin(queue, trace), Factors(*factors), lr)
+            x, d = (Numbers.of(queue, t, is_finite=True, moves=((n, 1),)) for n, t in enumerate(g))
+            self.algorithm.step(self.asked.begin(queue, trace), g._replace(x=x, d=d), lr)
             self.after(queue)
         finally:
             queue.trace = None
         if not trace.repeats or not self.algorithm.repeats:
             return None, []
         asides = tuple((n - start, aside) for n, aside in queue.asides.items() if n >= start)
-        moving = tuple((place - start, *more) for place, *more in trace.moving)
-        values = x.data_ptr(), d.data_ptr(), *trace.lines
+        moving = tuple((place - start, variable, change) for place, variable, change in trace.moving)
+        values = g.x.data_ptr(), g.d.data_ptr(), *trace.lines
         words, written = queue.words[start:], tuple(trace.written)
-        return Leaf(words, asides, moving, values, written, tuple(trace.guards), tuple(trace.rooms)), trace.ways
+        return Way(
+            words, asides, moving, values, written, tuple(trace.guards), tuple(trace.rooms)
+        ), trace.ways

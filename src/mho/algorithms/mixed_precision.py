@@ -66,9 +66,9 @@ class MixedPrecision(Algorithm):
         chi += s.supplier.change(s.W.w, -sum(parts[1:], parts[0]), lr)
         if due(s, self.transfer_every):
             quantum = self.granularity or s.W.granularity
-            n = whole_pulses(chi / quantum, self.max_pulses)
+            n = whole_pulses(chi, self.max_pulses, quantum)
             s.W.pulse(n)
-            chi -= n * quantum
+            chi -= n.mul_(quantum)
 
 
 def binned(v: torch.Tensor, bins: int) -> torch.Tensor:

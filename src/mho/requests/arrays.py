@@ -9,8 +9,8 @@ import torch
 
 from mho.numerics.rng import Stream, signed
 from mho.requests.numbers import Numbers, fits, unit, usual
-from mho.requests.queue import Moves, Queue, bits, from_bits
-from mho.requests.trace import Index, Unit
+from mho.requests.queue import Moves, Queue, X, bits, from_bits
+from mho.requests.trace import Index, StandIn, Unit
 from mho.tile.events import STREAM_OF
 from mho.tile.scratch import room_for
 
@@ -42,6 +42,34 @@ class Usual:
         return call
 
 
+class AskedPatches(StandIn):
+    """A stand-in for the patches of a convolution's images, `mho.tile.patches.Patches`.
+
+    Args:
+        number: of the patches among the objects of the queue; signs: (in,) that they are multiplied with.
+    """
+
+    def __init__(self, queue: Queue, number: int, signs: Numbers | None = None) -> None:
+        self.queue, self.number, self.signs = queue, number, signs
+
+    def __mul__(self, signs: Any) -> Any:
+        if type(signs) is not Numbers or self.signs is not None:
+            return self.usual() * usual(signs)
+        return AskedPatches(self.queue, self.number, signs)
+
+    def usual(self) -> Any:
+        """Return the patches."""
+        self.queue.run()
+        patches = self.queue.objects[self.number]
+        return patches if self.signs is None else patches * self.signs.at_once()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.usual(), name)
+
+    def __len__(self) -> int:
+        return len(self.queue.objects[self.number])
+
+
 class AskedTile(Usual):
     """A stand-in for a `Tile` on a CPU whose updates are pulses."""
 
@@ -53,6 +81,9 @@ class AskedTile(Usual):
 
     def update(self, x: Any, d: Any, lr: float) -> None:
         tile, queue = self._part, self._queue
+        if type(x) is AskedPatches and type(d) is Numbers and type(lr) is float:
+            self._update_by_patches(x, d.contiguous(), lr)
+            return
         out, n_in = tile.shape
         inputs, errors = self._lines(x, n_in), self._lines(d, out)
         kernels, words, samples = tile.kernels(), None, 0
@@ -71,6 +102,28 @@ class AskedTile(Usual):
         queue.add((queue.compiled.update, 20, 0, *words, *rest), self._update_aside, moving)
         tile.wrote()
         self._note((_has_words, tile, kernels, words, samples, tile.pulses), tile)
+
+    def _update_by_patches(self, x: "AskedPatches", d: Numbers, lr: float) -> None:
+        """Ask for an update that Python carries out, part by part."""
+        queue, signs = self._queue, 0
+        of_signs: Moves = ()
+        if x.signs is not None:
+            part = x.signs.contiguous()
+            signs, of_signs = part.address, part.moves
+            queue.hold(part.source)
+        words = x.number, signs, d.address, bits(lr)
+        moving: list[tuple[int, Moves]] = [(3, ((X, 1),)), (4, of_signs), (5, d.moves)]
+        queue.hold(d.source)
+        queue.add((queue.compiled.leave, 7, 0, *words), self._patches_aside, moving)
+        self._note((_is_there, self._part, self._part.w.data_ptr()), self._part)
+
+    def _patches_aside(self, arguments: Sequence[int]) -> None:
+        """Update by patches with the arguments of a request."""
+        x = self._queue.objects[arguments[1]]
+        out, n_in = self._part.shape
+        if arguments[2]:
+            x = x * floats_in(arguments[2], 1, n_in)[0]
+        self._part.update(x, floats_in(arguments[3], len(x), out), from_bits(arguments[4]))
 
     def _update_aside(self, arguments: Sequence[int]) -> None:
         """Update with the arguments of a request."""

@@ -7,13 +7,13 @@ import torch
 
 from mho.requests.queue import Moves, Queue, bits
 from mho.requests.shapes import Shape, broadcast, flat, is_contiguous, operand
-from mho.requests.trace import Index, Unit
+from mho.requests.trace import Index, StandIn, Unit
 
 _COPY, _ADD, _MULTIPLY, _SCALE, _WHOLE, _CLAMP, _LERP, _IF_ZERO = range(8)  # as `arithmetic.Operation`
 _NONE = 0, 0, 0
 
 
-class Zeros:
+class Zeros(StandIn):
     """The places where numbers are zero, for `torch.where`."""
 
     def __init__(self, of: "Numbers") -> None:
@@ -38,7 +38,7 @@ class Zeros:
         return self.of.usual() == 0
 
 
-class Numbers:
+class Numbers(StandIn):
     """One or two dimensions of float32 in memory, as a step sees them before they are computed.
 
     Args:
@@ -76,8 +76,9 @@ class Numbers:
     def empty(queue: Queue, shape: Shape) -> "Numbers":
         """Return numbers that nobody has written yet, in the room of the queue."""
         n = shape[0] if len(shape) == 1 else shape[0] * shape[1]
-        room, address = queue.room(n)
-        return Numbers(queue, room, address, shape, (1,) if len(shape) == 1 else (shape[1], 1), False)
+        room, address, moves = queue.room(n)
+        steps = (1,) if len(shape) == 1 else (shape[1], 1)
+        return Numbers(queue, room, address, shape, steps, is_kept=False, moves=moves)
 
     def usual(self) -> torch.Tensor:
         """Carry out the requests so far, and return the usual tensor: the same memory, if it stays."""
@@ -327,9 +328,9 @@ def usual(value: Any) -> Any:
     """Return the usual tensor of a stand-in, and anything else as it is, also inside of lists and tuples."""
     if type(value) is Unit:
         return unit(value, int(value.j))
-    if isinstance(value, (Numbers, Zeros)):
+    if isinstance(value, StandIn):
         return value.usual()
-    if isinstance(value, (list, tuple)) and any(isinstance(part, (Numbers, Zeros, Unit)) for part in value):
+    if isinstance(value, (list, tuple)) and any(isinstance(part, (StandIn, Unit)) for part in value):
         return type(value)(map(usual, value))
     return value
 

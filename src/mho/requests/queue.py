@@ -14,6 +14,9 @@ Moves = tuple[tuple[int, int], ...]
 """(number of a variable of the step, change by one of it), ..."""
 Aside = Callable[[Sequence[int]], None]
 """Carries out a request that the compiled function left aside, or raises; it gets the status and the arguments."""
+X, D, ROOM, FIRST_LINE = range(4)
+"""The variables of a step: addresses of its inputs and errors, and of room; then the lines."""
+_OF_ROOM: Moves = ((ROOM, 1),)
 _FLOATS = 1 << 16
 """Numbers of the first room for intermediate results."""
 
@@ -40,6 +43,7 @@ class Queue(threading.local):
         self.words = array("q")
         self.asides: dict[int, Aside] = {}  # by the place of the request
         self.trace: Any = None  # takes notes of the step that is being written down
+        self.objects: list[Any] = []  # that requests name by their place here
         self._held: list[Any] = []
         self._room = torch.empty(_FLOATS, dtype=torch.float32)
         self._start, self._used = self._room.data_ptr(), 0
@@ -70,23 +74,27 @@ class Queue(threading.local):
         """Keep an object, whose memory the requests name, until they are carried out."""
         self._held.append(memory)
 
-    def room(self, n: int) -> tuple[torch.Tensor, int]:
-        """Return memory that has room for n float32 until the requests are carried out, and the address there."""
-        found = None if self.trace is None else self.trace.room(n)
-        if found is not None:
-            return found
+    def room(self, n: int) -> tuple[torch.Tensor, int, Moves]:
+        """Return memory with room for n float32 until the requests are carried out, its address, and its moves."""
+        address = self.reserve(n)
+        return self._room, address, _OF_ROOM if self.trace is not None else ()
+
+    def reserve(self, n: int) -> int:
+        """Return the address of room for n float32."""
         if self._used + n > len(self._room):
+            self.once()
             self._held.append(self._room)
             self._room = torch.empty(max(2 * len(self._room), n), dtype=torch.float32)
             self._start, self._used = self._room.data_ptr(), 0
         address = self._start + 4 * self._used
         self._used += n
-        return self._room, address
+        return address
 
     def run(self) -> None:
         """Carry out all requests. Raises: MhoError of the first that cannot be; those after it are forgotten."""
         words = self.words
-        self.once()
+        if self.trace is not None:
+            self.trace.repeats, self.trace.falls = False, True
         if not words:
             return
         address, n = words.buffer_info()
@@ -106,4 +114,5 @@ class Queue(threading.local):
             self.run()
         finally:
             self._held.clear()
+            self.objects.clear()
             self._used = 0

@@ -3,10 +3,7 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import torch
-
-MOST_ROOM = 1 << 18
-"""Numbers that a step may keep for intermediate results: 1 MiB. Steps with more of them are asked for anew."""
+_FIRST_LINE = 3  # as in `queue`
 
 
 class Trace:
@@ -19,13 +16,12 @@ class Trace:
     def __init__(self, state: Any, given: list[Any]) -> None:
         self.state, self.given = state, list(given)
         self.repeats = True
+        self.falls = False  # requests were carried out in the middle of the step
         self.ways: list[tuple[Callable[..., Any], tuple, Any, bool]] = []
         self.lines: list[int] = []
         self.moving: list[tuple[int, int, int]] = []
         self.written: list[Any] = []
         self.guards: list[tuple[Any, ...]] = []
-        self.rooms: list[torch.Tensor] = []  # for intermediate results
-        self._used = 0
 
     def outcome(self, function: Callable[..., Any], args: tuple, moves: bool = False) -> Any:
         """Return the outcome of a decision: a function of the real state and of args."""
@@ -38,20 +34,17 @@ class Trace:
         """Return the outcome of a decision that names a line."""
         found = self.outcome(function, args, moves=True)
         self.lines.append(found)
-        return Index(self, len(self.lines) + 1, found)
+        return Index(self, len(self.lines) - 1 + _FIRST_LINE, found)
 
-    def room(self, n: int) -> tuple[torch.Tensor, int] | None:
-        """Return memory for n float32 that stays with the step, and the address there; None if it is too much."""
-        kept = sum(map(len, self.rooms))
-        if not self.rooms or self._used + n > len(self.rooms[-1]):
-            if kept + n > MOST_ROOM:
-                self.repeats = False
-                return None
-            self.rooms.append(torch.empty(max(kept, n, 1024), dtype=torch.float32))
-            self._used = 0
-        address = self.rooms[-1].data_ptr() + 4 * self._used
-        self._used += n
-        return self.rooms[-1], address
+
+class StandIn:
+    """The base of what stands for a tensor."""
+
+    __slots__ = ()
+
+    def usual(self) -> Any:
+        """Carry out the requests so far, and return what it stands for."""
+        raise NotImplementedError
 
 
 class Index:

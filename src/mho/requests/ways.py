@@ -16,12 +16,14 @@ from typing import Any, NamedTuple
 
 import torch
 
+from mho.requests.arrays import AskedPatches
 from mho.requests.numbers import Numbers
-from mho.requests.queue import Aside, Queue
+from mho.requests.queue import ROOM, Aside, D, Queue, X
 from mho.requests.state import AskedState
 from mho.requests.trace import Trace
 
 _MOST = 4  # rates and batch sizes that are remembered
+_PATIENCE = 3  # steps in a row
 
 
 class Node:
@@ -42,7 +44,7 @@ class Way(NamedTuple):
     values: tuple[int, ...]  # of the variables: addresses of x and d, then lines
     written: tuple[Any, ...]  # arrays
     guards: tuple[tuple[Any, ...], ...]  # (function, arguments ...), all of which must hold
-    rooms: tuple[torch.Tensor, ...]  # for intermediate results
+    floats: int  # room for intermediate results
 
     def holds(self) -> bool:
         """Return whether all that the words name is where it was."""
@@ -51,7 +53,7 @@ class Way(NamedTuple):
     def ask(self, queue: Queue, values: list[int]) -> None:
         """Add the requests to the queue, for other values of the variables."""
         own = queue.words
-        start = len(own)
+        start, values[ROOM] = len(own), queue.reserve(self.floats)
         own.extend(self.words)
         for place, variable, change in self.moving:
             own[start + place] += change * (values[variable] - self.values[variable])
@@ -71,18 +73,17 @@ class Ways:
     def __init__(self, algorithm: Any, state: Any, after: Callable[[Queue], None]) -> None:
         self.algorithm, self.state, self.after = algorithm, state, after
         self.asked = AskedState(state)
+        self._falls = 0
         self.trees: dict[tuple, dict[str, Any]] = {}
 
     def ask(self, queue: Queue, g: Any, lr: float) -> None:
         """Ask for one step with factors g = (x, d) that are known to be finite, float32, on a CPU."""
         queue.hold(g)
-        x, d = g
         outcomes: list[Any] = []
-        values = [x.data_ptr(), d.data_ptr()]
         if not self.algorithm.repeats:
-            self._anew(queue, g, lr, outcomes)
+            self._anew(queue, g, lr, _place(queue, g), outcomes)
             return
-        key = lr, len(x)
+        values, key = [*_place(queue, g), 0], (lr, len(g.x))
         tree = self.trees.get(key)
         if tree is None:
             if len(self.trees) >= _MOST:
@@ -100,7 +101,7 @@ class Ways:
         if place is not None and place.holds():
             place.ask(queue, values)
             return
-        leaf, ways = self._anew(queue, g, lr, outcomes)
+        leaf, ways = self._anew(queue, g, lr, values[:2], outcomes)
         if leaf is None:
             return
         holder: dict[Any, Any] = tree
@@ -112,26 +113,42 @@ class Ways:
             holder, branch = node.to, None if moves else outcome
         holder[branch] = leaf
 
-    def _anew(self, queue: Queue, g: Any, lr: float, outcomes: list[Any]) -> tuple[Way | None, list[tuple]]:
+    @property
+    def is_slow(self) -> bool:
+        """True if the last steps could not be written down whole: then the usual way is quicker."""
+        return self._falls >= _PATIENCE
+
+    def _anew(
+        self, queue: Queue, g: Any, lr: float, place: list[int], outcomes: list[Any]
+    ) -> tuple[Way | None, list[tuple]]:
         """Call the algorithm's step, and return what it asked for and the decisions on the way.
 
-        outcomes: of the decisions that have been asked already.
+        place: of g; outcomes: of the decisions that have been asked already.
         """
         trace = Trace(self.state, outcomes)
-        start = len(queue.words)
+        start, room = len(queue.words), queue.reserve(0)
         queue.trace = trace
         try:
-            x, d = (Numbers.of(queue, t, is_finite=True, moves=((n, 1),)) for n, t in enumerate(g))
-            self.algorithm.step(self.asked.begin(queue, trace), g._replace(x=x, d=d), lr)
+            state, d = self.asked.begin(queue, trace), Numbers.of(queue, g.d, True, ((D, 1),))
+            is_plain = isinstance(g.x, torch.Tensor)
+            x = Numbers.of(queue, g.x, True, ((X, 1),)) if is_plain else AskedPatches(queue, place[0])
+            self.algorithm.step(state, g._replace(x=x, d=d), lr)
             self.after(queue)
         finally:
             queue.trace = None
+        self._falls = self._falls + 1 if trace.falls else 0
         if not trace.repeats or not self.algorithm.repeats:
             return None, []
         asides = tuple((n - start, aside) for n, aside in queue.asides.items() if n >= start)
         moving = tuple((place - start, variable, change) for place, variable, change in trace.moving)
-        values = g.x.data_ptr(), g.d.data_ptr(), *trace.lines
-        words, written = queue.words[start:], tuple(trace.written)
-        return Way(
-            words, asides, moving, values, written, tuple(trace.guards), tuple(trace.rooms)
-        ), trace.ways
+        values, floats = (*place, room, *trace.lines), (queue.reserve(0) - room) // 4
+        written, guards = tuple(trace.written), tuple(trace.guards)
+        return Way(queue.words[start:], asides, moving, values, written, guards, floats), trace.ways
+
+
+def _place(queue: Queue, g: Any) -> list[int]:
+    """Return the addresses of factors; in the place of one the number of what is no tensor."""
+    if isinstance(g.x, torch.Tensor):
+        return [g.x.data_ptr(), g.d.data_ptr()]
+    queue.objects.append(g.x)
+    return [len(queue.objects) - 1, g.d.data_ptr()]

@@ -301,8 +301,8 @@ class Tile(Readable):
     @property
     def asked_as(self) -> str:
         """Kind of the stand-in that `mho.requests` has for the tile: "pulsed", or "" for none."""
-        is_pulsed = type(self) is Tile and isinstance(self.pulses, Pulses) and not self._is_noisy
-        return "pulsed" if is_pulsed and self.cells.is_cpu else ""
+        fits = type(self) is Tile and isinstance(self.pulses, Pulses) and not self._is_noisy
+        return "pulsed" if fits and self.cells.is_cpu else ""
 
     def runaway(self) -> MhoError:
         """Return the error of a law that drove a weight to NaN or infinity."""

@@ -25,9 +25,9 @@ def scale(a: Any, s: State, lr: float) -> float:
     return abs(rate(a.transfer_lr, a.scale_transfer_lr, lr)) / threshold
 
 
-def whole_pulses(h: torch.Tensor, most: int) -> torch.Tensor:
-    """Return the pulses that a buffer asks for: its integer part, `most` at most in either direction."""
-    whole = h.div(1.0, rounding_mode="trunc")  # h.trunc() wakes torch's other threads: 70 us with two
+def whole_pulses(h: torch.Tensor, most: int, quantum: float = 1.0) -> torch.Tensor:
+    """Return the pulses that a buffer asks for: its whole quanta, `most` at most in either direction."""
+    whole = h.div(quantum, rounding_mode="trunc")  # h.trunc() wakes torch's other threads: 70 us with two
     return whole.clamp_(-most, most)
 
 

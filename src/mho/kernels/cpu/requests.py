@@ -205,3 +205,39 @@ def add_terms(address):
     factor = array_at(address, (9,), _F64)[4]
     add_touched(t[1], t[2], t[3], factor, t[5], t[6], t[7], t[8])
     t[0] = DONE
+
+
+@lean_kernel
+def add_all(address):
+    """Bring a weight that is a sum of n arrays up to date on the lines that were touched; clear the marks.
+
+    Words are (out, rows, columns, n), then of each array its address, the bits of its factor, and the address of
+    its marks. Products are rounded before they are added.
+    """
+    n = array_at(address, (5,), _I64)[4]
+    t = array_at(address, (5 + 3 * n,), _I64)
+    real = array_at(address, (5 + 3 * n,), _F64)
+    rows, columns = t[2], t[3]
+    for i in range(rows + columns):
+        is_touched = False
+        for k in range(n):
+            marks = array_at(t[7 + 3 * k], (rows + columns,), _U8)
+            is_touched |= marks[i] != 0
+            marks[i] = 0
+        if not is_touched:
+            continue
+        at, step, length = (i * columns, 1, columns) if i < rows else (i - rows, columns, rows)
+        out = array_at(t[1] + 4 * at, ((length - 1) * step + 1,), _F32)
+        for k in range(n):
+            w = array_at(t[5 + 3 * k] + 4 * at, ((length - 1) * step + 1,), _F32)
+            factor = np.float32(real[6 + 3 * k])
+            for j in range(length):
+                product = factor * w[j * step]
+                out[j * step] = product if k == 0 else out[j * step] + product
+    t[0] = DONE
+
+
+@lean_kernel
+def leave(address):
+    """Leave the request to Python."""
+    array_at(address, (1,), _I64)[0] = ASIDE

@@ -5,6 +5,7 @@ run. Elsewhere each is those operations.
 """
 
 import functools
+from collections.abc import Sequence
 from types import ModuleType
 from typing import Protocol
 
@@ -54,6 +55,24 @@ def ask_terms(queue: Queue, weight: torch.Tensor, first: Followed, second: Follo
     queue.add((queue.compiled.add_terms, 11, 0, *weights, bits(factor), *rest))
     if queue.trace is not None:
         queue.trace.guards.append((_are_at, weight, first, second, places))
+
+
+def ask_sum(queue: Queue, weight: torch.Tensor, arrays: Sequence[Followed], factors: Sequence[float]) -> None:
+    """Ask for weight = sum of factor * array.w on the lines that were touched, of tensors on a CPU."""
+    places = _places_of_sum(weight, arrays)
+    terms = [part for (w, marks), f in zip(places[1:], factors, strict=True) for part in (w, bits(f), marks)]
+    words = places[0][0], *weight.shape, len(arrays), *terms
+    queue.add((queue.compiled.add_all, 3 + len(words), 0, *words))
+    if queue.trace is not None:
+        queue.trace.guards.append((_sums_at, weight, arrays, places))
+
+
+def _places_of_sum(weight: torch.Tensor, arrays: Sequence[Followed]) -> list[tuple[int, ...]]:
+    return [(weight.data_ptr(),), *((part.w.data_ptr(), part.touched.data_ptr()) for part in arrays)]
+
+
+def _sums_at(weight: torch.Tensor, arrays: Sequence[Followed], places: list[tuple[int, ...]]) -> bool:
+    return _places_of_sum(weight, arrays) == places
 
 
 Places = tuple[tuple[int, int, int], int, int, int, int]

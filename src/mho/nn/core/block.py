@@ -139,7 +139,7 @@ class Block(Fused):
             g = g._replace(d=-g.d) if maximize else g
             if self.is_scaled and self.hardware.mapping.rates == "layer":
                 g = g._replace(d=g.d / self.scale.square())
-            if queue is not None and not isinstance(g.x, Patches) and fits(g.x) and fits(g.d):
+            if queue is not None and self._can_ask(g):
                 self._ask(queue, g, lr)
                 return
             known_finite.pair = (g.x, g.d) if is_checked else (None, None)
@@ -151,16 +151,25 @@ class Block(Fused):
             age(tile)
         self.refresh()
 
-    def _ask(self, queue: Queue, g: Factors, lr: float) -> None:
-        """Ask for a step, for ageing, and for the weight that follows."""
+    def _can_ask(self, g: Factors) -> bool:
+        """Return whether a step with these factors is quicker by requests; makes room for them."""
+        x = g.x.images[0] if isinstance(g.x, Patches) else g.x
+        if not fits(g.d) or not (x.is_cpu and x.dtype is torch.float32) or not x.numel():
+            return False
         if self._ways is None:
             after = _nothing if self._ageing else self.ask_refresh
             self._ways = Ways(self.hardware.algorithm, self._held, after)
+        return not self._ways.is_slow
+
+    def _ask(self, queue: Queue, g: Factors, lr: float) -> None:
+        """Ask for a step, for ageing, and for the weight that follows."""
+        assert self._ways is not None, "made by `_can_ask`"
         if self.hardware.algorithm.units == "mini-batch":
             self._ways.ask(queue, g, lr)
         else:
-            for n in range(len(g.d)):
-                self._ways.ask(queue, Factors(g.x[n : n + 1], g.d[n : n + 1]), lr)  # type: ignore[index]
+            for x, d in g.parts():
+                for n in range(len(d)):
+                    self._ways.ask(queue, Factors(x[n : n + 1], d[n : n + 1]), lr)
         if self._ageing:
             queue.run()
             for tile in self._ageing:

@@ -11,7 +11,7 @@ from mho.algorithms.state import State
 from mho.base.errors import complaint
 from mho.crossbar import Crossbar
 from mho.nn.core import foreign
-from mho.nn.core.assemble import add_terms, ask_terms
+from mho.nn.core.assemble import add_terms, ask_sum, ask_terms
 from mho.nn.core.parameter import AnalogParameter, replaced
 from mho.numerics.views import in_place, writes
 from mho.requests.queue import Queue
@@ -195,6 +195,8 @@ class Fused(Visible):
         weight, terms = self._seen, self.visible()
         if len(terms) <= 2 and all(map(_is_unsigned, terms)) and terms[0].coefficient == 1.0:
             ask_terms(queue, weight, *self._pair_of(terms))
+        elif all(map(_is_unsigned, terms)):
+            ask_sum(queue, weight, [term.tile for term in terms], [term.coefficient for term in terms])
         else:
             queue.run()
             weight.copy_(fused(terms))

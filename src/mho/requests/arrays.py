@@ -197,7 +197,7 @@ class AskedTile(Usual):
         converters = numbers.ctypes.data, int(not io.perfect)
         place = start, step, n, found.address
         words = *place, *converters, *name, *counters(self._part, _READ), *memory
-        self._queue.add((self._queue.compiled.read, 15, 0, *words), None, [(3, moves)])
+        self._queue.add((self._queue.compiled.read, 15, 0, *words), None, [(3, moves), (6, found.moves)])
         self._note((_has_room, self._part, io, n, room), None)
         return found
 

@@ -51,6 +51,10 @@ class State(Viewed):
         """Return function(state, *args): the number of the line whose turn it is."""
         return function(self, *args)
 
+    def measure(self, function: Callable[..., float], g: Any, *args: Any) -> float:
+        """Return function(state, g, *args): a rate that follows from the factors g of the step, and from fields."""
+        return function(self, g, *args)
+
     def tiles(self) -> dict[str, Array]:
         """Return the arrays by name, in the order in which `init` made them."""
         return {n: cast(Array, part) for n, part in self.named_children() if isinstance(part, Pulsed)}

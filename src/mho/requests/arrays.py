@@ -1,17 +1,20 @@
 """Stand-ins for arrays: the verbs of a `Tile` and of a `Plane`, written down as requests."""
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
 from mho.numerics.rng import Stream, signed
-from mho.requests.numbers import Numbers, fits, unit, usual
-from mho.requests.queue import Moves, Queue, X, bits, from_bits
-from mho.requests.trace import Index, StandIn, Unit
+from mho.requests.numbers import Numbers
+from mho.requests.queue import Moves, Queue, X
+from mho.requests.shapes import bits, from_bits
+from mho.requests.trace import Index, Rate, StandIn, Unit
+from mho.requests.usual import fits, unit, usual
 from mho.tile.events import STREAM_OF
+from mho.tile.patches import Patches
 from mho.tile.scratch import room_for
 
 _KNOWN = frozenset({"shape", "key", "granularity", "device", "io", "pulses", "training"})
@@ -42,18 +45,18 @@ class Usual:
         return call
 
 
-class AskedPatches(StandIn):
-    """A stand-in for the patches of a convolution's images, `mho.tile.patches.Patches`.
+class AskedPatches(Patches, StandIn):
+    """A stand-in for the patches of a convolution's images.
 
     Args:
-        number: of the patches among the objects of the queue; signs: (in,) that they are multiplied with.
+        number: of the patches among the objects of the queue; chopped_by: (in,) that they are multiplied with.
     """
 
-    def __init__(self, queue: Queue, number: int, signs: Numbers | None = None) -> None:
-        self.queue, self.number, self.signs = queue, number, signs
+    def __init__(self, queue: Queue, number: int, chopped_by: Numbers | None = None) -> None:
+        self.queue, self.number, self.chopped_by = queue, number, chopped_by
 
     def __mul__(self, signs: Any) -> Any:
-        if type(signs) is not Numbers or self.signs is not None:
+        if type(signs) is not Numbers or self.chopped_by is not None:
             return self.usual() * usual(signs)
         return AskedPatches(self.queue, self.number, signs)
 
@@ -61,13 +64,13 @@ class AskedPatches(StandIn):
         """Return the patches."""
         self.queue.run()
         patches = self.queue.objects[self.number]
-        return patches if self.signs is None else patches * self.signs.at_once()
+        return patches if self.chopped_by is None else patches * self.chopped_by.at_once()
+
+    def pairs(self, d: Any) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        yield from self.usual().pairs(usual(d))
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self.usual(), name)
-
-    def __len__(self) -> int:
-        return len(self.queue.objects[self.number])
+        return getattr(self.queue.objects[self.number], name)
 
 
 class AskedTile(Usual):
@@ -79,10 +82,11 @@ class AskedTile(Usual):
         self._note((_is_there, self._part, w.data_ptr()))
         return Numbers.of(self._queue, w)
 
-    def update(self, x: Any, d: Any, lr: float) -> None:
+    def update(self, x: Any, d: Any, lr: Any) -> None:
         tile, queue = self._part, self._queue
+        lr, of_lr = (lr.value, ((lr.variable, 1),)) if type(lr) is Rate else (lr, ())
         if type(x) is AskedPatches and type(d) is Numbers and type(lr) is float:
-            self._update_by_patches(x, d.contiguous(), lr)
+            self._update_by_patches(x, d.contiguous(), lr, of_lr)
             return
         out, n_in = tile.shape
         inputs, errors = self._lines(x, n_in), self._lines(d, out)
@@ -98,21 +102,22 @@ class AskedTile(Usual):
         is_checked = int(inputs.is_finite and errors.is_finite)
         queue.hold((kernels, inputs.source, errors.source))
         rest = is_checked, inputs.address, errors.address, samples, bits(lr)
-        moving = [(n, part.moves) for n, part in ((16, inputs), (17, errors)) if part.moves]
+        moving = [(n, part.moves) for n, part in ((16, inputs), (17, errors))]
+        moving.append((19, of_lr))
         queue.add((queue.compiled.update, 20, 0, *words, *rest), self._update_aside, moving)
         tile.wrote()
         self._note((_has_words, tile, kernels, words, samples, tile.pulses), tile)
 
-    def _update_by_patches(self, x: "AskedPatches", d: Numbers, lr: float) -> None:
+    def _update_by_patches(self, x: "AskedPatches", d: Numbers, lr: float, of_lr: Moves) -> None:
         """Ask for an update that Python carries out, part by part."""
         queue, signs = self._queue, 0
         of_signs: Moves = ()
-        if x.signs is not None:
-            part = x.signs.contiguous()
+        if x.chopped_by is not None:
+            part = x.chopped_by.contiguous()
             signs, of_signs = part.address, part.moves
             queue.hold(part.source)
         words = x.number, signs, d.address, bits(lr)
-        moving: list[tuple[int, Moves]] = [(3, ((X, 1),)), (4, of_signs), (5, d.moves)]
+        moving: list[tuple[int, Moves]] = [(3, ((X, 1),)), (4, of_signs), (5, d.moves), (6, of_lr)]
         queue.hold(d.source)
         queue.add((queue.compiled.leave, 7, 0, *words), self._patches_aside, moving)
         self._note((_is_there, self._part, self._part.w.data_ptr()), self._part)

@@ -1,16 +1,17 @@
 """A stand-in for a float32 tensor: the arithmetic of a step, written down as requests."""
 
-import functools
 from typing import Any
 
 import torch
 
-from mho.requests.queue import Moves, Queue, bits
-from mho.requests.shapes import Shape, broadcast, flat, is_contiguous, operand
-from mho.requests.trace import Index, StandIn, Unit
+from mho.requests.queue import Moves, Queue
+from mho.requests.shapes import Shape, bits, broadcast, flat, is_contiguous, operand
+from mho.requests.trace import Index, Rate, StandIn
+from mho.requests.usual import fits, usual
 
 _COPY, _ADD, _MULTIPLY, _SCALE, _WHOLE, _CLAMP, _LERP, _IF_ZERO = range(8)  # as `arithmetic.Operation`
 _NONE = 0, 0, 0
+_REAL = (int, float, Rate)
 
 
 class Zeros(StandIn):
@@ -155,8 +156,8 @@ class Numbers(StandIn):
         return self._sum(other, -1.0, "sub")
 
     def __mul__(self, other: Any) -> Any:
-        if isinstance(other, (int, float)):
-            return self._new(_SCALE, self, p=float(other))
+        if isinstance(other, _REAL):
+            return self._new(_SCALE, self, p=_number(other))
         other = self._like(other)
         if other is None or (shape := broadcast(self.shape, other.shape)) is None:
             return self.usual() * usual(other)
@@ -185,8 +186,8 @@ class Numbers(StandIn):
     __isub__ = sub_
 
     def mul_(self, other: Any) -> "Numbers":
-        if isinstance(other, (int, float)):
-            return self._into(_SCALE, self, self, p=float(other))
+        if isinstance(other, _REAL):
+            return self._into(_SCALE, self, self, p=_number(other))
         found = self._fitting(other)
         return self._usually("mul_", other) if found is None else self._into(_MULTIPLY, self, self, found)
 
@@ -264,16 +265,16 @@ class Numbers(StandIn):
 
     def _add_in_place(self, other: Any, factor: float) -> "Numbers":
         found = self._fitting(other)
-        if found is None or not isinstance(factor, (int, float)):
+        if found is None or not isinstance(factor, _REAL):
             self.usual().add_(usual(other), alpha=usual(factor))
             return self
-        return self._into(_ADD, self, self, found, p=float(factor))
+        return self._into(_ADD, self, self, found, p=_number(factor))
 
     def _usually(self, name: str, *others: Any) -> "Numbers":
         getattr(self.usual(), name)(*map(usual, others))
         return self
 
-    def _new(self, operation: int, a: "Numbers", p: float = 0.0, q: float = 0.0) -> "Numbers":
+    def _new(self, operation: int, a: "Numbers", p: Any = 0.0, q: float = 0.0) -> "Numbers":
         return self._into(operation, Numbers.empty(self.queue, self.shape), a, p=p, q=q)
 
     def _into(
@@ -282,7 +283,7 @@ class Numbers(StandIn):
         out: "Numbers",
         a: "Numbers",
         b: "Numbers | None" = None,
-        p: float = 0.0,
+        p: Any = 0.0,
         q: float = 0.0,
         mark: int = 0,
         of_mark: Moves = (),
@@ -292,47 +293,18 @@ class Numbers(StandIn):
         moving = [(n, x.moves) for n, x in ((6, out), (9, a), (12, b)) if x is not None and x.moves]
         if of_mark:
             moving.append((17, of_mark))
+        if type(p) is Rate:
+            moving.append((15, ((p.variable, 1),)))
+            p = p.value
         shape = operation, rows, columns
         words = *to, *operand(a, out.shape), *there, bits(p), bits(q), mark
         self.queue.add((self.queue.compiled.arithmetic, 18, 0, *shape, *words), None, moving)
         return out
 
 
-def fits(t: torch.Tensor) -> bool:
-    """Return whether a tensor has a stand-in."""
-    return (
-        t.dtype is torch.float32
-        and t.is_cpu
-        and 1 <= t.ndim <= 2
-        and t.numel() > 0
-        and min(t.stride()) >= 0
-        and not t.requires_grad
-        and type(t) is torch.Tensor
-        and not t.is_neg()
-    )
-
-
-def unit(u: Unit, j: int) -> torch.Tensor:
-    """Return the j-th unit vector (n,), which is kept: a part of zeros with a one in the middle."""
-    return _window(u.n)[u.n - 1 - j : 2 * u.n - 1 - j]
-
-
-@functools.cache
-def _window(n: int) -> torch.Tensor:
-    x = torch.zeros(2 * n - 1, dtype=torch.float32)
-    x[n - 1] = 1.0
-    return x
-
-
-def usual(value: Any) -> Any:
-    """Return the usual tensor of a stand-in, and anything else as it is, also inside of lists and tuples."""
-    if type(value) is Unit:
-        return unit(value, int(value.j))
-    if isinstance(value, StandIn):
-        return value.usual()
-    if isinstance(value, (list, tuple)) and any(isinstance(part, (StandIn, Unit)) for part in value):
-        return type(value)(map(usual, value))
-    return value
+def _number(value: Any) -> Any:
+    """Return a real number, or what stands for one."""
+    return value if type(value) is Rate else float(value)
 
 
 for _name in ("__radd__", "__rsub__", "__truediv__", "__rtruediv__", "__pow__", "__matmul__", "__rmatmul__"):

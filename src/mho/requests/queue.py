@@ -1,7 +1,5 @@
 """The requests of a step in the order in which they were asked for, and the call that carries them out."""
 
-import functools
-import struct
 import threading
 from array import array
 from collections.abc import Callable, Sequence
@@ -14,22 +12,11 @@ Moves = tuple[tuple[int, int], ...]
 """(number of a variable of the step, change by one of it), ..."""
 Aside = Callable[[Sequence[int]], None]
 """Carries out a request that the compiled function left aside, or raises; it gets the status and the arguments."""
-X, D, ROOM, FIRST_LINE = range(4)
-"""The variables of a step: addresses of its inputs and errors, and of room; then the lines."""
+X, D, ROOM = range(3)
+"""The first variables of a step: addresses of its inputs and errors, and of room; then come lines and rates."""
 _OF_ROOM: Moves = ((ROOM, 1),)
 _FLOATS = 1 << 16
 """Numbers of the first room for intermediate results."""
-
-
-@functools.lru_cache(maxsize=4096)
-def bits(value: float) -> int:
-    """Return the bits of a float64 as a signed integer."""
-    return struct.unpack("q", struct.pack("d", value))[0]
-
-
-def from_bits(word: int) -> float:
-    """Return the float64 that has these bits."""
-    return struct.unpack("d", struct.pack("q", word))[0]
 
 
 class Queue(threading.local):

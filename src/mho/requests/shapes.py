@@ -1,8 +1,21 @@
-"""Shapes and steps of numbers in memory, as requests name them."""
+"""Whole numbers that requests consist of: shapes and steps of numbers in memory, bits of real numbers."""
 
+import functools
+import struct
 from typing import Protocol
 
 Shape = tuple[int, ...]
+
+
+@functools.lru_cache(maxsize=4096)
+def bits(value: float) -> int:
+    """Return the bits of a float64 as a signed integer."""
+    return struct.unpack("q", struct.pack("d", value))[0]
+
+
+def from_bits(word: int) -> float:
+    """Return the float64 that has these bits."""
+    return struct.unpack("d", struct.pack("q", word))[0]
 
 
 class Placed(Protocol):

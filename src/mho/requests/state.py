@@ -6,9 +6,10 @@ from typing import Any
 import torch
 
 from mho.requests.arrays import stand_in
-from mho.requests.numbers import Numbers, usual
+from mho.requests.numbers import Numbers
 from mho.requests.queue import Queue
-from mho.requests.trace import Trace
+from mho.requests.trace import Decision, Trace
+from mho.requests.usual import usual
 
 
 class AskedState:
@@ -24,11 +25,15 @@ class AskedState:
 
     def decide(self, function: Callable[..., Any], *args: Any) -> Any:
         """Return function(state, *args), a decision on the way of the step, see `State.decide`."""
-        return self._trace.outcome(function, args)
+        return self._trace.outcome(Decision("branch", function, args))
 
     def turn(self, function: Callable[..., int], *args: Any) -> Any:
         """Return function(state, *args), the number of a line, see `State.turn`."""
-        return self._trace.line(function, args)
+        return self._trace.line(Decision("line", function, args))
+
+    def measure(self, function: Callable[..., float], g: Any, *args: Any) -> Any:
+        """Return function(state, g, *args), a rate, see `State.measure`."""
+        return self._trace.rate(Decision("rate", function, args))
 
     def __getattr__(self, name: str) -> Any:
         own = self.__dict__

@@ -19,19 +19,19 @@ import torch
 from mho.requests.arrays import AskedPatches
 from mho.requests.numbers import Numbers
 from mho.requests.queue import ROOM, Aside, D, Queue, X
+from mho.requests.shapes import bits
 from mho.requests.state import AskedState
-from mho.requests.trace import Trace
+from mho.requests.trace import Decision, Trace
 
 _MOST = 4  # rates and batch sizes that are remembered
 _PATIENCE = 3  # steps in a row
 
 
 class Node:
-    """A decision: a function of the state and of `args`."""
+    """A decision, and what comes after each of its outcomes."""
 
-    def __init__(self, function: Callable[..., Any], args: tuple, moves: bool) -> None:
-        self.function, self.args = function, args
-        self.moves = moves  # its outcome is a line, which moves addresses and chooses no branch
+    def __init__(self, decision: Decision) -> None:
+        self.decision = decision
         self.to: dict[Any, Any] = {}
 
 
@@ -41,7 +41,7 @@ class Way(NamedTuple):
     words: array
     asides: tuple[tuple[int, Aside], ...]
     moving: tuple[tuple[int, int, int], ...]  # (place in words, number of the variable, change by one of it)
-    values: tuple[int, ...]  # of the variables: addresses of x and d, then lines
+    values: tuple[int, ...]  # of the variables, see `queue` and `Trace.numbers`
     written: tuple[Any, ...]  # arrays
     guards: tuple[tuple[Any, ...], ...]  # (function, arguments ...), all of which must hold
     floats: int  # room for intermediate results
@@ -91,13 +91,11 @@ class Ways:
             tree = self.trees[key] = {}
         place: Any = tree.get("root")
         while type(place) is Node:
-            outcome = place.function(self.state, *place.args)
+            kind, outcome = place.decision.kind, place.decision.ask(self.state, g)
             outcomes.append(outcome)
-            if place.moves:
-                values.append(outcome)
-                place = place.to.get(None)
-            else:
-                place = place.to.get(outcome)
+            if kind != "branch":
+                values.append(outcome if kind == "line" else bits(outcome))
+            place = place.to.get(outcome if kind == "branch" else None)
         if place is not None and place.holds():
             place.ask(queue, values)
             return
@@ -106,11 +104,11 @@ class Ways:
             return
         holder: dict[Any, Any] = tree
         branch: Any = "root"
-        for function, args, outcome, moves in ways:
+        for decision, outcome in ways:
             node = holder.get(branch)
             if type(node) is not Node:
-                node = holder[branch] = Node(function, args, moves)
-            holder, branch = node.to, None if moves else outcome
+                node = holder[branch] = Node(decision)
+            holder, branch = node.to, outcome if decision.kind == "branch" else None
         holder[branch] = leaf
 
     @property
@@ -125,7 +123,7 @@ class Ways:
 
         place: of g; outcomes: of the decisions that have been asked already.
         """
-        trace = Trace(self.state, outcomes)
+        trace = Trace(self.state, g, outcomes)
         start, room = len(queue.words), queue.reserve(0)
         queue.trace = trace
         try:
@@ -141,7 +139,7 @@ class Ways:
             return None, []
         asides = tuple((n - start, aside) for n, aside in queue.asides.items() if n >= start)
         moving = tuple((place - start, variable, change) for place, variable, change in trace.moving)
-        values, floats = (*place, room, *trace.lines), (queue.reserve(0) - room) // 4
+        values, floats = (*place, room, *trace.numbers), (queue.reserve(0) - room) // 4
         written, guards = tuple(trace.written), tuple(trace.guards)
         return Way(queue.words[start:], asides, moving, values, written, guards, floats), trace.ways
 

@@ -12,7 +12,8 @@ from typing import Protocol
 import torch
 
 from mho.base.signals import uninterrupted
-from mho.requests.queue import Queue, bits
+from mho.requests.queue import Queue
+from mho.requests.shapes import bits
 
 Cut = tuple[int, int]
 

@@ -16,8 +16,8 @@ from mho.nn.core.factors import Learning
 from mho.nn.core.fused import Fused, fused
 from mho.nn.core.parameter import replaced
 from mho.numerics.rng import child_key
-from mho.requests.numbers import fits
 from mho.requests.queue import Queue
+from mho.requests.usual import fits
 from mho.requests.ways import Ways
 from mho.responses.constant import Constant
 from mho.tile.ageing import age

@@ -265,13 +265,10 @@ class Tile(Readable):
 
     def _send(self, x: torch.Tensor, d: torch.Tensor, lr: float, pulses: Pulses) -> UpdateInfo:
         event = next_event(self.counters("events"), Stream.C2C)
-        kernels = self.kernels()
         if not x.is_cpu:
             x, d = x.reshape(-1, self.shape[1]), d.reshape(-1, self.shape[0])
-        if not self._is_noisy:
-            return self._counted(kernels.update(x, d, lr, pulses, event))
-        before = self.cells.clone()
-        return self._counted(kernels.update(x, d, lr, pulses, event), before)
+        before = self.cells.clone() if self._is_noisy else None
+        return self._counted(self.kernels().update(x, d, lr, pulses, event), before)
 
     def _counted(
         self, sent: Sent, before: torch.Tensor | None = None, at: tuple[int, int] = (0, 0)

@@ -330,3 +330,15 @@ def test_the_error_of_a_law_is_raised_and_earlier_blocks_are_done() -> None:
     with pytest.raises(mho.MhoError, match="the law drove cell"):
         optimizer.step()
     assert sum(model[0].matrix.blocks[0].state.W.pulses_sent) > 0
+
+
+def test_a_summary_says_whose_steps_are_not_remembered() -> None:
+    model = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3), nn.Linear(3, 3))
+    for n, crossbar in enumerate([mho.Crossbar(), mho.Crossbar(Odd()), mho.Crossbar(pulses=mho.Expected())]):
+        model[n] = mho.convert_(model[n], crossbar, key=n)
+    assert [line.slow for line in mho.summary(model)] == [
+        "",
+        "Odd.repeats is False",
+        "its verbs on W are carried out one by one",
+    ]
+    assert "\n1: each step is written down anew, Odd.repeats is False" in repr(mho.summary(model))

@@ -16,6 +16,7 @@ from mho.nn.conversion.selection import Analog, walk
 from mho.nn.core.block import Block
 from mho.nn.core.layer import ANALOG_OF
 from mho.nn.core.matrix import AnalogMatrix
+from mho.requests.ways import reason
 
 WHOLE = (Analog, AnalogMatrix, Block)
 
@@ -33,6 +34,7 @@ class LayerSummary(NamedTuple):
         memory: bytes of its tensors, without those of earlier lines; saved: bytes of these in a checkpoint.
         parameters: digital numbers that can be trained: biases, output scales, a digital module's weights.
         place: device of the tensors, such as "cpu".
+        slow: why steps on a CPU are not remembered, see `mho.Algorithm.repeats`; "" if they are.
     """
 
     name: str
@@ -46,6 +48,7 @@ class LayerSummary(NamedTuple):
     saved: int
     parameters: int
     place: str
+    slow: str = ""
 
     @property
     def algorithm(self) -> str:
@@ -160,6 +163,7 @@ def _line(
         _bytes(saved.values(), in_file, in_memory),
         sum(p.numel() for p in parameters.values() if id(p) not in analog),
         ", ".join(sorted({str(p.device) for p in parameters.values()})) or str(tensors[0].device),
+        reason(blocks[0].hardware.algorithm, blocks[0].state) if whole else "",
     )
 
 
@@ -229,4 +233,7 @@ def _as_text(of: Summary) -> str:
         text += f", {of.total.saved / of.total.cells:.3g} in a checkpoint; on {of.total.place}"
     for name, kind in of.left.items():
         text += f"\n{name!r} is a {kind}: convert_ leaves subclasses of torch's layers digital"
+    for slow in sorted({line.slow for line in of.lines if line.slow}):
+        names = ", ".join(line.name or "(model)" for line in of.lines if line.slow == slow)
+        text += f"\n{names}: each step is written down anew, {slow}"
     return text

@@ -150,3 +150,12 @@ def _place(queue: Queue, g: Any) -> list[int]:
         return [g.x.data_ptr(), g.d.data_ptr()]
     queue.objects.append(g.x)
     return [len(queue.objects) - 1, g.d.data_ptr()]
+
+
+def reason(algorithm: Any, state: Any) -> str:
+    """Return why an algorithm's steps are not remembered on a CPU, as a clause; "" if they are."""
+    name = type(algorithm).__name__
+    if not algorithm.repeats:
+        return f"{name}.repeats is False"
+    others = [part for part, array in state.tiles().items() if not getattr(array, "asked_as", "")]
+    return f"its verbs on {' and '.join(others)} are carried out one by one" if others else ""

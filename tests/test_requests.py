@@ -339,6 +339,6 @@ def test_a_summary_says_whose_steps_are_not_remembered() -> None:
     assert [line.slow for line in mho.summary(model)] == [
         "",
         "Odd.repeats is False",
-        "its verbs on W are carried out one by one",
+        "its verbs on W and P are carried out one by one",
     ]
     assert "\n1: each step is written down anew, Odd.repeats is False" in repr(mho.summary(model))

@@ -35,8 +35,9 @@ def _agrees(address: int, samples: int, n_in: int, n_out: int) -> bool:
     w = torch.linspace(0.0, 9.0, n_out * n_in).cos().reshape(n_out, n_in)
     sizes, factors = (ctypes.c_int64 * 3)(n_out, samples, n_in), (ctypes.c_float * 2)(1.0, 0.0)
     letters = ctypes.create_string_buffer(b"tn")
-    (a, b), (one, none) = (ctypes.addressof(letters) + n for n in (0, 1)), (
-        ctypes.addressof(factors) + n for n in (0, 4)
+    (a, b), (one, none) = (
+        (ctypes.addressof(letters) + n for n in (0, 1)),
+        (ctypes.addressof(factors) + n for n in (0, 4)),
     )
     m, n, k = (ctypes.addressof(sizes) + 8 * i for i in range(3))
     y, back = torch.full((samples, n_out), torch.nan), torch.full((samples, n_in), torch.nan)

@@ -1,7 +1,7 @@
 """A layer's products, forward and backward, each one call over all blocks of its matrix and their terms.
 
-A table has a row of `WIDTH` int64 numbers for each block and each term that has a product of its own. Buffers of all
-blocks lie one behind the other, each begun at a multiple of 64 bytes, as torch's own tensors are.
+A table has a row of `WIDTH` int64 numbers for each block and each term that has a product of its own. Buffers of
+all blocks lie one behind the other, each begun at a multiple of 64 bytes, as torch's own tensors are.
 """
 
 import numpy as np
@@ -19,7 +19,12 @@ N_IN, N_OUT, LEFT, TOP = 2, 3, 4, 5  # cells of the block, its first input and o
 FIRST, LAST = 6, 7  # 1 for the first and the last term of a block
 LEFTMOST, RIGHTMOST, LOWEST = 8, 9, 10  # 1 for blocks in the first and last column, and in the last row
 MATRIX, COEFFICIENT = 11, 12  # address of (out, in); of the term, a float32
-SCALE, N_SCALE, OWN, N_OWN = 13, 14, 15, 16  # addresses of out_scale and of the scale of omega; numbers in them
+SCALE, N_SCALE, OWN, N_OWN = (
+    13,
+    14,
+    15,
+    16,
+)  # addresses of out_scale and of the scale of omega; numbers in them
 FORWARD, BACKWARD = 17, 20  # address of the input converters' numbers, of the output converters', repetitions
 COLUMN = 23  # of blocks
 SAME_IN, SAME_BACK = 24, 25  # 1 if the inputs are encoded as for the row before that has the same ones
@@ -151,23 +156,20 @@ def forward(table, n_rows, places, x, n_in, bias, out, n_out, unscaled, total, f
                 _scale(y, samples, n, row[OWN], row[N_OWN])
             offsets = bias + 4 * row[TOP] if bias != 0 and row[RIGHTMOST] else 0
             target = out + 4 * row[TOP]
-            add_output(
-                y, samples, n, row[SCALE], row[N_SCALE], offsets, row[LEFTMOST] != 0, target, n_out
-            )
+            add_output(y, samples, n, row[SCALE], row[N_SCALE], offsets, row[LEFTMOST] != 0, target, n_out)
             offset = _after(offset, total * n)
     return True
 
 
 @lean_kernel
-def errors(table, n_rows, x, n_in, g, n_out, samples, unscaled, d, gy, cut):
+def errors(table, n_rows, g, n_out, samples, d, unscaled, gy):
     """Set d = -out_scale * scale * g, the errors of all blocks, and gy = g * unscaled.
 
     Args:
-        g: (samples, n_out) float32; x: (samples, n_in), or address 0 if no inputs are to be cut.
-        d, gy, unscaled: as `unscaled` of `forward`; gy and unscaled are address 0 if gy is not wanted.
-        cut: room for the inputs (samples, in) of each column of blocks, written if there are two or more.
+        g: (samples, n_out) float32.
+        d, unscaled, gy: as `unscaled` of `forward`; gy and unscaled are address 0 if gy is not wanted.
     """
-    offset, at = 0, 0
+    offset = 0
     for t in range(n_rows):
         row = array_at(table + 8 * WIDTH * t, (WIDTH,), np.int64)
         if not row[LAST]:
@@ -180,9 +182,6 @@ def errors(table, n_rows, x, n_in, g, n_out, samples, unscaled, d, gy, cut):
         if row[N_OWN]:
             _scale(to, samples, n, row[OWN], row[N_OWN])
         offset = _after(offset, samples * n)
-        if x != 0 and row[TOP] == 0 and row[N_IN] != n_in:
-            copy_lines(x + 4 * row[LEFT], n_in, samples, row[N_IN], cut + 4 * at)
-            at = _after(at, samples * row[N_IN])
 
 
 @lean_kernel

@@ -1,25 +1,23 @@
 """The node of autograd for a matrix on crossbars: one, however many blocks the matrix is cut into."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import torch
 
 from mho.base.errors import MhoError, complaint
 from mho.device.io import IO
+from mho.nn.core import called
+from mho.nn.core.asked import asked_for
 from mho.nn.core.assemble import add_output, columns_of, error_of_block
 from mho.nn.core.calls import Calls, may_be_repeated
 from mho.nn.core.first_order import FirstOrder, Recorded, check_transforms, second
 from mho.nn.core.given import Given, given_of
 from mho.nn.core.parameter import AnalogParameter
-from mho.nn.core.table import Table, kernels, parts, table_of
-from mho.numerics.rng import Stream
+from mho.nn.core.table import table_of
 from mho.tile.checks import lines, numbers
-from mho.tile.events import EVALUATION, NEXT_CALL
+from mho.tile.events import NEXT_CALL
 from mho.tile.patches import Geometry, Patches, Piece
-
-_FLOAT = torch.float32
-_FORWARD_STREAM, _EVALUATE, _BACKWARD_STREAM = map(int, (Stream.FORWARD, Stream.EVALUATE, Stream.BACKWARD))
 
 
 class MatrixBlock(Protocol):
@@ -138,97 +136,45 @@ def forward(
     remember: bool,
 ) -> tuple[torch.Tensor, Saved]:
     """Return (samples, out) = sum over blocks of out_scale * scale * (x W^T), plus the bias."""
-    out, saved, samples = _forward(x, bias, layout, scales, training, remember)
-    return (out, saved) if samples == 0 else (out, saved._replace(unscaled=_apart(saved, layout, samples)))
+    out, saved = joined_forward(x, bias, layout, scales, training, remember)
+    if is_joined(saved.unscaled):
+        saved = saved._replace(unscaled=_apart(saved, layout, len(out)))
+    return out, saved
+
+
+def is_joined(unscaled: Sequence[torch.Tensor]) -> bool:
+    """Return whether the unscaled outputs of all blocks lie in one tensor."""
+    return len(unscaled) == 1 and unscaled[0].ndim == 1
 
 
 def _apart(saved: Saved, layout: MatrixLayout, samples: int) -> list[torch.Tensor]:
-    """Return the unscaled outputs of each block, if they lie in one tensor."""
-    return parts(saved.unscaled[0], samples, [block.shape[0] for block in layout.blocks])
+    return called.parts(saved.unscaled[0], samples, [block.shape[0] for block in layout.blocks])
 
 
-def _forward(
+def joined_forward(
     x: torch.Tensor,
     bias: torch.Tensor | None,
     layout: MatrixLayout,
     scales: Scales,
     training: bool,
     remember: bool,
-) -> tuple[torch.Tensor, Saved, int]:
-    """Return `forward`, and the number of samples if the unscaled outputs are in one tensor, else 0."""
+) -> tuple[torch.Tensor, Saved]:
+    """Return `forward`, the unscaled outputs of all blocks in one tensor where compiled code wrote them."""
     calls, geometry = layout.calls, layout.geometry
     x = contiguous(x, layout)
+    pieces = [] if geometry is None else geometry.pieces(x.shape)
     table = table_of(x, layout, scales, bias)
-    if geometry is None:
-        event = calls.begin(x, training, remember=remember)
-        if table is not None and x.shape[1] == table.n_in:
-            found = _called(table, x, bias, event)
-            if found is not None:
-                return found[0], Saved(x, found[1:], event), len(x)
-        out, unscaled = _multiply(x, bias, layout, scales, event)
-        return out, Saved(x, unscaled, event), 0
-    pieces = geometry.pieces(x.shape)
-    event = calls.begin(x, training, len(pieces), remember)
-    if table is not None:
-        found = _called_by_pieces(table, x, bias, geometry, pieces, event)
-        if found is not None:
-            return found[0], Saved(x, found[1:], event), len(found[0])
-    done = [
-        _multiply(geometry.rows(x, piece), bias, layout, scales, event + n * NEXT_CALL)
-        for n, piece in enumerate(pieces)
-    ]
+    event = calls.begin(x, training, max(len(pieces), 1), remember)
+    found = None if table is None else called.forward(table, x, bias, geometry, pieces, event)
+    if found is not None:
+        return found[0], Saved(x, found[1:], event)
+    inputs = [x] if geometry is None else (geometry.rows(x, piece) for piece in pieces)
+    done = [_multiply(rows, bias, layout, scales, event + n * NEXT_CALL) for n, rows in enumerate(inputs)]
     if len(done) == 1:
-        return done[0][0], Saved(x, done[0][1], event), 0
+        return done[0][0], Saved(x, done[0][1], event)
     out = torch.cat([part for part, _ in done])
     unscaled = [torch.cat(of_block) for of_block in zip(*(more for _, more in done), strict=True)]
-    return out, Saved(x, unscaled, event), 0
-
-
-def _called(
-    table: Table, x: torch.Tensor, bias: torch.Tensor | None, event: int
-) -> tuple[torch.Tensor, torch.Tensor] | None:
-    """Return (samples, out) and the unscaled outputs of all blocks, by one compiled call; None if x is not finite."""
-    samples = len(x)
-    out, unscaled = torch.empty(samples, table.n_out, dtype=_FLOAT), torch.empty(table.size(samples), dtype=_FLOAT)
-    room = table.room(samples)
-    stream, number = _noise(event)
-    offset = 0 if bias is None else bias.data_ptr()
-    where = table.address, table.rows, room.address, x.data_ptr(), table.n_in, offset
-    to = out.data_ptr(), table.n_out, unscaled.data_ptr()
-    done = kernels().forward(*where, *to, samples, 0, samples, stream, number)
-    return (out, unscaled) if done else None
-
-
-def _called_by_pieces(
-    table: Table,
-    x: torch.Tensor,
-    bias: torch.Tensor | None,
-    geometry: Geometry,
-    pieces: list[Piece],
-    event: int,
-) -> tuple[torch.Tensor, torch.Tensor] | None:
-    """Return `_called` of the patches of images, a call a piece."""
-    total, first, call = sum(geometry.places(piece, x.shape) for piece in pieces), 0, kernels().forward
-    out, unscaled = torch.empty(total, table.n_out, dtype=_FLOAT), torch.empty(table.size(total), dtype=_FLOAT)
-    offset = 0 if bias is None else bias.data_ptr()
-    for n, piece in enumerate(pieces):
-        rows = geometry.rows(x, piece)
-        if rows.shape[1] != table.n_in:
-            return None
-        samples = len(rows)
-        room = table.room(samples)
-        stream, number = _noise(event + n * NEXT_CALL)
-        where = table.address, table.rows, room.address, rows.data_ptr(), table.n_in, offset
-        to = out.data_ptr() + 4 * first * table.n_out, table.n_out, unscaled.data_ptr()
-        if not call(*where, *to, total, first, samples, stream, number):
-            return None
-        first += samples
-    return out, unscaled
-
-
-def _noise(event: int) -> tuple[int, int]:
-    """Return the stream and the number in it of a forward product, as `mho.tile.events.use_of` gives them."""
-    return (_EVALUATE, event ^ EVALUATION) if event & EVALUATION else (_FORWARD_STREAM, event)
+    return out, Saved(x, unscaled, event)
 
 
 def contiguous(x: torch.Tensor, layout: MatrixLayout) -> torch.Tensor:
@@ -248,123 +194,52 @@ def backward(
 
     Leaves (x, d = -dL/d(x W^T)) with each block whose weight is trained, and enters it in `recorded`.
     """
-    blocks, rows, columns, calls, geometry = layout
+    blocks, _, columns, calls, geometry = layout
     x, unscaled, event = saved
-    is_flat = len(unscaled) == 1 and unscaled[0].ndim == 1
-    if (
-        True in needed.weights and not x.untyped_storage().resizable()
-    ):  # NumPy's memory: torch sees no write to it
-        x = x.clone()
+    if True in needed.weights and not x.untyped_storage().resizable():
+        x = x.clone()  # NumPy's memory: torch sees no write to it
     g = lines(g)
     calls.end()
-    if is_flat:
-        found = _called_back(g, x, layout, scales, needed, unscaled[0], event, recorded)
-        if found is not None:
-            return found
-        unscaled = _apart(saved, layout, len(g))
-    inputs = columns_of(x, columns) if geometry is None else [Patches([x], geometry, cut) for cut in columns]
-    errors, of_scales = [], []
-    for n, block in enumerate(blocks):
-        row, column = divmod(n, len(columns))
-        out_scale = scales[n]
-        d, gy = error_of_block(g, rows[row], out_scale, unscaled[n] if needed.scales[n] else None)
-        if block.is_scaled:
-            d *= block.scale
+    found = None
+    if is_joined(unscaled):
+        found = called.backward(g, x, layout, scales, needed, unscaled[0], event)
+        if found is None:
+            unscaled = _apart(saved, layout, len(g))
+    errors, of_outputs, of_x = found or _errors(g, unscaled, layout, scales, needed)
+    inputs: list[torch.Tensor] | list[Patches] = []
+    if geometry is not None:
+        inputs = [Patches([x], geometry, cut) for cut in columns]
+    elif True in needed.weights:
+        inputs = columns_of(x, columns)
+    of_scales: list[torch.Tensor | None] = []
+    for n, (block, out_scale, gy) in enumerate(zip(blocks, scales, of_outputs, strict=True)):
         if needed.weights[n]:
-            block.record(inputs[column], d, event)
+            block.record(inputs[n % len(columns)], errors[n], event)
             if recorded is not None and type(block) is not Given:
                 recorded.append(block)
-        errors.append(d)
         of_scales.append(None if gy is None or out_scale is None else gy.sum_to_size(out_scale.shape))
     of_bias = g.sum_to_size(g.shape[1]) if needed.bias else None
-    if not needed.x:
-        return ProductGradients(None, of_bias, of_scales)
-    if geometry is None:
-        return ProductGradients(_multiply_back(errors, layout, event), of_bias, of_scales)
-    of_x = geometry.fold(x.shape, _patches_back(errors, x, layout, geometry, event))
+    if needed.x and of_x is None:
+        if geometry is None:
+            of_x = _multiply_back(errors, layout, event)
+        else:
+            of_x = geometry.fold(x.shape, _patches_back(errors, x, layout, geometry, event))
     return ProductGradients(of_x, of_bias, of_scales)
 
 
-def _called_back(
-    g: torch.Tensor,
-    x: torch.Tensor,
-    layout: MatrixLayout,
-    scales: Scales,
-    needed: Needed,
-    unscaled: torch.Tensor,
-    event: int,
-    recorded: Recorded | None,
-) -> ProductGradients | None:
-    """Return `backward` by compiled calls over all blocks; None, and nothing is done, if g is not finite."""
-    table = table_of(g, layout, scales, None)
-    if table is None:
-        return None
-    blocks, _, columns, _, geometry = layout
-    samples, cut, address = len(g), None, 0
-    is_trained = True in needed.weights
-    if geometry is None and len(columns) > 1 and is_trained:
-        cut = torch.empty(sum((samples * (b - a) + 15) // 16 * 16 for a, b in columns), dtype=_FLOAT)
-        address = x.data_ptr()
-    d = torch.empty(table.size(samples), dtype=_FLOAT)
-    gy = torch.empty_like(d) if True in needed.scales else None
-    outputs = (0, d.data_ptr(), 0) if gy is None else (unscaled.data_ptr(), d.data_ptr(), gy.data_ptr())
-    of_matrix, to = (table.address, table.rows), 0 if cut is None else cut.data_ptr()
-    kernels().errors(*of_matrix, address, table.n_in, g.data_ptr(), table.n_out, samples, *outputs, to)
-    of_x = None
-    if needed.x:
-        if geometry is None:
-            of_x = _back_by_call(table, d, samples, 0, samples, event)
-        else:
-            by_piece = _pieces_by_call(table, d, x, geometry, event)
-            of_x = None if by_piece is None else geometry.fold(x.shape, by_piece)
-        if of_x is None:
-            return None
-    if is_trained:
-        inputs: list[Any]
-        if geometry is not None:
-            inputs = [Patches([x], geometry, part) for part in columns]
-        else:
-            inputs = [x] if cut is None else parts(cut, samples, [b - a for a, b in columns])
-        of_blocks = parts(d, samples, table.heights)
-        for n, block in enumerate(blocks):
-            if needed.weights[n]:
-                block.record(inputs[n % len(columns)], of_blocks[n], event)
-                if recorded is not None:
-                    recorded.append(block)
-    of_scales: list[torch.Tensor | None] = [None] * len(blocks)
-    if gy is not None:
-        for n, part in enumerate(parts(gy, samples, table.heights)):
-            scale = scales[n]
-            if needed.scales[n] and scale is not None:
-                of_scales[n] = part.sum_to_size(scale.shape)
-    return ProductGradients(of_x, g.sum_to_size(g.shape[1]) if needed.bias else None, of_scales)
-
-
-def _back_by_call(
-    table: Table, d: torch.Tensor, total: int, first: int, samples: int, event: int
-) -> torch.Tensor | None:
-    of_x = torch.empty(samples, table.n_in, dtype=_FLOAT)
-    room = table.room(samples)
-    errors = table.address, table.rows, room.address, d.data_ptr(), total, first, samples
-    done = kernels().backward(*errors, of_x.data_ptr(), table.n_in, _BACKWARD_STREAM, event)
-    return of_x if done else None
-
-
-def _pieces_by_call(
-    table: Table, d: torch.Tensor, x: torch.Tensor, geometry: Geometry, event: int
-) -> Iterable[tuple[Piece, torch.Tensor]] | None:
-    """Return the pieces of the images x, each with the gradient of its patches; None if d is not finite."""
-    pieces = geometry.pieces(x.shape)
-    counts = [geometry.places(piece, x.shape) for piece in pieces]
-    total, first = sum(counts), 0
-    found = []
-    for n, (piece, samples) in enumerate(zip(pieces, counts, strict=True)):
-        part = _back_by_call(table, d, total, first, samples, event + n * NEXT_CALL)
-        if part is None:
-            return None
-        found.append((piece, part))
-        first += samples
-    return found
+def _errors(
+    g: torch.Tensor, unscaled: Sequence[torch.Tensor], layout: MatrixLayout, scales: Scales, needed: Needed
+) -> tuple[list[torch.Tensor], list[torch.Tensor | None], None]:
+    """Return the error of each block, and g times its unscaled output where its scale is trained."""
+    errors, of_outputs = [], []
+    for n, block in enumerate(layout.blocks):
+        y = unscaled[n] if needed.scales[n] else None
+        d, gy = error_of_block(g, layout.rows[n // len(layout.columns)], scales[n], y)
+        if block.is_scaled:
+            d *= block.scale
+        errors.append(d)
+        of_outputs.append(gy)
+    return errors, of_outputs, None
 
 
 def _multiply(
@@ -429,30 +304,6 @@ def _back(block: MatrixBlock, d: torch.Tensor, event: int) -> torch.Tensor:
         return torch.full((len(d), block.shape[1]), torch.nan, dtype=torch.float32, device=d.device)
 
 
-def asked_for(node, layout: MatrixLayout) -> list[bool]:
-    """Return whether the backward that runs the node leaves a gradient with each block's weight.
-
-    `loss.backward` does; `torch.autograd.grad` of an input is no micro-batch of a training.
-
-    Raises: MhoError if `torch.autograd.grad` asks for the gradient of a weight, or under compiled autograd.
-    """
-    if torch._C._current_autograd_node() is None:
-        what = "compiled autograd does not tell which gradients it was asked for"
-        raise complaint("loss.backward", what, fix="compile the model instead: torch.compile(model)")
-    asked = set()
-    for following, _ in node.next_functions:
-        weight = getattr(following, "variable", None)
-        if isinstance(weight, AnalogParameter):
-            try:
-                if torch._C._will_engine_execute_node(following):
-                    asked.add(weight)
-            except RuntimeError:  # torch cannot tell of a leaf that autograd.grad asks for
-                what = "it is asked for the gradient of an analog weight"
-                fix = "call loss.backward() and read weight.grad, see mho.nn.AnalogParameter"
-                raise complaint("torch.autograd.grad", what, fix=fix) from None
-    return [block.trained[0] in asked for block in layout.blocks]
-
-
 class _Product(FirstOrder):
     """The functions `forward` and `backward`; `trained` are the weight and the out_scale of each block in turn."""
 
@@ -465,7 +316,7 @@ class _Product(FirstOrder):
         how: tuple[bool, bool],
         *trained,
     ):
-        out, (source, unscaled, event), _ = _forward(x, bias, layout, trained[1::2], *how)
+        out, (source, unscaled, event) = joined_forward(x, bias, layout, trained[1::2], *how)
         ctx.layout, ctx.event, ctx.shape = layout, event, x.shape
         ctx.save_for_backward(source, *unscaled, *trained[1::2])
         return out if x.ndim == 2 or layout.geometry else out.reshape(*x.shape[:-1], out.shape[1])

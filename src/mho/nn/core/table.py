@@ -89,15 +89,6 @@ class Table:
         return sum((samples * n + 15) // 16 * 16 for n in self.heights)
 
 
-def parts(flat: torch.Tensor, samples: int, widths: Sequence[int]) -> list[torch.Tensor]:
-    """Return the matrices (samples, width) that lie one behind the other, each begun at 64 bytes."""
-    found, offset = [], 0
-    for n in widths:
-        found.append(flat.as_strided((samples, n), (n, 1), offset))
-        offset += (samples * n + 15) // 16 * 16
-    return found
-
-
 def table_of(x: torch.Tensor, layout: Any, scales: Scales, bias: torch.Tensor | None) -> Table | None:
     """Return the table of a layer as it is now, or None if a call has to go block by block.
 

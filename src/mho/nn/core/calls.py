@@ -2,6 +2,7 @@
 
 import zlib
 from enum import IntEnum
+from typing import Any
 
 import torch
 
@@ -41,6 +42,7 @@ class Calls(Viewed):
         self.register_buffer("count", torch.zeros(len(Count), dtype=torch.int64, device="cpu"))
         self.rank, self.ranks = 0, 1
         self._seen: dict[int, list[int]] = {}
+        self.table: Any = None  # of the layer's compiled calls, see `mho.nn.core.table`
 
     def begin(self, x: torch.Tensor, training: bool, pieces: int = 1, remember: bool = False) -> int:
         """Return the event of a call with this input, which has so many pieces.
@@ -79,7 +81,7 @@ class Calls(Viewed):
             count[_CALL] = -1
 
     def __getstate__(self) -> dict:
-        return super().__getstate__() | {"_seen": {}}
+        return super().__getstate__() | {"_seen": {}, "table": None}
 
 
 def may_be_repeated() -> bool:

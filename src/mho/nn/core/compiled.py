@@ -102,7 +102,11 @@ def _forward(
     y, saved = eager.forward(x, bias, layout, scales or [None] * len(layout.blocks), training, training)
     handle.look_again(written)
     y = y if layout.geometry else y.reshape(*x.shape[:-1], y.shape[1])
-    return y, torch.tensor(saved.event), [part.clone() if part is y else part for part in saved.unscaled]
+    return (
+        y,
+        torch.tensor(saved.event),
+        [part.clone() if part._is_view() or part is y else part for part in saved.unscaled],
+    )
 
 
 @_forward.register_fake

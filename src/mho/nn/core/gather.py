@@ -10,10 +10,11 @@ from typing import NamedTuple
 import torch
 
 from mho.base.errors import complaint
+from mho.nn.core.asked import asked_for
 from mho.nn.core.calls import may_be_repeated
 from mho.nn.core.first_order import FirstOrder, Recorded, check_transforms, second
 from mho.nn.core.given import Given
-from mho.nn.core.product import MatrixBlock, MatrixLayout, Scales, asked_for, with_given
+from mho.nn.core.product import MatrixBlock, MatrixLayout, Scales, with_given
 from mho.tile.checks import lines
 from mho.tile.events import NEXT_CALL
 from mho.tile.readout import is_finite

@@ -7,11 +7,14 @@ import torch
 
 from mho.base.errors import MhoError, complaint
 from mho.device.io import IO
+from mho.nn.core import called
+from mho.nn.core.asked import asked_for
 from mho.nn.core.assemble import add_output, columns_of, error_of_block
 from mho.nn.core.calls import Calls, may_be_repeated
 from mho.nn.core.first_order import FirstOrder, Recorded, check_transforms, second
 from mho.nn.core.given import Given, given_of
 from mho.nn.core.parameter import AnalogParameter
+from mho.nn.core.table import table_of
 from mho.tile.checks import lines, numbers
 from mho.tile.events import NEXT_CALL
 from mho.tile.patches import Geometry, Patches, Piece
@@ -133,22 +136,44 @@ def forward(
     remember: bool,
 ) -> tuple[torch.Tensor, Saved]:
     """Return (samples, out) = sum over blocks of out_scale * scale * (x W^T), plus the bias."""
+    out, saved = joined_forward(x, bias, layout, scales, training, remember)
+    if is_joined(saved.unscaled):
+        saved = saved._replace(unscaled=_apart(saved, layout, len(out)))
+    return out, saved
+
+
+def is_joined(unscaled: Sequence[torch.Tensor]) -> bool:
+    """Return whether the unscaled outputs of all blocks lie in one tensor."""
+    return len(unscaled) == 1 and unscaled[0].ndim == 1
+
+
+def _apart(saved: Saved, layout: MatrixLayout, samples: int) -> list[torch.Tensor]:
+    return called.parts(saved.unscaled[0], samples, [block.shape[0] for block in layout.blocks])
+
+
+def joined_forward(
+    x: torch.Tensor,
+    bias: torch.Tensor | None,
+    layout: MatrixLayout,
+    scales: Scales,
+    training: bool,
+    remember: bool,
+) -> tuple[torch.Tensor, Saved]:
+    """Return `forward`, the unscaled outputs of all blocks in one tensor where compiled code wrote them."""
     calls, geometry = layout.calls, layout.geometry
     x = contiguous(x, layout)
-    if geometry is None:
-        event = calls.begin(x, training, remember=remember)
-        out, unscaled = _multiply(x, bias, layout, scales, event)
-        return out, Saved(x, unscaled, event)
-    pieces = geometry.pieces(x.shape)
-    event = calls.begin(x, training, len(pieces), remember)
-    parts = [
-        _multiply(geometry.rows(x, piece), bias, layout, scales, event + n * NEXT_CALL)
-        for n, piece in enumerate(pieces)
-    ]
-    if len(parts) == 1:
-        return parts[0][0], Saved(x, parts[0][1], event)
-    out = torch.cat([part for part, _ in parts])
-    unscaled = [torch.cat(of_block) for of_block in zip(*(more for _, more in parts), strict=True)]
+    pieces = [] if geometry is None else geometry.pieces(x.shape)
+    table = table_of(x, layout, scales, bias)
+    event = calls.begin(x, training, max(len(pieces), 1), remember)
+    found = None if table is None else called.forward(table, x, bias, geometry, pieces, event)
+    if found is not None:
+        return found[0], Saved(x, found[1:], event)
+    inputs = [x] if geometry is None else (geometry.rows(x, piece) for piece in pieces)
+    done = [_multiply(rows, bias, layout, scales, event + n * NEXT_CALL) for n, rows in enumerate(inputs)]
+    if len(done) == 1:
+        return done[0][0], Saved(x, done[0][1], event)
+    out = torch.cat([part for part, _ in done])
+    unscaled = [torch.cat(of_block) for of_block in zip(*(more for _, more in done), strict=True)]
     return out, Saved(x, unscaled, event)
 
 
@@ -169,35 +194,52 @@ def backward(
 
     Leaves (x, d = -dL/d(x W^T)) with each block whose weight is trained, and enters it in `recorded`.
     """
-    blocks, rows, columns, calls, geometry = layout
+    blocks, _, columns, calls, geometry = layout
     x, unscaled, event = saved
-    if (
-        True in needed.weights and not x.untyped_storage().resizable()
-    ):  # NumPy's memory: torch sees no write to it
-        x = x.clone()
+    if True in needed.weights and not x.untyped_storage().resizable():
+        x = x.clone()  # NumPy's memory: torch sees no write to it
     g = lines(g)
     calls.end()
-    inputs = columns_of(x, columns) if geometry is None else [Patches([x], geometry, cut) for cut in columns]
-    errors, of_scales = [], []
-    for n, block in enumerate(blocks):
-        row, column = divmod(n, len(columns))
-        out_scale = scales[n]
-        d, gy = error_of_block(g, rows[row], out_scale, unscaled[n] if needed.scales[n] else None)
-        if block.is_scaled:
-            d *= block.scale
+    found = None
+    if is_joined(unscaled):
+        found = called.backward(g, x, layout, scales, needed, unscaled[0], event)
+        if found is None:
+            unscaled = _apart(saved, layout, len(g))
+    errors, of_outputs, of_x = found or _errors(g, unscaled, layout, scales, needed)
+    inputs: list[torch.Tensor] | list[Patches] = []
+    if geometry is not None:
+        inputs = [Patches([x], geometry, cut) for cut in columns]
+    elif True in needed.weights:
+        inputs = columns_of(x, columns)
+    of_scales: list[torch.Tensor | None] = []
+    for n, (block, out_scale, gy) in enumerate(zip(blocks, scales, of_outputs, strict=True)):
         if needed.weights[n]:
-            block.record(inputs[column], d, event)
+            block.record(inputs[n % len(columns)], errors[n], event)
             if recorded is not None and type(block) is not Given:
                 recorded.append(block)
-        errors.append(d)
         of_scales.append(None if gy is None or out_scale is None else gy.sum_to_size(out_scale.shape))
     of_bias = g.sum_to_size(g.shape[1]) if needed.bias else None
-    if not needed.x:
-        return ProductGradients(None, of_bias, of_scales)
-    if geometry is None:
-        return ProductGradients(_multiply_back(errors, layout, event), of_bias, of_scales)
-    of_x = geometry.fold(x.shape, _patches_back(errors, x, layout, geometry, event))
+    if needed.x and of_x is None:
+        if geometry is None:
+            of_x = _multiply_back(errors, layout, event)
+        else:
+            of_x = geometry.fold(x.shape, _patches_back(errors, x, layout, geometry, event))
     return ProductGradients(of_x, of_bias, of_scales)
+
+
+def _errors(
+    g: torch.Tensor, unscaled: Sequence[torch.Tensor], layout: MatrixLayout, scales: Scales, needed: Needed
+) -> tuple[list[torch.Tensor], list[torch.Tensor | None], None]:
+    """Return the error of each block, and g times its unscaled output where its scale is trained."""
+    errors, of_outputs = [], []
+    for n, block in enumerate(layout.blocks):
+        y = unscaled[n] if needed.scales[n] else None
+        d, gy = error_of_block(g, layout.rows[n // len(layout.columns)], scales[n], y)
+        if block.is_scaled:
+            d *= block.scale
+        errors.append(d)
+        of_outputs.append(gy)
+    return errors, of_outputs, None
 
 
 def _multiply(
@@ -262,30 +304,6 @@ def _back(block: MatrixBlock, d: torch.Tensor, event: int) -> torch.Tensor:
         return torch.full((len(d), block.shape[1]), torch.nan, dtype=torch.float32, device=d.device)
 
 
-def asked_for(node, layout: MatrixLayout) -> list[bool]:
-    """Return whether the backward that runs the node leaves a gradient with each block's weight.
-
-    `loss.backward` does; `torch.autograd.grad` of an input is no micro-batch of a training.
-
-    Raises: MhoError if `torch.autograd.grad` asks for the gradient of a weight, or under compiled autograd.
-    """
-    if torch._C._current_autograd_node() is None:
-        what = "compiled autograd does not tell which gradients it was asked for"
-        raise complaint("loss.backward", what, fix="compile the model instead: torch.compile(model)")
-    asked = set()
-    for following, _ in node.next_functions:
-        weight = getattr(following, "variable", None)
-        if isinstance(weight, AnalogParameter):
-            try:
-                if torch._C._will_engine_execute_node(following):
-                    asked.add(weight)
-            except RuntimeError:  # torch cannot tell of a leaf that autograd.grad asks for
-                what = "it is asked for the gradient of an analog weight"
-                fix = "call loss.backward() and read weight.grad, see mho.nn.AnalogParameter"
-                raise complaint("torch.autograd.grad", what, fix=fix) from None
-    return [block.trained[0] in asked for block in layout.blocks]
-
-
 class _Product(FirstOrder):
     """The functions `forward` and `backward`; `trained` are the weight and the out_scale of each block in turn."""
 
@@ -298,7 +316,7 @@ class _Product(FirstOrder):
         how: tuple[bool, bool],
         *trained,
     ):
-        out, (source, unscaled, event) = forward(x, bias, layout, trained[1::2], *how)
+        out, (source, unscaled, event) = joined_forward(x, bias, layout, trained[1::2], *how)
         ctx.layout, ctx.event, ctx.shape = layout, event, x.shape
         ctx.save_for_backward(source, *unscaled, *trained[1::2])
         return out if x.ndim == 2 or layout.geometry else out.reshape(*x.shape[:-1], out.shape[1])
@@ -312,7 +330,7 @@ class _Product(FirstOrder):
 
 def _way_back(ctx, g: torch.Tensor, recorded: Recorded | None = None):
     saved, n = ctx.saved_tensors, len(ctx.layout.blocks)
-    x, unscaled, scales = saved[0], saved[1 : n + 1], saved[n + 1 :]
+    x, unscaled, scales = saved[0], saved[1 : len(saved) - n], saved[len(saved) - n :]
     x_needed, bias_needed, _, _, *trained = ctx.needs_input_grad
     weights = asked_for(ctx, ctx.layout)
     blocks = ctx.layout.blocks

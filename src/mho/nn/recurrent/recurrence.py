@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from mho.base.errors import complaint
 from mho.nn.core import product
+from mho.nn.core.asked import asked_for
 from mho.nn.core.calls import may_be_repeated
 from mho.nn.core.first_order import FirstOrder, Recorded, check_transforms, second
 from mho.nn.core.parameter import AnalogParameter
@@ -146,7 +147,7 @@ def _way_back(ctx, gy: torch.Tensor, *of_last: torch.Tensor, recorded: Recorded 
     plan, n_states = ctx.plan, len(of_last)
     _, _, _, *needed = ctx.needs_input_grad
     wanted = plan.of_matrices(needed[n_states:])
-    weights = [product.asked_for(ctx, matrix.layout) for matrix in plan.matrices]
+    weights = [asked_for(ctx, matrix.layout) for matrix in plan.matrices]
     kept, scales = _unpacked(ctx.saved_tensors, plan, ctx.events, ctx.n_of_gates)
     of_scales: list[list[Any]] = [[None] * len(part) for part in scales]
 

@@ -29,7 +29,9 @@ def trained(hardware, samples, kind):
     """Return all that two steps and an evaluation give."""
     algorithm, io, mapping = hardware
     torch.manual_seed(3)
-    layer = torch.nn.Conv2d(3, 17, 3, padding=1) if kind == "conv" else torch.nn.Linear(31, 17, kind == "bias")
+    layer = (
+        torch.nn.Conv2d(3, 17, 3, padding=1) if kind == "conv" else torch.nn.Linear(31, 17, kind == "bias")
+    )
     device = mho.Device(sigma_c2c=0.3)
     crossbar = mho.Crossbar(algorithm=algorithm, io=io, mapping=mapping, device=device)
     model = mho.convert_(torch.nn.Sequential(layer), crossbar, key=1)

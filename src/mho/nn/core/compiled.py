@@ -105,7 +105,10 @@ def _forward(
     return (
         y,
         torch.tensor(saved.event),
-        [part.clone() if part._is_view() or part is y else part for part in saved.unscaled],
+        [
+            part.clone() if part is y or part.untyped_storage().nbytes() != part.nbytes else part
+            for part in saved.unscaled
+        ],
     )
 
 

@@ -4,7 +4,7 @@ from rich.console import Console
 from rich.text import Text
 
 from mho.base.tables import add_rows, table
-from mho.fit.measured import DOWN, UP, WORDS
+from mho.fit.measured import DOWN, UP, WORDS, Measured
 from mho.fit.report import SHAPES, as_dict, at_limit, points_in_words, verdict
 from mho.fit.result import Fit
 
@@ -53,3 +53,15 @@ def show(console: Console, fit: Fit) -> None:
         say(f"symmetric point, {line}", "red" if "REPELS" in line else "")
     for note in fit.notes:
         say(f"note: {note}")
+
+
+def understood(console: Console, raw: Measured) -> None:
+    """Print what each column of the files was taken for, and why."""
+    rows = [
+        (c.where, c.role, c.why, c.unit, f"{c.up} up, {c.down} down" if c.up + c.down else "",
+         f"{c.low:.5g} to {c.high:.5g}")
+        for c in raw.columns
+    ]  # fmt: skip
+    console.print(table("column", "is", "by", "unit", "ramps", "range", rows=rows, title="Understood"))
+    for note in raw.notes:
+        console.print(Text(f"note: {note}"))

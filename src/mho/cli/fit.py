@@ -55,7 +55,7 @@ def fit(
 
     A file holds ramps, one column of reads for each, a read after each pulse of one direction (a column that rises
     is up); or a table: a row of conductances, a row of levels of the distribution function, and a row of steps for
-    each level. What was understood of each column is printed before anything is fitted. The folder gets device.json, report.json, fit.png and fit.pdf.
+    each level. What was understood is printed first. The folder gets device.json, report.json, fit.png and fit.pdf.
 
     Examples:
 

@@ -16,7 +16,7 @@ ARRAYS, BOOKS = (".npy", ".npz", ".mat"), (".xlsx", ".xlsm")
 COMMENTS = ("#", "%", "//", "!")
 POINT = re.compile(r"[+-]?(\d{1,3}(,\d{3})+|\d+)?(\.\d*)?([eEdD][+-]?\d+)?")
 COMMA = re.compile(r"[+-]?(\d{1,3}(\.\d{3})+|\d+)?(,\d*)?([eEdD][+-]?\d+)?")
-UNIT = re.compile(r"([-+.,\deE]*[\d.,])\s*((?:[pnuµμmkMG]?(?:S|A|V|Ohm|ohm|Ω|Ω|s))|%)")  # noqa: RUF001
+UNIT = re.compile(r"([-+.,\deE]*[\d.,])\s*((?:[pnu\u00b5\u03bcmkMG]?(?:S|A|V|Ohm|ohm|\u03a9|\u2126|s))|%)")
 SPLITTERS = (";", "\t", "|", ",", None)  # None: blanks
 
 
@@ -161,7 +161,7 @@ def _comma(file: Path, lines: Sequence[str]) -> tuple[str | None, bool]:
             return ",", False
         if len(_split(head, ",")) == 1 and width == 2:
             return "", True
-    if width > 2:
+    if width > 2 or len(rows) < 11:  # a short file is refused later, by its length
         return ",", False
     tail = [float(r[1]) for r in rows if len(r) == 2 and r[1]]
     joined = [number(",".join(r), True) or 0.0 for r in rows]

@@ -1,5 +1,6 @@
 """Rows of a file as ramps: by cycle, device, counter and block, by polarity, and where a series turns."""
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -70,7 +71,7 @@ def legs(where: str, v: Array, signs: Array | None, role: str) -> list[Array]:
         s = signs[: len(v)]
         at = np.flatnonzero(np.diff(s)) + 1
         ends = [0, *at.tolist(), len(v)]
-        parts = [v[max(0, a - 1) : b] for a, b in zip(ends, ends[1:], strict=False)]
+        parts = [v[max(0, a - 1) : b] for a, b in itertools.pairwise(ends)]
         for part, sign in zip(parts, s[ends[:-1]], strict=True):
             if len(part) > 10 and (part[-1] - part[0]) * (sign if sign else -1) < 0:
                 raise complaint(where, f"goes from {part[0]:.4g} to {part[-1]:.4g} at polarity {sign:g}")
@@ -81,10 +82,10 @@ def legs(where: str, v: Array, signs: Array | None, role: str) -> list[Array]:
             raise complaint(where, f"turns round at value {turns[0] + 1}", f"Its heading says {role} only",
                             "columns={NAME: 'both'}, or a column that counts cycles")  # fmt: skip
         return [v]
-    if not turns or len(turns) == 1 and min(turns[0], len(v) - 1 - turns[0]) < 3:
+    if not turns or (len(turns) == 1 and min(turns[0], len(v) - 1 - turns[0]) < 3):
         return [v]
     parts, ends = [], [0, *turns, len(v) - 1]
-    for a, b in zip(ends, ends[1:], strict=False):
+    for a, b in itertools.pairwise(ends):
         if b - a < 3:  # a jump: the cycle begins anew
             continue
         parts.append(v[a : b + 1])

@@ -71,7 +71,7 @@ def read(
         mine, many = _ramps(file, laid, columns or {}, left, read_voltage, cycle, notes, lines)
         found, cycled = found + mine, cycled or many
     if left:
-        raise complaint(f"fit(columns=...)", f"no column is called {sorted(left)[0]!r}")
+        raise complaint("fit(columns=...)", f"no column is called {sorted(left)[0]!r}")
     ramps = tuple(sorted((f for f in found if isinstance(f, Ramp)), key=lambda r: -r.sign))
     steps = tuple(sorted((f for f in found if isinstance(f, Steps)), key=lambda s: -s.sign))
     where = " ".join(map(str, files))
@@ -85,22 +85,26 @@ def read(
                 "A response is the pair of an up and a down curve",
                 "add a column, or the file of the other direction",
             )
-    _overlap(where, ramps)
+    _overlap(where, ramps, notes)
     return Measured(ramps, steps, tuple(notes), tuple(str(f) for f in files), tuple(lines), cycled)
 
 
-def _overlap(where: str, ramps: Sequence[Ramp]) -> None:
-    """Refuse ranges of up and down that have little in common: another unit, or another quantity."""
+def _overlap(where: str, ramps: Sequence[Ramp], notes: list[str]) -> None:
+    """Refuse ranges of up and down that differ by about a power of ten; note those with nothing in common."""
     if not ramps:
         return
     ends = {s: [np.concatenate([r.values for r in ramps if r.sign == s])] for s in (UP, DOWN)}
     (a, b), (c, d) = ((float(v[0].min()), float(v[0].max())) for v in ends.values())
-    share = (min(b, d) - max(a, c)) / max(b - a, d - c, 1e-300)
-    if share < 0.2:
+    if min(b, d) < max(a, c):
+        notes.append(
+            f"{where}: up goes from {a:.4g} to {b:.4g}, down from {c:.4g} to {d:.4g}: nothing in common."
+        )
+    reach, width = (max(map(abs, (a, b))), max(map(abs, (c, d)))), (b - a, d - c)
+    if max(max(p) / max(min(p), 1e-300) for p in (reach, width)) > 8:
         raise complaint(
             where,
             f"up goes from {a:.4g} to {b:.4g}, down from {c:.4g} to {d:.4g}",
-            "Both must pass through the same range: units or columns differ",
+            "Both must be of the same range: units or columns differ",
             "write the unit into each heading",
         )
 

@@ -35,9 +35,9 @@ SCALES = {
     "k": 1e3,
     "M": 1e6,
     "G": 1e9,
-}  # noqa: RUF001
+}
 QUANTITY = {"S": "conductance", "A": "current", "V": "voltage", "Ohm": "resistance", "ohm": "resistance",
-            "Ω": "resistance", "Ω": "resistance", "s": "time"}  # fmt: skip
+            "\u03a9": "resistance", "\u2126": "resistance", "s": "time"}  # fmt: skip
 
 
 class Column(NamedTuple):

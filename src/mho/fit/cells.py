@@ -161,7 +161,7 @@ def _comma(file: Path, lines: Sequence[str]) -> tuple[str | None, bool]:
             return ",", False
         if len(_split(head, ",")) == 1 and width == 2:
             return "", True
-    if width > 2 or len(rows) < 11:  # a short file is refused later, by its length
+    if width > 2 or len(rows) < 11 or min(map(len, rows)) < 2:  # a short file is refused later, by its length
         return ",", False
     tail = [float(r[1]) for r in rows if len(r) == 2 and r[1]]
     joined = [number(",".join(r), True) or 0.0 for r in rows]

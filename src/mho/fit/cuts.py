@@ -96,7 +96,7 @@ def _turns(v: Array) -> list[int]:
     """Return the turning points: extremes from which the series comes back by `TURN` of its range."""
     if len(v) < 8:
         return []
-    noise = float(np.median(np.abs(np.diff(v)))) * 4
+    noise = float(np.median(np.abs(np.diff(v)))) * 12
     back = max(TURN * float(np.ptp(v)), noise)
     found: list[int] = []
     way, best = 0, 0

@@ -175,5 +175,7 @@ def _body(
         if len(kinds) > 1:
             raise complaint(str(file), f"column {i + 1} has the units {sorted(kinds)}", "Needed: one")
     sizes = np.bincount(blocks)
-    parted = np.array(blocks) if sizes.min() >= SOLID and np.ptp(sizes) == 0 else np.zeros(len(blocks), dtype=int)
+    parted = (
+        np.array(blocks) if sizes.min() >= SOLID and np.ptp(sizes) == 0 else np.zeros(len(blocks), dtype=int)
+    )
     return Layout(names, np.array(values), lines, parted, [next(iter(u), "") for u in units], notes)

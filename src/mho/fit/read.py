@@ -253,10 +253,18 @@ def _voltage(
 
 def _smooth(where: str, v: Array) -> None:
     """Refuse a jump: a value that is missing, of another unit or of another row."""
-    steps = np.abs(np.diff(v))
+    signed = np.diff(v)
+    steps = np.abs(signed)
     at = int(steps.argmax())
-    typical = float(np.median(steps))
-    if steps[at] > 0.35 * np.ptp(v) and steps[at] > 12 * typical:
+    bad = [at] if steps[at] > 0.35 * np.ptp(v) and steps[at] > 12 * np.median(steps) else []
+    for i in range(1, len(steps)):  # a value between two others of another kind, or the last one
+        near = np.median(np.r_[steps[max(0, i - 6) : i - 1], steps[i + 1 : i + 6]])
+        lone = i == len(steps) - 1 or signed[i] * signed[i - 1] < 0
+        size = steps[i] if i == len(steps) - 1 else min(steps[i], steps[i - 1])
+        if lone and size > 0.08 * np.ptp(v) and size > 8 * max(near, np.median(steps)):
+            bad.append(i)
+    if bad:
+        at = bad[0]
         raise complaint(where, f"jumps from {v[at]:.4g} to {v[at + 1]:.4g} at value {at + 2}",
                         "The steps of a ramp are alike", "is a value in another unit, or a line lost?")  # fmt: skip
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from scipy.ndimage import uniform_filter1d
 
 from mho.base.errors import complaint
 from mho.fit.measured import Array
@@ -96,8 +97,11 @@ def _turns(v: Array) -> list[int]:
     """Return the turning points: extremes from which the series comes back by `TURN` of its range."""
     if len(v) < 8:
         return []
-    noise = float(np.median(np.abs(np.diff(v)))) * 12
-    back = max(TURN * float(np.ptp(v)), noise)
+    step, span = float(np.median(np.abs(np.diff(v)))), float(np.ptp(v))
+    if step > 0.02 * span and len(v) > 60:  # noise would turn the series: look at its running mean
+        v = uniform_filter1d(v, len(v) // 15, mode="nearest")
+        span, step = float(np.ptp(v)), 0.0
+    back = max(TURN * span, 12 * step)
     found: list[int] = []
     way, best = 0, 0
     low = high = 0
@@ -106,7 +110,7 @@ def _turns(v: Array) -> list[int]:
             low, high = (i if x < v[low] else low), (i if x > v[high] else high)
             if v[high] - v[low] > back:
                 way, best = (1, high) if high > low else (-1, low)
-                if min(low, high) > 3:
+                if abs(v[min(low, high)] - v[0]) > back / 3:
                     found.append(min(low, high))
         elif (x - v[best]) * way > 0:
             best = i

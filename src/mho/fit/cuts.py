@@ -52,7 +52,7 @@ def groups_of(
             )
         keys.append(np.r_[0.0, np.cumsum(anew)])
     table = np.array(keys).T
-    order = {}
+    order: dict[tuple[float, ...], list[int]] = {}
     for i, row in enumerate(table):
         if np.isfinite(row).all():
             order.setdefault(tuple(row), []).append(i)

@@ -13,7 +13,8 @@ from mho.fit.measured import Array
 
 SOLID = 9  # rows of numbers in a row that are data and not metadata
 SIGNS = {"up": 1.0, "down": -1.0, "set": 1.0, "reset": -1.0, "ltp": 1.0, "ltd": -1.0, "pot": 1.0,
-         "dep": -1.0, "p": 1.0, "d": -1.0, "+": 1.0, "-": -1.0, "potentiation": 1.0, "depression": -1.0}  # fmt: skip
+         "dep": -1.0,
+         "p": 1.0, "d": -1.0, "+": 1.0, "-": -1.0, "potentiation": 1.0, "depression": -1.0}  # fmt: skip
 
 
 class Layout(NamedTuple):
@@ -134,7 +135,10 @@ def _body(
     names: list[str],
     notes: list[str],
 ) -> Layout:
-    values, lines, blocks, block, text, blank = [], [], [], 0, None, False
+    values: list[list[float]] = []
+    lines: list[int] = []
+    blocks: list[int] = []
+    block, text, blank = 0, None, False
     units: list[set[str]] = [set() for _ in range(width)]
     for f, row in zip(found, rows, strict=True):
         where = f"{file}, line {f.number}"

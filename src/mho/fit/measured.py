@@ -56,7 +56,7 @@ class Steps(NamedTuple):
 
 
 class ColumnLine(NamedTuple):
-    """What was understood of a column of a file, for a reader.
+    """The reading of one column of a file: its role, and the ramps in it.
 
     Args:
         where: file and column.

@@ -69,7 +69,8 @@ def read(
         laid = layout(file, raw)
         notes += laid.notes
         mine, many = _ramps(file, laid, columns or {}, left, read_voltage, cycle, notes, lines)
-        found, cycled = found + mine, cycled or many
+        found += mine
+        cycled = cycled or many
     if left:
         raise complaint("fit(columns=...)", f"no column is called {sorted(left)[0]!r}")
     ramps = tuple(sorted((f for f in found if isinstance(f, Ramp)), key=lambda r: -r.sign))
@@ -111,7 +112,7 @@ def _overlap(where: str, ramps: Sequence[Ramp], notes: list[str]) -> None:
 
 def _table_lines(raw: Sequence[FileCells]) -> list[FileLine]:
     """Return the lines of a table of steps, empty for any other file."""
-    lines = []
+    lines: list[FileLine] = []
     for line in raw:
         values = line.values()
         if not line.words or (not lines and None in values):

@@ -41,7 +41,7 @@ QUANTITY = {"S": "conductance", "A": "current", "V": "voltage", "Ohm": "resistan
 
 
 class Column(NamedTuple):
-    """What was understood of a column.
+    """The reading of a column: its role, unit and quantity.
 
     Args:
         name: heading, or "".

@@ -1,4 +1,4 @@
-"""What each column of a file is, by its heading and by its numbers."""
+"""The roles of columns, by heading and by numbers."""
 
 import re
 from typing import NamedTuple

@@ -1,5 +1,7 @@
 """The tables that `mho device fit` prints."""
 
+from pathlib import Path
+
 from rich.console import Console
 from rich.text import Text
 
@@ -57,11 +59,16 @@ def show(console: Console, fit: Fit) -> None:
 
 def understood(console: Console, raw: Measured) -> None:
     """Print what each column of the files was taken for, and why."""
-    rows = [
-        (c.where, c.role, c.why, c.unit, f"{c.up} up, {c.down} down" if c.up + c.down else "",
-         f"{c.low:.5g} to {c.high:.5g}")
-        for c in raw.columns
-    ]  # fmt: skip
-    console.print(table("column", "is", "by", "unit", "ramps", "range", rows=rows, title="Understood"))
+    for file in dict.fromkeys(c.where.rpartition(", column")[0] for c in raw.columns):
+        rows = [
+            (
+                c.where.rpartition(", column ")[2], c.role, c.why, c.unit,
+                f"{c.up} up, {c.down} down" if c.up + c.down else "", f"{c.low:.4g} to {c.high:.4g}",
+            )
+            for c in raw.columns
+            if c.where.rpartition(", column")[0] == file
+        ]  # fmt: skip
+        title = f"Understood: {Path(file).name}"
+        console.print(table("column", "is", "by", "unit", "ramps", "range", rows=rows, title=title))
     for note in raw.notes:
         console.print(Text(f"note: {note}"))

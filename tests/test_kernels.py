@@ -153,9 +153,14 @@ def test_noise_of_the_law_equals_the_oracle(law, kind):
 
 
 def test_noise_of_the_law_cannot_be_aggregated():
-    tile = mho.Tile(torch.zeros(3, 2), mho.Device(Scattered(), c2c="law"), pulses=mho.Pulses(aggregate=4))
-    with pytest.raises(mho.MhoError) as failure:
-        tile.update(torch.ones(4, 2), torch.ones(4, 3), 0.1)
+    tile = mho.Tile(torch.zeros(3, 2), mho.Device(Scattered(), c2c="law"))
+    tile.pulses = mho.Pulses(aggregate=4)
+    for send in (
+        lambda: mho.Tile(torch.zeros(3, 2), tile.device, pulses=tile.pulses),
+        lambda: tile.update(torch.ones(4, 2), torch.ones(4, 3), 0.1),
+    ):
+        with pytest.raises(mho.MhoError) as failure:
+            send()
     assert str(failure.value) == (
         '`Pulses(aggregate=...)`: the device has c2c="law", whose noise is defined for single pulses. Fix: use '
         "aggregate=0, or another c2c."

@@ -72,6 +72,11 @@ class MultiTileResidual(Algorithm):
     def validate(self) -> None:
         if self.tiles < 2:
             raise complaint(f"MultiTileResidual(tiles={self.tiles})", "a residual takes at least 2 tiles")
+        largest = math.log10(self.transfer_lr or 1.0)
+        if largest + (self.tiles - 1) * math.log10(max(self.growth, 1e-9)) > 30:
+            where = f"MultiTileResidual(growth={self.growth:g}, tiles={self.tiles})"
+            what = "transfer_lr * growth^(tiles - 1), the largest rate of a transfer, is beyond 1e30"
+            raise complaint(where, what, fix="use a smaller growth; the paper has 1.2")
 
     def init(self, new_tile: NewTile, w0: torch.Tensor) -> State:
         names, finest = [f"W{n}" for n in range(self.tiles)], self.tiles - 1

@@ -1,10 +1,12 @@
 """The tables that `mho device fit` prints."""
 
+from pathlib import Path
+
 from rich.console import Console
 from rich.text import Text
 
 from mho.base.tables import add_rows, table
-from mho.fit.measured import DOWN, UP, WORDS
+from mho.fit.measured import DOWN, UP, WORDS, Measured
 from mho.fit.report import SHAPES, as_dict, at_limit, points_in_words, verdict
 from mho.fit.result import Fit
 
@@ -53,3 +55,20 @@ def show(console: Console, fit: Fit) -> None:
         say(f"symmetric point, {line}", "red" if "REPELS" in line else "")
     for note in fit.notes:
         say(f"note: {note}")
+
+
+def understood(console: Console, raw: Measured) -> None:
+    """Print what each column of the files was taken for, and why."""
+    for file in dict.fromkeys(c.where.rpartition(", column")[0] for c in raw.columns):
+        rows = [
+            (
+                c.where.rpartition(", column ")[2], c.role, c.why, c.unit,
+                f"{c.up} up, {c.down} down" if c.up + c.down else "", f"{c.low:.4g} to {c.high:.4g}",
+            )
+            for c in raw.columns
+            if c.where.rpartition(", column")[0] == file
+        ]  # fmt: skip
+        title = f"Understood: {Path(file).name}"
+        console.print(table("column", "is", "by", "unit", "ramps", "range", rows=rows, title=title))
+    for note in raw.notes:
+        console.print(Text(f"note: {note}"))

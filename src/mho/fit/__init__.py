@@ -11,6 +11,10 @@
 The modules, each of which imports from those above it only:
 
     measured      the data: ramps of reads, or steps by conductance; mean steps in bins
+    cells         the cells of a file: text, workbooks, arrays
+    layout        the table in them: heading, rows, what stands around
+    roles         what each column is, by heading and numbers
+    cuts          rows as ramps: cycles, polarity, turning points
     read          files of pulse data
     families      the laws that can be fitted, from `Response.fitting` of each
     noise         noise of pulses and noise of reads, told apart

@@ -1,7 +1,7 @@
 """The fit as a whole, from files to a device."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -30,6 +30,10 @@ def fit(
     same_device: bool = False,
     key: int = 0,
     watch: Callable[[str, int, int], None] | None = None,
+    columns: Mapping[str, str] | None = None,
+    read_voltage: float | None = None,
+    sheet: str | None = None,
+    cycle: int | None = None,
 ) -> Fit:
     """Fit a device to measured pulses.
 
@@ -42,13 +46,19 @@ def fit(
         same_device: several ramps are cycles of one device, not ramps of several.
         key: of the resampling that gives intervals.
         watch: called with a text, the number of steps done and of all steps.
+        columns: {heading or "column 2": role} where heading and numbers do not decide; roles are up, down, both,
+            counter, time, voltage, polarity, cycle, device and skip.
+        read_voltage: of currents [V].
+        sheet: of a workbook, or the name of an array in an .npz or .mat file.
+        cycle: the only cycle that is taken.
 
     Raises:
         MhoError: a file cannot be used, or the law is unknown.
     """
     if not (isinstance(key, int) and 0 <= key < 2**64):
         raise complaint(f"fit(key={shown(key)})", "the key must be an integer from 0 to 2^64 - 1")
-    raw = read(files)
+    raw = read(files, columns, read_voltage, sheet, cycle)
+    same_device = same_device or raw.cycles
     ends = raw.span() if span is None else Range(*span)
     if not ends.low < ends.high:
         raise complaint(f"fit(span=({ends.low}, {ends.high}))", "low must be less than high")
@@ -86,6 +96,8 @@ def fit(
     if law == TABLE or (law == AUTO and best.rejected):
         device, kept = tabulated(raw, measured, ends, bins, best.noise.sigma_c2c * float(best.solution.x[0]))
     say("", len(families) + 2, len(families) + 2)
+    if noise and best.noise.sigma_c2c > 1:
+        notes.append(f"sigma_c2c is {best.noise.sigma_c2c:.3g}: pulses scatter by more than their own size.")
     points = tuple(points_of_law(best.family, best.solution, (-1.0, 1.0)))
     return Fit(
         device, kept, best, ranking, measured, ends, bins, noise, points, crossings,

@@ -55,6 +55,27 @@ class Steps(NamedTuple):
     name: str
 
 
+class ColumnLine(NamedTuple):
+    """The reading of one column of a file: its role, and the ramps in it.
+
+    Args:
+        where: file and column.
+        role, why: what it is, and by what that is known.
+        unit: as written, "" for none.
+        up, down: ramps of each direction in it.
+        low, high: range of its numbers, in its unit.
+    """
+
+    where: str
+    role: str
+    why: str
+    unit: str
+    up: int
+    down: int
+    low: float
+    high: float
+
+
 class Measured(NamedTuple):
     """The content of the files; one of `ramps` and `steps` is empty.
 
@@ -63,12 +84,16 @@ class Measured(NamedTuple):
         steps: the up steps and the down steps.
         notes: what the reader decided, in sentences.
         files: paths.
+        columns: what each column is.
+        cycles: whether several ramps are cycles of one device.
     """
 
     ramps: tuple[Ramp, ...]
     steps: tuple[Steps, ...]
     notes: tuple[str, ...]
     files: tuple[str, ...]
+    columns: tuple[ColumnLine, ...] = ()
+    cycles: bool = False
 
     def span(self) -> Range:
         """Return the lowest and the highest value."""

@@ -1,24 +1,23 @@
 """Files of pulse data: columns of reads (ramps), or tables of the distribution of a step."""
 
-import csv
 import itertools
 import math
 import os
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from mho.base.errors import complaint
-from mho.base.stored import read_text
-from mho.fit.measured import DOWN, UP, WORDS, Array, Measured, Ramp, Steps
+from mho.base.errors import complaint, shown
+from mho.fit.cells import FileCells, cells
+from mho.fit.cuts import groups_of, legs
+from mho.fit.layout import Layout, layout
+from mho.fit.measured import DOWN, UP, WORDS, Array, ColumnLine, Measured, Ramp, Steps
+from mho.fit.roles import ROLES, Column, column
 
-UPWARDS = ("up", "pot", "ltp", "set", "increas")
-DOWNWARDS = ("down", "dep", "ltd", "reset", "decreas")
-COUNTERS = ("pulse", "pulses", "index", "number", "no", "n", "#", "step", "time", "t", "cycle")
 MIN_PULSES = 10
+DATA = ("up", "down", "both")
 
 
 class FileLine(NamedTuple):
@@ -28,22 +27,52 @@ class FileLine(NamedTuple):
     cells: list[float]
 
 
-def read(files: Sequence[str | os.PathLike[str]]) -> Measured:
+def read(
+    files: Sequence[str | os.PathLike[str]],
+    columns: Mapping[str, str] | None = None,
+    read_voltage: float | None = None,
+    sheet: str | None = None,
+    cycle: int | None = None,
+) -> Measured:
     """Read the ramps or tables of one or two files.
 
     Args:
         files: one file with ramps of both directions, or one file for each direction.
+        columns: {heading or "column N": role} where heading and numbers do not decide.
+        read_voltage: of currents [V].
+        sheet: of a workbook.
+        cycle: the only cycle that is taken.
 
     Raises:
         MhoError: with the file, the line and what is needed.
     """
     if not 1 <= len(files) <= 2:
         raise complaint("fit", f"{len(files)} files", "One file, or one for up and one for down")
+    for name, role in (columns or {}).items():
+        if role not in ROLES:
+            raise complaint(
+                f"fit(columns={{{name!r}: {role!r}}})", "there is no such role", f"Known: {', '.join(ROLES)}"
+            )
+    if read_voltage is not None and not (math.isfinite(read_voltage) and read_voltage != 0):
+        raise complaint(f"fit(read_voltage={shown(read_voltage)})", "it must be finite and not zero")
     notes: list[str] = []
     found: list[Ramp | Steps] = []
+    lines: list[ColumnLine] = []
+    cycled = False
+    left = set(columns or {})
     for file in map(Path, files):
-        names, lines = _lines(file)
-        found += [_table(file, lines)] if _is_table(lines) else _ramps(file, names, lines, notes)
+        raw = cells(file, sheet)
+        table = _table_lines(raw)
+        if table:
+            found.append(_table(file, table))
+            continue
+        laid = layout(file, raw)
+        notes += laid.notes
+        mine, many = _ramps(file, laid, columns or {}, left, read_voltage, cycle, notes, lines)
+        found += mine
+        cycled = cycled or many
+    if left:
+        raise complaint("fit(columns=...)", f"no column is called {sorted(left)[0]!r}")
     ramps = tuple(sorted((f for f in found if isinstance(f, Ramp)), key=lambda r: -r.sign))
     steps = tuple(sorted((f for f in found if isinstance(f, Steps)), key=lambda s: -s.sign))
     where = " ".join(map(str, files))
@@ -57,60 +86,43 @@ def read(files: Sequence[str | os.PathLike[str]]) -> Measured:
                 "A response is the pair of an up and a down curve",
                 "add a column, or the file of the other direction",
             )
-    return Measured(ramps, steps, tuple(notes), tuple(str(f) for f in files))
+    _overlap(where, ramps, notes)
+    return Measured(ramps, steps, tuple(notes), tuple(str(f) for f in files), tuple(lines), cycled)
 
 
-def _lines(file: Path) -> tuple[list[str], list[FileLine]]:
-    """Return the names in the header, and the lines of numbers."""
-    raw = read_text(file).splitlines()
-    delimiter, comma = _format(raw)
-    names: list[str] = []
+def _overlap(where: str, ramps: Sequence[Ramp], notes: list[str]) -> None:
+    """Refuse ranges of up and down that differ by about a power of ten; note those with nothing in common."""
+    if not ramps:
+        return
+    ends = {s: [np.concatenate([r.values for r in ramps if r.sign == s])] for s in (UP, DOWN)}
+    (a, b), (c, d) = ((float(v[0].min()), float(v[0].max())) for v in ends.values())
+    if min(b, d) < max(a, c):
+        notes.append(
+            f"{where}: up goes from {a:.4g} to {b:.4g}, down from {c:.4g} to {d:.4g}: nothing in common."
+        )
+    reach, width = (max(map(abs, (a, b))), max(map(abs, (c, d)))), (b - a, d - c)
+    if max(max(p) / max(min(p), 1e-300) for p in (reach, width)) > 8:
+        raise complaint(
+            where,
+            f"up goes from {a:.4g} to {b:.4g}, down from {c:.4g} to {d:.4g}",
+            "Both must be of the same range: units or columns differ",
+            "write the unit into each heading",
+        )
+
+
+def _table_lines(raw: Sequence[FileCells]) -> list[FileLine]:
+    """Return the lines of a table of steps, empty for any other file."""
     lines: list[FileLine] = []
-    for number, line in enumerate(raw, 1):
-        if not line.strip() or line.lstrip().startswith("#"):
+    for line in raw:
+        values = line.values()
+        if not line.words or (not lines and None in values):
             continue
-        try:
-            words = [w.strip() for w in _split(line, delimiter)]
-        except csv.Error as error:
-            raise complaint(f"{file}, line {number}", f"is no line of a table ({error})") from None
-        if words and words[-1] == "":
-            words.pop()  # a separator at the end of the line
-        try:
-            cells = [math.nan if w == "" else float(w.replace(",", ".") if comma else w) for w in words]
-        except ValueError:
-            if lines:
-                bad = next(w for w in words if not _number(w.replace(",", ".") if comma else w))
-                raise complaint(f"{file}, line {number}", f"{bad!r} is no number") from None
-            names = words
-            continue
-        if any(math.isinf(c) or (math.isnan(c) and w != "") for c, w in zip(cells, words, strict=True)):
-            raise complaint(f"{file}, line {number}", "a value is not finite", fix="leave the cell empty")
-        lines.append(FileLine(number, cells))
-    if not lines:
-        raise complaint(str(file), "holds no numbers", "Needed: reads in columns, or a table of steps")
-    return names, lines
-
-
-def _number(word: str) -> bool:
-    try:
-        float(word)
-    except ValueError:
-        return word == ""
-    return True
-
-
-def _format(raw: Sequence[str]) -> tuple[str | None, bool]:
-    """Find the separator of the columns, None for blanks, and say if numbers have a decimal comma."""
-    lines = [line for line in raw if line.strip() and not line.lstrip().startswith("#")][-50:]
-    sample = [line for line in lines if not re.search("[a-df-zA-DF-Z]", line)] or lines
-    for delimiter in (";", "\t"):
-        if sample and all(delimiter in line for line in sample):
-            return delimiter, any("," in line for line in sample) and not any("." in line for line in sample)
-    return ("," if any("," in line for line in sample) else None), False
-
-
-def _split(line: str, delimiter: str | None) -> list[str]:
-    return line.split() if delimiter is None else next(csv.reader([line], delimiter=delimiter))
+        if None in values:
+            return []
+        lines.append(FileLine(line.number, [v for v in values if v is not None]))
+    if any(math.isinf(c) for line in lines for c in line.cells):
+        return []
+    return lines if _is_table(lines) else []
 
 
 def _is_table(lines: Sequence[FileLine]) -> bool:
@@ -148,42 +160,119 @@ def _table(file: Path, lines: Sequence[FileLine]) -> Steps:
     return Steps(sign, g, sign * mean, deviation, str(file))
 
 
-def _ramps(file: Path, names: list[str], lines: Sequence[FileLine], notes: list[str]) -> list[Ramp]:
-    width = len(lines[0].cells)
-    for line in lines:
-        if len(line.cells) > width:
-            need = f"Needed: {width}, as in line {lines[0].number}"
-            raise complaint(f"{file}, line {line.number}", f"{len(line.cells)} columns", need)
-    cells = np.array([line.cells + [math.nan] * (width - len(line.cells)) for line in lines])
-    names = names if len(names) == width else [""] * width
-    ramps = []
-    for i in range(width):
-        column = cells[:, i]
-        title = f"column {i + 1}" + (f" ({names[i]})" if names[i] else "")
-        length = int(np.isfinite(column).sum())
-        if not np.isfinite(column[:length]).all():
-            gap = lines[int(np.isnan(column).argmax())].number
+def _ramps(
+    file: Path, laid: Layout, said: Mapping[str, str], left: set[str], read_voltage: float | None,
+    cycle: int | None, notes: list[str], lines: list[ColumnLine],
+) -> tuple[list[Ramp], bool]:  # fmt: skip
+    """Return the ramps of a file, and whether they are cycles of one device."""
+    width = laid.values.shape[1]
+    if any(laid.names) and len(set(laid.names)) < width:
+        twice = next(n for i, n in enumerate(laid.names) if n in laid.names[:i])
+        raise complaint(str(file), f"two columns are called {twice!r}", fix="give each a name of its own")
+    found: list[tuple[str, Column, Array]] = []
+    for i, name in enumerate(laid.names):
+        title = f"column {i + 1}" + (f" ({name})" if name else "")
+        values = laid.values[:, i]
+        length = int(np.flatnonzero(np.isfinite(values))[-1]) + 1 if np.isfinite(values).any() else 0
+        where = f"{file}, {title}"
+        if not np.isfinite(values[:length]).all():
+            gap = laid.lines[int(np.isnan(values).argmax())]
             raise complaint(
                 f"{file}, line {gap}", f"{title} has a gap", "A ramp has a value after each pulse"
             )
-        values = column[:length]
-        counts = length > 2 and names[i].lower() in (*COUNTERS, "") and (np.diff(values) == 1).all()
-        if width > 1 and (names[i].lower() in COUNTERS or counts):
-            notes.append(f"{file}: {title} counts the pulses and is left out.")
-            continue
         if length < MIN_PULSES + 1:
-            need = f"Needed: at least {MIN_PULSES + 1}"
-            raise complaint(f"{file}, {title}", f"{length} values", need)
-        ramps.append(
-            Ramp(_direction(values, names[i], f"{file}, {title}"), values.copy(), f"{file}, {title}")
+            raise complaint(where, f"{length} values", f"Needed: at least {MIN_PULSES + 1}")
+        keys = {name, f"column {i + 1}"} & set(said)
+        left -= keys
+        role = said[keys.pop()] if keys else None
+        found.append((where, column(where, name, laid.units[i], values[:length], width == 1, role), values))
+    unsure = [w for w, c, _ in found if c.role == "both" and c.name == ""]
+    if any(laid.names) and unsure and width > 1:
+        raise complaint(unsure[0], "has no heading", "Other columns have one")
+    groups, cycled = groups_of(file, [(c.role, v) for _, c, v in found], laid.blocks, laid.lines, cycle)
+    scale = _voltage(file, found, read_voltage, notes)
+    quantities = {(c.quantity, c.unit != "") for _, c, _ in found if c.role in DATA}
+    if len({q for q, _ in quantities}) > 1:
+        kinds = " and ".join(sorted(q for q, _ in quantities))
+        raise complaint(
+            str(file), f"holds {kinds}: one could be the cause of the other", fix="columns={NAME: 'skip'}"
         )
-    return ramps
+    ramps: list[Ramp] = []
+    signs = next((v for _, c, v in found if c.role == "polarity"), None)
+    for where, c, values in found:
+        before = len(ramps)
+        if c.role in DATA:
+            if signs is not None and c.role != "both":
+                raise complaint(
+                    where, f"says {c.role}, and a column says the polarity", fix="columns={NAME: 'both'}"
+                )
+            for rows in groups:
+                v = values[rows]
+                v = v[np.isfinite(v)] * c.scale
+                if c.quantity == "resistance":
+                    if (v <= 0).any():
+                        raise complaint(where, "holds a resistance that is not positive")
+                    v = 1 / v
+                v = v * (scale if c.quantity == "current" else 1.0)
+                for part in legs(where, v, None if signs is None else signs[rows], c.role):
+                    if len(part) < MIN_PULSES + 1:
+                        raise complaint(
+                            where, f"a ramp of {len(part)} values", f"Needed: at least {MIN_PULSES + 1}"
+                        )
+                    _smooth(where, part)
+                    ramps.append(Ramp(_direction(part, c.role, where), part.copy(), where))
+        elif c.role in ("counter", "voltage", "time", "skip"):
+            what = "counts the pulses" if c.role == "counter" else f"is a {c.role}"
+            notes.append(f"{where} {what} and is left out.")
+        ups = sum(r.sign > 0 for r in ramps[before:])
+        seen = values[np.isfinite(values)]
+        lines.append(ColumnLine(where, c.role, c.why, c.unit, ups, len(ramps) - before - ups,
+                                float(seen.min()), float(seen.max())))  # fmt: skip
+    return ramps, cycled or any(len(rows) < len(laid.lines) for rows in groups)
 
 
-def _direction(values: Array, name: str, where: str) -> int:
-    """Return the sign of the pulses, from the column's name or from the direction of the ramp."""
-    low = name.lower()
-    named = [s for s, words in ((DOWN, DOWNWARDS), (UP, UPWARDS)) if any(low.startswith(w) for w in words)]
+def _voltage(
+    file: Path, found: Sequence[tuple[str, Column, Array]], said: float | None, notes: list[str]
+) -> float:
+    """Return the factor from currents to conductances [1/V]; 1 where no voltage is known."""
+    if not any(c.quantity == "current" and c.role in DATA for _, c, _ in found):
+        if said is not None:
+            raise complaint(f"fit(read_voltage={said})", f"{file} holds no currents")
+        return 1.0
+    for where, c, v in found:
+        if c.role == "voltage":
+            seen = v[np.isfinite(v)] * c.scale
+            if np.ptp(seen) <= 1e-3 * abs(seen).max() and seen[0] != 0:
+                return 1 / (said or abs(float(seen[0])))
+            if said is None:
+                raise complaint(where, f"goes from {seen.min():.4g} to {seen.max():.4g} V beside a current",
+                                "A current is a conductance at one read voltage", "read_voltage=0.1")  # fmt: skip
+    if said is None:
+        notes.append(f"{file}: currents, in A; without a read voltage the range stays in A.")
+    return 1 / (said or 1.0)
+
+
+def _smooth(where: str, v: Array) -> None:
+    """Refuse a jump: a value that is missing, of another unit or of another row."""
+    signed = np.diff(v)
+    steps = np.abs(signed)
+    at = int(steps.argmax())
+    bad = [at] if steps[at] > 0.35 * np.ptp(v) and steps[at] > 12 * np.median(steps) else []
+    for i in range(1, len(steps)):  # a value between two others of another kind, or the last one
+        near = np.median(np.r_[steps[max(0, i - 6) : i - 1], steps[i + 1 : i + 6]])
+        lone = i == len(steps) - 1 or signed[i] * signed[i - 1] < 0
+        size = steps[i] if i == len(steps) - 1 else min(steps[i], steps[i - 1])
+        if lone and size > 0.08 * np.ptp(v) and size > 8 * max(near, np.median(steps)):
+            bad.append(i)
+    if bad:
+        at = bad[0]
+        raise complaint(where, f"jumps from {v[at]:.4g} to {v[at + 1]:.4g} at value {at + 2}",
+                        "The steps of a ramp are alike", "is a value in another unit, or a line lost?")  # fmt: skip
+
+
+def _direction(values: Array, role: str, where: str) -> int:
+    """Return the sign of the pulses, from the column's role or from the direction of the ramp."""
+    named = [] if role == "both" else [UP if role == "up" else DOWN]
     end = max(1, len(values) // 10)
     travel = values[-end:].mean() - values[:end].mean()
     # Reads about one level: their mean over `end` reads has an error of std(difference)/sqrt(2 end).
@@ -191,7 +280,7 @@ def _direction(values: Array, name: str, where: str) -> int:
     if named:
         if travel * named[0] < -3 * noise:
             away = "falls" if travel < 0 else "rises"
-            raise complaint(where, f"{name!r} {away}", f"Its name says {WORDS[named[0]]}")
+            raise complaint(where, f"{away}", f"Its name says {WORDS[named[0]]}")
         return named[0]
     if abs(travel) <= noise:
         raise complaint(where, "neither rises nor falls", fix="name the columns up and down in a header")

@@ -4,12 +4,13 @@ import functools
 import math
 from collections.abc import Callable
 from types import NoneType
-from typing import NamedTuple, SupportsIndex
+from typing import Any, NamedTuple, SupportsIndex
 
 import torch
 
 from mho.base.errors import MhoError, complaint, shown, wrong_type
 from mho.base.signals import uninterrupted
+from mho.kernels.law.plan import no_flow
 
 
 class Counts(NamedTuple):
@@ -129,6 +130,12 @@ def matrix(verb: str, name: str, value: torch.Tensor, shape: tuple[int, int]) ->
         what = f"{name} has shape {tuple(value.shape)}, finite: {bool(torch.isfinite(value).all())}"
         need = f"{name} must be finite and of shape (out, in) = {shape}"
         raise complaint(f"Tile.{verb}", what, need)
+
+
+def countable(pulses: Any, device: Any) -> None:
+    """Check that the pulses of a device may be counted and applied together. Raises: MhoError."""
+    if getattr(pulses, "aggregate", 0) and device.c2c == "law":
+        raise no_flow()
 
 
 def runaway(cells: torch.Tensor, law: object) -> MhoError:

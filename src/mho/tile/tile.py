@@ -73,6 +73,7 @@ class Tile(Readable):
         self.device = device
         self.io = by_direction(io)
         self.pulses = Pulses() if pulses is None else pulses
+        checks.countable(self.pulses, device)
         self.key = checked_key(key, "Tile")
         self.shape = (w.shape[0], w.shape[1])
         with torch.device("cpu"):  # one cell tells which parameters vary, and a meta tensor holds no others
@@ -288,7 +289,7 @@ class Tile(Readable):
     def _calculated(self, before: torch.Tensor | None, at: tuple[int, int] = (0, 0)) -> UpdateInfo:
         """Finish a change of the cells without pulses."""
         self.wrote()
-        if isinstance(self.pulses, Expected) and not torch.isfinite(self.cells).all():
+        if not torch.isfinite(self.cells).all():
             raise self.runaway()
         self.refresh()
         if before is not None:

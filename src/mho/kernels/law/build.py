@@ -9,12 +9,11 @@ import functools
 import re
 from types import ModuleType
 
-from mho.base.errors import complaint
 from mho.base.sources import PACKAGE
 from mho.kernels.law.cache import module_of
 from mho.kernels.law.dialect import FLOAT32, TRITON, Dialect, ScalarCode
 from mho.kernels.law.emit import LoweredLaw, lower
-from mho.kernels.law.plan import KernelPlan
+from mho.kernels.law.plan import KernelPlan, no_flow
 from mho.kernels.law.trace import inputs_of
 
 _LEADS_TO_THE_LAW = re.compile(r"^from mho\.kernels\.[cg]pu\.ideal import ", re.MULTILINE)
@@ -31,8 +30,7 @@ def kernels_of(plan: KernelPlan, loops: str, dialect: Dialect = FLOAT32) -> Modu
             whose noise only the law knows.
     """
     if loops in ("aggregated", "flow") and plan.noise == "law":
-        what = 'the device has c2c="law", whose noise is defined for single pulses'
-        raise complaint("Pulses(aggregate=...)", what, fix="use aggregate=0, or another c2c")
+        raise no_flow()
     return _joined(module_of("mho_law", law_source(plan, dialect)), loops, dialect)
 
 

@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 
+from mho.base.errors import MhoError, complaint
 from mho.base.outside import Outside, changed, outside
 from mho.base.records import Record, float_fields
 
@@ -129,3 +130,9 @@ class UpdateKernels(Protocol):
 
     def update(self, x: Any, d: Any, lr: float, pulses: PulseTrain, event: int) -> Sent: ...
     def send_counted(self, n: Any, row: int, column: int, total: int, event: int) -> Sent: ...
+
+
+def no_flow() -> MhoError:
+    """Return the error of pulses that are to be applied together, whose noise only the law knows."""
+    what = 'the device has c2c="law", whose noise is defined for single pulses'
+    return complaint("Pulses(aggregate=...)", what, fix="use aggregate=0, or another c2c")

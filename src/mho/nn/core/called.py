@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from mho.nn.core.table import Scales, Table, kernels, table_of
+from mho.nn.core.table import CallTable, Scales, kernels, table_of
 from mho.numerics.rng import Stream
 from mho.tile.events import EVALUATION, NEXT_CALL
 from mho.tile.patches import Geometry, Piece
@@ -24,7 +24,7 @@ def parts(joined: torch.Tensor, samples: int, widths: Sequence[int]) -> list[tor
 
 
 def forward(
-    table: Table,
+    table: CallTable,
     x: torch.Tensor,
     bias: torch.Tensor | None,
     geometry: Geometry | None,

@@ -35,7 +35,7 @@ def _gemm() -> int:
     return sgemm()
 
 
-class Table:
+class CallTable:
     """The table of one layer. It is never changed: where a block or a scale has moved, another one is made.
 
     Args:
@@ -89,7 +89,7 @@ class Table:
         return sum((samples * n + 15) // 16 * 16 for n in self.heights)
 
 
-def table_of(x: torch.Tensor, layout: Any, scales: Scales, bias: torch.Tensor | None) -> Table | None:
+def table_of(x: torch.Tensor, layout: Any, scales: Scales, bias: torch.Tensor | None) -> CallTable | None:
     """Return the table of a layer as it is now, or None if a call has to go block by block.
 
     Brings the weights of the blocks up to date.
@@ -98,12 +98,12 @@ def table_of(x: torch.Tensor, layout: Any, scales: Scales, bias: torch.Tensor | 
         return None
     if bias is not None and not (_is_plain(bias) and bias.numel() == layout.rows[-1][1]):
         return None
-    kept: Table | None = layout.calls.table
+    kept: CallTable | None = layout.calls.table
     signature = _signature(layout.blocks, scales)
     if signature is None or not _gemm():
         return None
     if kept is None or kept.blocks is not layout.blocks or kept.signature != signature:
-        kept = layout.calls.__dict__["table"] = Table(layout, signature)
+        kept = layout.calls.__dict__["table"] = CallTable(layout, signature)
     return kept
 
 

@@ -9,6 +9,7 @@ import functools
 import re
 from types import ModuleType
 
+from mho.base.errors import complaint
 from mho.base.sources import PACKAGE
 from mho.kernels.law.cache import module_of
 from mho.kernels.law.dialect import FLOAT32, TRITON, Dialect, ScalarCode

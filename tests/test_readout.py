@@ -377,7 +377,7 @@ def test_a_layer_without_writes_computes_its_weight_once(monkeypatch):
     layer = fill(mho.nn.AnalogLinear(6, 4, hardware=hardware(None)))
     [block] = layer.matrix.blocks
     refreshed = []
-    monkeypatch.setattr(type(block), "refresh", lambda self: refreshed.append(self))
+    monkeypatch.setattr(type(block), "refresh", lambda self: (refreshed.append(self), self.is_shown()))
     layer(random(5, 6)).sum().backward()
     assert refreshed == []
     block.state.P.pulse(torch.ones(4), column=1)

@@ -94,6 +94,8 @@ def cells(file: Path, sheet: str | None) -> list[FileCells]:
             continue
         try:
             words = _split(line, splitter)
+            if max(map(len, words), default=0) > csv.field_size_limit():
+                raise csv.Error(f"field larger than {csv.field_size_limit()} characters")
         except csv.Error as error:
             raise complaint(f"{file}, line {at}", f"is no line of a table ({error})") from None
         found.append(FileCells(at, words, comma))

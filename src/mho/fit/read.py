@@ -91,17 +91,22 @@ def read(
 
 
 def _overlap(where: str, ramps: Sequence[Ramp], notes: list[str]) -> None:
-    """Refuse ranges of up and down that differ by about a power of ten; note those with nothing in common."""
+    """Refuse ranges of up and down that differ by about a power of ten; note those with nothing in common.
+
+    Ranges that overlap may differ in width: pulses of one direction may move a device less.
+    """
     if not ramps:
         return
     ends = {s: [np.concatenate([r.values for r in ramps if r.sign == s])] for s in (UP, DOWN)}
     (a, b), (c, d) = ((float(v[0].min()), float(v[0].max())) for v in ends.values())
-    if min(b, d) < max(a, c):
+    apart = min(b, d) < max(a, c)
+    if apart:
         notes.append(
             f"{where}: up goes from {a:.4g} to {b:.4g}, down from {c:.4g} to {d:.4g}: nothing in common."
         )
     reach, width = (max(map(abs, (a, b))), max(map(abs, (c, d)))), (b - a, d - c)
-    if max(max(p) / max(min(p), 1e-300) for p in (reach, width)) > 8:
+    pairs = (reach, width) if apart else (reach,)
+    if max(max(p) / max(min(p), 1e-300) for p in pairs) > 8:
         raise complaint(
             where,
             f"up goes from {a:.4g} to {b:.4g}, down from {c:.4g} to {d:.4g}",

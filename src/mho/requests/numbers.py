@@ -288,6 +288,7 @@ class Numbers(StandIn):
         mark: int = 0,
         of_mark: Moves = (),
     ) -> "Numbers":
+        out.is_finite = False
         rows, columns, *to = flat(out)
         there = _NONE if b is None else operand(b, out.shape)
         moving = [(n, x.moves) for n, x in ((6, out), (9, a), (12, b)) if x is not None and x.moves]

@@ -1,13 +1,11 @@
 """Whole numbers that requests consist of: shapes and steps of numbers in memory, bits of real numbers."""
 
-import functools
 import struct
 from typing import Protocol
 
 Shape = tuple[int, ...]
 
 
-@functools.lru_cache(maxsize=4096)
 def bits(value: float) -> int:
     """Return the bits of a float64 as a signed integer."""
     return struct.unpack("q", struct.pack("d", value))[0]

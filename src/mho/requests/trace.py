@@ -153,5 +153,5 @@ _COMPUTED = (
 )
 for _name in (*_COMPARED, *_COMPUTED):
     setattr(Index, f"__{_name}__", _looked_at(int, f"__{_name}__"))
+for _name in (*_COMPARED, *_COMPUTED, "add"):  # the number of a line and a whole number are one again
     setattr(Rate, f"__{_name}__", _looked_at(float, f"__{_name}__"))
-setattr(Rate, "__add__", _looked_at(float, "__add__"))  # noqa: B010
